@@ -1,0 +1,39 @@
+//! What an access token says.
+
+use kernel::{SessionId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+/// The `typ` of an access token's header (RFC 9068, section 2.1): no other kind of JWT passes for one.
+pub const TOKEN_TYPE: &str = "at+jwt";
+
+/// The claims of an access token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who issued it.
+    pub iss: String,
+    /// Whom it is for.
+    pub aud: String,
+    /// The person.
+    pub sub: UserId,
+    /// The session it belongs to.
+    pub sid: SessionId,
+    /// The person's epoch when it was issued: once theirs is higher, it moves no money.
+    pub epoch: u64,
+    /// When it was issued, in seconds since 1970.
+    pub iat: i64,
+    /// When it expires, in seconds since 1970.
+    pub exp: i64,
+}
+
+/// Who is asking, as a verified token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Principal {
+    /// The person.
+    pub user_id: UserId,
+    /// The session.
+    pub session_id: SessionId,
+    /// The person's epoch when the token was issued.
+    pub epoch: u64,
+    /// When the token expires.
+    pub expires_at: Timestamp,
+}

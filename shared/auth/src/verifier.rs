@@ -1,0 +1,306 @@
+//! Verifying an access token with cached public keys.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use kernel::{Clock, KeyId, Timestamp};
+
+use crate::{Claims, Principal, TOKEN_TYPE, install_crypto};
+
+/// How long an unknown key id waits before the keys are loaded for its sake again: a stream of forged ids costs one
+/// query per interval and execution environment, and a new key is known within it.
+pub const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The public half of a signing key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// Its id.
+    pub kid: KeyId,
+    /// The 32 bytes in base64url without padding.
+    pub x: String,
+}
+
+/// The public keys cannot be had just now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the public keys cannot be loaded: {0}")]
+pub struct LoadKeysError(pub String);
+
+/// Where public keys come from.
+pub trait LoadKeys {
+    /// All public keys that may have signed a token that is still alive. MUST fail rather than answer with a part.
+    fn load_keys(&self) -> impl Future<Output = Result<Vec<PublicKey>, LoadKeysError>> + Send;
+}
+
+impl<L: LoadKeys + Sync> LoadKeys for &L {
+    fn load_keys(&self) -> impl Future<Output = Result<Vec<PublicKey>, LoadKeysError>> + Send {
+        (**self).load_keys()
+    }
+}
+
+/// Why a token does not pass. The texts are for logs; a client learns only that it is not authenticated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Not a JWT of this kind, or not signed by one of our keys, or not for us.
+    #[error("invalid token: {0}")]
+    Invalid(String),
+    /// Once good.
+    #[error("the token expired at {0}")]
+    Expired(Timestamp),
+    /// It cannot be told: try again.
+    #[error(transparent)]
+    Unavailable(#[from] LoadKeysError),
+}
+
+#[derive(Default)]
+struct Cache {
+    keys: HashMap<String, DecodingKey>,
+    loaded_at: Option<Timestamp>,
+}
+
+/// Verifies access tokens. Holds the public keys in memory, so that a token costs no round trip.
+pub struct Verifier<L, C> {
+    validation: Validation,
+    source: L,
+    clock: C,
+    cache: Mutex<Cache>,
+}
+
+impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
+    /// A verifier of tokens from this issuer for this audience. Call [`warm_up`](Self::warm_up) in init.
+    pub fn new(issuer: &str, audience: &str, source: L, clock: C) -> Self {
+        install_crypto();
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+        // Checked below by our own clock, which a test can turn.
+        validation.validate_exp = false;
+        Self { validation, source, clock, cache: Mutex::default() }
+    }
+
+    /// Loads the keys before the first token comes, and with that opens the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadKeysError`] if they cannot be had; the first token will try again.
+    pub async fn warm_up(&self) -> Result<(), LoadKeysError> {
+        self.reload().await
+    }
+
+    /// Who the token speaks for.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`] if it does not pass.
+    pub async fn verify(&self, token: &str) -> Result<Principal, Rejection> {
+        let header = jsonwebtoken::decode_header(token).map_err(|error| Rejection::Invalid(error.to_string()))?;
+        if header.alg != Algorithm::EdDSA {
+            return Err(Rejection::Invalid(format!("its algorithm is {:?}, not EdDSA", header.alg)));
+        }
+        if !header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE)) {
+            return Err(Rejection::Invalid(format!("its type is not {TOKEN_TYPE}")));
+        }
+        let kid = header.kid.ok_or_else(|| Rejection::Invalid("it names no key".to_owned()))?;
+        let key = self.key(&kid).await?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &self.validation)
+            .map_err(|error| Rejection::Invalid(error.to_string()))?
+            .claims;
+        let expires_at =
+            Timestamp::from_unix_seconds(claims.exp).map_err(|error| Rejection::Invalid(error.to_string()))?;
+        if self.clock.now() >= expires_at {
+            return Err(Rejection::Expired(expires_at));
+        }
+        Ok(Principal { user_id: claims.sub, session_id: claims.sid, epoch: claims.epoch, expires_at })
+    }
+
+    async fn key(&self, kid: &str) -> Result<DecodingKey, Rejection> {
+        if let Some(key) = self.cached(kid) {
+            return Ok(key);
+        }
+        if self.may_reload() {
+            self.reload().await?;
+        }
+        self.cached(kid).ok_or_else(|| Rejection::Invalid("no key of ours has its key id".to_owned()))
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cached(&self, kid: &str) -> Option<DecodingKey> {
+        self.cache().keys.get(kid).cloned()
+    }
+
+    fn may_reload(&self) -> bool {
+        self.cache().loaded_at.is_none_or(|at| self.clock.now() >= at.plus(RELOAD_INTERVAL))
+    }
+
+    async fn reload(&self) -> Result<(), LoadKeysError> {
+        let mut keys = HashMap::new();
+        for PublicKey { kid, x } in self.source.load_keys().await? {
+            let bytes = URL_SAFE_NO_PAD.decode(&x).map_err(|error| LoadKeysError(format!("key {kid}: {error}")))?;
+            keys.insert(kid.to_string(), DecodingKey::from_ed_der(&bytes));
+        }
+        *self.cache() = Cache { keys, loaded_at: Some(self.clock.now()) };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use jsonwebtoken::{EncodingKey, Header};
+    use kernel::time::FixedClock;
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    struct Key {
+        kid: &'static str,
+        pkcs8: Vec<u8>,
+    }
+
+    impl Key {
+        fn generate(kid: &'static str) -> Self {
+            let pkcs8 = Ed25519KeyPair::generate_pkcs8(&ring::rand::SystemRandom::new()).unwrap();
+            Self { kid, pkcs8: pkcs8.as_ref().to_vec() }
+        }
+
+        fn public(&self) -> PublicKey {
+            let pair = Ed25519KeyPair::from_pkcs8(&self.pkcs8).unwrap();
+            PublicKey { kid: KeyId::new(self.kid), x: URL_SAFE_NO_PAD.encode(pair.public_key()) }
+        }
+
+        fn sign(&self, header: &Header, claims: &Value) -> String {
+            install_crypto();
+            jsonwebtoken::encode(header, claims, &EncodingKey::from_ed_der(&self.pkcs8)).unwrap()
+        }
+
+        fn token(&self, claims: &Value) -> String {
+            self.sign(&self.header(), claims)
+        }
+
+        fn header(&self) -> Header {
+            Header { typ: Some(TOKEN_TYPE.to_owned()), kid: Some(self.kid.to_owned()), ..Header::new(Algorithm::EdDSA) }
+        }
+    }
+
+    struct Source {
+        keys: Vec<PublicKey>,
+        loads: AtomicUsize,
+    }
+
+    impl LoadKeys for Source {
+        async fn load_keys(&self) -> Result<Vec<PublicKey>, LoadKeysError> {
+            self.loads.fetch_add(1, Ordering::SeqCst);
+            Ok(self.keys.clone())
+        }
+    }
+
+    const NOW: &str = "2026-01-31T12:00:00Z";
+
+    fn verifier(keys: &[&Key]) -> Verifier<Source, FixedClock> {
+        let source = Source { keys: keys.iter().map(|key| key.public()).collect(), loads: AtomicUsize::new(0) };
+        Verifier::new("https://issuer.example", "payments", source, FixedClock(Timestamp::parse(NOW).unwrap()))
+    }
+
+    fn claims() -> Value {
+        let now = Timestamp::parse(NOW).unwrap().unix_seconds();
+        json!({
+            "iss": "https://issuer.example", "aud": "payments",
+            "sub": "0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b", "sid": "1190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b",
+            "epoch": 3, "iat": now, "exp": now + 900
+        })
+    }
+
+    fn with(name: &str, value: Value) -> Value {
+        let mut claims = claims();
+        claims[name] = value;
+        claims
+    }
+
+    #[tokio::test]
+    async fn a_token_of_ours_names_its_person_session_and_epoch() {
+        let key = Key::generate("a");
+        let principal = verifier(&[&key]).verify(&key.token(&claims())).await.unwrap();
+        assert_eq!(principal.user_id.to_string(), "0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b");
+        assert_eq!(principal.session_id.to_string(), "1190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b");
+        assert_eq!(principal.epoch, 3);
+    }
+
+    #[tokio::test]
+    async fn a_token_passes_until_the_second_in_which_it_expires() {
+        let key = Key::generate("a");
+        let now = Timestamp::parse(NOW).unwrap().unix_seconds();
+        let verifier = verifier(&[&key]);
+        assert!(verifier.verify(&key.token(&with("exp", json!(now + 1)))).await.is_ok());
+        let expired = verifier.verify(&key.token(&with("exp", json!(now)))).await;
+        assert!(matches!(expired, Err(Rejection::Expired(_))), "{expired:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_ours_does_not_pass() {
+        let key = Key::generate("a");
+        let other = Key::generate("a");
+        let good = key.token(&claims());
+        let (head, signature) = good.rsplit_once('.').unwrap();
+        let (header, body) = head.split_once('.').unwrap();
+        let none = URL_SAFE_NO_PAD.encode(json!({"alg": "none", "typ": TOKEN_TYPE, "kid": "a"}).to_string());
+        let hs256 = URL_SAFE_NO_PAD.encode(json!({"alg": "HS256", "typ": TOKEN_TYPE, "kid": "a"}).to_string());
+        let unknown_kid = Header { kid: Some("b".to_owned()), ..key.header() };
+        let no_kid = Header { kid: None, ..key.header() };
+        let id_token = Header { typ: Some("JWT".to_owned()), ..key.header() };
+        let tampered = URL_SAFE_NO_PAD.encode(with("epoch", json!(99)).to_string());
+        let mut missing = claims();
+        missing.as_object_mut().unwrap().remove("sid");
+        let tokens = [
+            ("empty", String::new()),
+            ("garbage", "a.b.c".to_owned()),
+            ("no signature", format!("{head}.")),
+            ("alg none", format!("{none}.{body}.")),
+            ("alg none with a signature", format!("{none}.{body}.{signature}")),
+            ("another algorithm", format!("{hs256}.{body}.{signature}")),
+            ("tampered claims", format!("{header}.{tampered}.{signature}")),
+            ("another key under our id", other.token(&claims())),
+            ("unknown key id", key.sign(&unknown_kid, &claims())),
+            ("no key id", key.sign(&no_kid, &claims())),
+            ("another type of token", key.sign(&id_token, &claims())),
+            ("another issuer", key.token(&with("iss", json!("https://evil.example")))),
+            ("another audience", key.token(&with("aud", json!("reports")))),
+            ("a subject that is no id", key.token(&with("sub", json!("admin")))),
+            ("an expiry beyond time", key.token(&with("exp", json!(i64::MAX)))),
+            ("no session", key.token(&missing)),
+        ];
+        let verifier = verifier(&[&key]);
+        for (what, token) in tokens {
+            let verdict = verifier.verify(&token).await;
+            assert!(matches!(verdict, Err(Rejection::Invalid(_))), "{what}: {verdict:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn forged_key_ids_load_the_keys_once_per_interval() {
+        let key = Key::generate("a");
+        let stranger = Key::generate("b");
+        let mut verifier = verifier(&[&key]);
+        verifier.warm_up().await.unwrap();
+        for _ in 0..50 {
+            assert!(verifier.verify(&stranger.token(&claims())).await.is_err());
+        }
+        assert_eq!(verifier.source.loads.load(Ordering::SeqCst), 1);
+
+        verifier.clock.0 = verifier.clock.0.plus(RELOAD_INTERVAL);
+        verifier.source.keys.push(stranger.public());
+        for _ in 0..50 {
+            assert!(verifier.verify(&stranger.token(&claims())).await.is_ok());
+        }
+        assert_eq!(verifier.source.loads.load(Ordering::SeqCst), 2);
+    }
+}

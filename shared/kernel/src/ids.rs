@@ -1,0 +1,128 @@
+//! Typed ids: one person's id cannot be handed over where a session's is asked for.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Random;
+
+/// The text is not an id of the kind asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a UUID in its canonical form, such as 0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b")]
+pub struct InvalidId;
+
+/// A random UUID (RFC 9562, version 4).
+pub fn random_uuid(random: &(impl Random + ?Sized)) -> Uuid {
+    let mut bytes = [0; 16];
+    random.fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// Reads a UUID in its canonical form only, so that one thing has one name.
+///
+/// # Errors
+///
+/// [`InvalidId`] for anything else: upper case, braces, no hyphens.
+pub fn parse_uuid(text: &str) -> Result<Uuid, InvalidId> {
+    let id = Uuid::try_parse(text).map_err(|_| InvalidId)?;
+    if id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text { Ok(id) } else { Err(InvalidId) }
+}
+
+/// Defines an id that is a UUID.
+#[macro_export]
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(uuid::Uuid);
+
+        impl $name {
+            /// A new id, from randomness.
+            pub fn random(random: &(impl $crate::Random + ?Sized)) -> Self {
+                Self($crate::ids::random_uuid(random))
+            }
+
+            /// Reads an id in the form in which it is printed.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidId`]($crate::ids::InvalidId) if the text is not a canonical UUID.
+            pub fn parse(text: &str) -> Result<Self, $crate::ids::InvalidId> {
+                $crate::ids::parse_uuid(text).map(Self)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// A person.
+    UserId
+}
+
+uuid_id! {
+    /// One sign-in of a person, from its start to its end. The `sid` claim of a token.
+    SessionId
+}
+
+/// The name of a signing key: the `kid` of RFC 7515, here the key's RFC 7638 thumbprint.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// A key id from its text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Seeded;
+
+    #[test]
+    fn an_id_reads_back_as_it_was_printed() {
+        let id = UserId::random(&Seeded::new(7));
+        assert_eq!(UserId::parse(&id.to_string()), Ok(id));
+        assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{id}\""));
+    }
+
+    #[test]
+    fn only_the_canonical_form_is_an_id() {
+        for text in ["", "x", "0190A1B2-5C3D-4E6F-8A7B-9C0D1E2F3A4B", "0190a1b25c3d4e6f8a7b9c0d1e2f3a4b"] {
+            assert_eq!(UserId::parse(text), Err(InvalidId), "{text}");
+        }
+    }
+}

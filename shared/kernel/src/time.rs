@@ -1,0 +1,160 @@
+//! Points in time, and where they come from.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+/// A point in time in UTC, to the millisecond. Printed as RFC 3339 with three decimals, so that texts sort as times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(OffsetDateTime);
+
+/// The text or number is not a point in time between the years 0 and 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 time, such as 2026-01-31T12:00:00Z")]
+pub struct InvalidTimestamp;
+
+impl Timestamp {
+    /// From seconds since 1970, as in a JWT's `NumericDate` (RFC 7519).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTimestamp`] beyond the year 9999.
+    pub fn from_unix_seconds(seconds: i64) -> Result<Self, InvalidTimestamp> {
+        OffsetDateTime::from_unix_timestamp(seconds).map(Self).map_err(|_| InvalidTimestamp)
+    }
+
+    /// From milliseconds since 1970, as in a Lambda invocation's deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTimestamp`] beyond the year 9999.
+    pub fn from_unix_millis(millis: i64) -> Result<Self, InvalidTimestamp> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+            .map(Self)
+            .map_err(|_| InvalidTimestamp)
+    }
+
+    /// Reads RFC 3339 with any offset. What is finer than a millisecond is cut off.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTimestamp`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        let utc = parsed.checked_to_offset(time::UtcOffset::UTC).ok_or(InvalidTimestamp)?;
+        if !(0..=9999).contains(&utc.year()) {
+            return Err(InvalidTimestamp);
+        }
+        utc.replace_millisecond(utc.millisecond()).map(Self).map_err(|_| InvalidTimestamp)
+    }
+
+    /// Whole seconds since 1970.
+    pub const fn unix_seconds(self) -> i64 {
+        self.0.unix_timestamp()
+    }
+
+    /// Milliseconds since 1970.
+    pub fn unix_millis(self) -> i64 {
+        self.unix_seconds().saturating_mul(1000).saturating_add(i64::from(self.0.millisecond()))
+    }
+
+    /// How long it is from this time until a later one: zero if that is past.
+    pub fn until(self, later: Self) -> Duration {
+        Duration::try_from(later.0 - self.0).unwrap_or_default()
+    }
+
+    /// This much later.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+        f.write_str(&self.0.format(&format).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Tells the time. A dependency of everything that asks for it, so that a test can turn it.
+pub trait Clock {
+    /// Now, in UTC.
+    fn now(&self) -> Timestamp;
+}
+
+impl<C: Clock + ?Sized> Clock for &C {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let now = OffsetDateTime::now_utc();
+        Timestamp(now.replace_millisecond(now.millisecond()).unwrap_or(now))
+    }
+}
+
+/// A clock that stands where it was set, for tests.
+#[derive(Debug, Clone, Copy)]
+pub struct FixedClock(pub Timestamp);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_prints_in_utc_to_the_millisecond_and_reads_back() {
+        let time = Timestamp::parse("2026-01-31T13:00:00.1239+01:00").unwrap();
+        assert_eq!(time.to_string(), "2026-01-31T12:00:00.123Z");
+        assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
+    }
+
+    #[test]
+    fn what_is_not_rfc_3339_is_refused() {
+        for text in ["", "yesterday", "2026-01-31", "2026-02-30T00:00:00Z", "1767225600", "0000-01-01T00:00:00+23:59"] {
+            assert_eq!(Timestamp::parse(text), Err(InvalidTimestamp), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_sort_as_the_times_do() {
+        let earlier = Timestamp::from_unix_seconds(999_999_999).unwrap();
+        let later = earlier.plus(Duration::from_millis(1));
+        assert!(earlier < later && earlier.to_string() < later.to_string());
+    }
+}

@@ -1,0 +1,255 @@
+//! Taking a request apart.
+
+use kernel::Timestamp;
+use lambda_http::RequestExt;
+use lambda_http::http::HeaderMap;
+use serde::de::DeserializeOwned;
+
+use super::{FieldError, Problem, kinds};
+
+/// A request as API Gateway hands it to a function.
+pub type Request = lambda_http::Request;
+
+/// The largest body that is read.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Reads the body as JSON of the shape `T`, which should deny unknown fields.
+///
+/// # Errors
+///
+/// A [`Problem`] that says what to send instead: 413 for more than [`MAX_BODY_BYTES`], 415 for another media type, 400
+/// naming the field for anything that does not fit.
+pub fn json_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    let body: &[u8] = request.body();
+    if body.len() > MAX_BODY_BYTES {
+        let detail = format!("The body has {} bytes; send at most {MAX_BODY_BYTES}.", body.len());
+        return Err(Problem::new(&kinds::PAYLOAD_TOO_LARGE, detail));
+    }
+    if body.is_empty() {
+        return Err(Problem::new(&kinds::INVALID_REQUEST, "The body is empty; send a JSON object."));
+    }
+    if !is_json(request.headers()) {
+        return Err(Problem::new(&kinds::UNSUPPORTED_MEDIA_TYPE, "Send the header `Content-Type: application/json`."));
+    }
+    // serde reads an array as a struct too, field by field.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::new(&kinds::INVALID_REQUEST, "The body is an array; send a JSON object."));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| unreadable(&error))?;
+    reader.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    use serde_path_to_error::Segment;
+    let inner = error.inner();
+    if !inner.is_data() {
+        return not_json(inner);
+    }
+    let mut pointer: String = error
+        .path()
+        .iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => "/?".to_owned(),
+        })
+        .collect();
+    // serde_json ends its message with the line and column, which say less than the pointer.
+    let message = inner.to_string();
+    let detail = message.rsplit_once(" at line ").map_or(message.as_str(), |(detail, _)| detail).to_owned();
+    // These two are found at the object, and serde names the field only in its message.
+    for found_at_the_object in ["missing field `", "duplicate field `"] {
+        if let Some(field) = detail.strip_prefix(found_at_the_object) {
+            pointer.push('/');
+            pointer.push_str(field.trim_end_matches('`'));
+        }
+    }
+    Problem::fields(vec![FieldError { pointer, detail }])
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    Problem::new(&kinds::INVALID_REQUEST, format!("The body is not JSON: {error}."))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// A parameter of the query, if it was sent.
+///
+/// # Errors
+///
+/// A 400 if it was sent more than once.
+pub fn query_parameter(request: &Request, name: &str) -> Result<Option<String>, Problem> {
+    let parameters = request.query_string_parameters_ref();
+    let values = parameters.and_then(|parameters| parameters.all(name)).unwrap_or_default();
+    // API Gateway joins a repeated parameter with commas; none of ours holds one.
+    match values.as_slice() {
+        [] => Ok(None),
+        [value] if !value.contains(',') => Ok(Some((*value).to_owned())),
+        _ => Err(Problem::field(name, "send this parameter once")),
+    }
+}
+
+/// When Lambda ends this invocation, if it says so.
+pub fn deadline(request: &Request) -> Option<Timestamp> {
+    let millis = request.lambda_context_ref()?.deadline;
+    Timestamp::from_unix_millis(i64::try_from(millis).ok()?).ok()
+}
+
+/// What a client names a request by, so that it is carried out once however often it is sent
+/// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The request's `Idempotency-Key`, if it has one: 1 to 255 printable ASCII characters, bare or as the quoted string of
+/// the IETF draft. Both forms of one key are the same key.
+///
+/// # Errors
+///
+/// A 400 if the header is there but is no such key.
+pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
+    let mut values = request.headers().get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let key = value.to_str().ok().and_then(unquote).filter(|key| (1..=255).contains(&key.len()));
+    match (key, values.next()) {
+        (Some(key), None) => Ok(Some(IdempotencyKey(key))),
+        _ => Err(Problem::new(
+            &kinds::INVALID_REQUEST,
+            "The header Idempotency-Key must be sent once and hold 1 to 255 printable ASCII characters.",
+        )),
+    }
+}
+
+fn unquote(value: &str) -> Option<String> {
+    let value = value.trim();
+    if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return None;
+    }
+    let Some(quoted) = value.strip_prefix('"') else { return Some(value.to_owned()) };
+    let mut key = String::new();
+    let mut characters = quoted.strip_suffix('"')?.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => key.push(characters.next().filter(|escaped| matches!(escaped, '"' | '\\'))?),
+            '"' => return None,
+            plain => key.push(plain),
+        }
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::Body;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        amount: i64,
+        #[serde(default)]
+        lines: Vec<Line>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Line {
+        #[expect(dead_code, reason = "only its type matters")]
+        sku: String,
+    }
+
+    fn request(body: &str) -> Request {
+        let mut request = Request::new(Body::Text(body.to_owned()));
+        request.headers_mut().insert("content-type", "application/json; charset=utf-8".parse().unwrap());
+        request
+    }
+
+    fn refused(request: &Request) -> Problem {
+        json_body::<Order>(request).unwrap_err()
+    }
+
+    #[test]
+    fn a_body_that_fits_is_read() {
+        let order: Order = json_body(&request(r#"{"amount": 5, "lines": [{"sku": "a"}]}"#)).unwrap();
+        assert_eq!((order.amount, order.lines.len()), (5, 1));
+    }
+
+    #[test]
+    fn a_field_that_does_not_fit_is_pointed_at() {
+        for (body, pointer, detail) in [
+            (r#"{"amount": "5"}"#, "/amount", "invalid type: string \"5\", expected i64"),
+            (r#"{"amount": 5.5}"#, "/amount", "invalid type: floating point `5.5`, expected i64"),
+            (r#"{"amount": 5, "lines": [{"sku": 1}]}"#, "/lines/0/sku", "invalid type: integer `1`, expected a string"),
+            (r#"{"amount": 5, "admin": true}"#, "/admin", "unknown field `admin`, expected `amount` or `lines`"),
+            (r#"{"amount": 5, "amount": 6}"#, "/amount", "duplicate field `amount`"),
+            ("{}", "/amount", "missing field `amount`"),
+            (r#"{"amount": 5, "lines": [{}]}"#, "/lines/0/sku", "missing field `sku`"),
+        ] {
+            let problem = refused(&request(body));
+            assert_eq!(problem.kind, &kinds::INVALID_REQUEST);
+            assert_eq!(
+                problem.errors,
+                [FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() }],
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_json_object_is_refused() {
+        for body in ["", "[]", " [5, []]", "{", "nonsense", r#"{"amount": 5} {"amount": 6}"#, "\u{feff}{}"] {
+            let problem = refused(&request(body));
+            assert_eq!((problem.kind, problem.errors.len()), (&kinds::INVALID_REQUEST, 0), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_another_type_or_beyond_the_limit_is_refused() {
+        let mut form = request("amount=5");
+        form.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+        assert_eq!(refused(&form).kind, &kinds::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(refused(&request(&" ".repeat(MAX_BODY_BYTES + 1))).kind, &kinds::PAYLOAD_TOO_LARGE);
+    }
+
+    fn key(value: &str) -> Result<Option<IdempotencyKey>, Problem> {
+        let mut request = request("");
+        request.headers_mut().insert("idempotency-key", value.parse().unwrap());
+        idempotency_key(&request)
+    }
+
+    #[test]
+    fn a_key_is_the_same_bare_or_quoted() {
+        for value in ["order 7", "\"order 7\"", "  order 7 "] {
+            assert_eq!(key(value).unwrap(), Some(IdempotencyKey("order 7".to_owned())), "{value}");
+        }
+        assert_eq!(key(r#""a\"b\\""#).unwrap(), Some(IdempotencyKey(r#"a"b\"#.to_owned())));
+        assert_eq!(idempotency_key(&request("")).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let long = "k".repeat(256);
+        for value in ["", "  ", "\"\"", "\"open", "\"a\"b\"", "\"a\\n\"", "tab\there", "né", &long] {
+            assert!(key(value).is_err(), "{value:?}");
+        }
+        let mut twice = request("");
+        twice.headers_mut().append("idempotency-key", "a".parse().unwrap());
+        twice.headers_mut().append("idempotency-key", "b".parse().unwrap());
+        assert!(idempotency_key(&twice).is_err());
+    }
+}

@@ -1,0 +1,57 @@
+//! Public keys of access tokens, read from the table of the context that verifies them.
+//!
+//! Both contexts keep them in the same form: partition [`PARTITION`], sort key [`sort_key`], attributes `kid` and
+//! `publicKey`. The account context writes its own; the payment context writes what the events tell it.
+
+use auth::{LoadKeys, LoadKeysError, PublicKey};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::types::AttributeValue;
+use kernel::KeyId;
+
+/// The partition that holds a table's public keys.
+pub const PARTITION: &str = "SIGNING_KEYS";
+
+/// The sort key of a public key.
+pub fn sort_key(kid: &KeyId) -> String {
+    format!("KEY#{kid}")
+}
+
+/// The public keys in a table.
+#[derive(Debug, Clone)]
+pub struct TableKeys {
+    client: Client,
+    table: String,
+}
+
+impl TableKeys {
+    /// The public keys in this table.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+}
+
+impl LoadKeys for TableKeys {
+    async fn load_keys(&self) -> Result<Vec<PublicKey>, LoadKeysError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :keys")
+            .expression_attribute_values(":keys", AttributeValue::S(PARTITION.to_owned()))
+            .projection_expression("kid, publicKey")
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| LoadKeysError(DisplayErrorContext(error).to_string()))?;
+        let text = |value: Option<&AttributeValue>| value.and_then(|value| value.as_s().ok()).cloned();
+        answer
+            .items()
+            .iter()
+            .map(|item| match (text(item.get("kid")), text(item.get("publicKey"))) {
+                (Some(kid), Some(x)) => Ok(PublicKey { kid: KeyId::new(kid), x }),
+                _ => Err(LoadKeysError("an item among the public keys is none".to_owned())),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,76 @@
+//! DynamoDB inside a test.
+//!
+//! [`Engine::start`] runs dynoxide in memory behind a real socket, so that what is tested is the SDK's request on the
+//! wire. Tables are made from the very templates in `infra/` that a deploy uses. A tap on the connection counts round
+//! trips and can answer in DynamoDB's stead, with what no emulator raises of itself.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a test that cannot be set up fails, and says where"
+)]
+
+mod tables;
+mod tap;
+
+use aws_sdk_dynamodb::Client;
+use dynoxide::Database;
+use runtime::Env;
+use tap::Tap;
+
+/// A DynamoDB of a test's own.
+pub struct Engine {
+    /// A client that talks to it.
+    pub client: Client,
+    database: Database,
+    tap: Tap,
+}
+
+impl Engine {
+    /// An empty engine, and a client for it. It lives as long as the test's async runtime does.
+    pub async fn start() -> Self {
+        let database = Database::memory().expect("an in-memory database");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("the port");
+        tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
+        let env = Env::from_iter([
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL", &format!("http://{address}")),
+        ]);
+        let config = runtime::aws::sdk_config(&env).expect("a complete environment");
+        let tap = Tap::default();
+        let http_client = tap.clone().around(config.http_client().expect("a client").clone());
+        let config = aws_sdk_dynamodb::config::Builder::from(&config).http_client(http_client).build();
+        Self { client: Client::from_conf(config), database, tap }
+    }
+
+    /// Makes a table as the stack `infra/<stack>.yaml` defines it, and answers with its name.
+    pub fn create_table(&self, stack: &str, logical_id: &str) -> String {
+        let request = tables::create_table_request(stack, logical_id);
+        self.database.create_table(request).expect("a table that DynamoDB accepts");
+        logical_id.to_owned()
+    }
+
+    /// The operations sent since the last call of this, in order: one entry is one round trip.
+    pub fn round_trips(&self) -> Vec<String> {
+        self.tap.take_log()
+    }
+
+    /// Makes DynamoDB refuse the next `times` transactions as in conflict with another one on the item at `index`.
+    pub fn raise_transaction_conflicts(&self, times: usize, index: usize, of: usize) {
+        let reasons: Vec<_> = (0..of).map(|item| if item == index { "TransactionConflict" } else { "None" }).collect();
+        let body = serde_json::json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "Message": format!(
+                "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+                reasons.join(", ")
+            ),
+            "CancellationReasons": reasons.iter().map(|code| serde_json::json!({"Code": code})).collect::<Vec<_>>(),
+        });
+        self.tap.answer_instead("TransactWriteItems", times, 400, &body.to_string());
+    }
+}
