@@ -1,0 +1,11 @@
+//! Types and rules. Knows nothing of AWS or HTTP.
+
+mod account;
+mod idempotency;
+mod refusal;
+mod transfer;
+
+pub use account::{Account, AccountStatus, AccountType, InvalidAccountId, NewAccount, PaymentAccountId};
+pub use idempotency::{Fingerprint, Request, RequestId};
+pub use refusal::{Party, Refusal};
+pub use transfer::{Direction, Note, NoteTooLong, Posting, Transfer, TransferId, TransferStatus, TransferType};

@@ -1,0 +1,134 @@
+//! What depositing, withdrawing and sending have in common: from a parsed request to a transfer and its answer.
+
+use std::str::FromStr;
+
+use auth::Principal;
+use kernel::{Amount, Clock, Currency, Random, SystemClock};
+use lambda_http::http::StatusCode;
+use runtime::http::{Answer, Problem, Request, deadline, idempotency_key};
+use runtime::{ConfigError, Env, SystemRandom};
+use serde::Serialize;
+
+use super::problems::{self, REPLAYED, SideFields};
+use super::wire::TransferBody;
+use crate::domain::{self, Note, Posting, Transfer, TransferStatus};
+use crate::store::Fence;
+use crate::store::ledger::{PostTransfer, TransferOrder};
+
+/// Whether people may deposit to their own accounts: a convenience of development, closed in production.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SelfDeposit {
+    /// They may.
+    Enabled,
+    /// Money comes in by collections only.
+    Disabled,
+}
+
+impl FromStr for SelfDeposit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "enabled" => Ok(Self::Enabled),
+            "disabled" => Ok(Self::Disabled),
+            _ => Err("it must be enabled or disabled"),
+        }
+    }
+}
+
+impl SelfDeposit {
+    /// Lets a deposit pass, or not.
+    pub(super) fn check(self) -> Result<(), Problem> {
+        match self {
+            Self::Enabled => Ok(()),
+            Self::Disabled => Err(problems::self_deposit_disabled()),
+        }
+    }
+}
+
+/// What an endpoint that moves money depends on.
+#[derive(Debug, Clone)]
+pub struct Poster<L, C = SystemClock, R = SystemRandom> {
+    /// Where transfers are posted.
+    pub ledger: L,
+    /// The time.
+    pub clock: C,
+    /// For ids of requests without a key.
+    pub random: R,
+    /// The currency of a request that names none.
+    pub default_currency: Currency,
+}
+
+impl<L> Poster<L> {
+    /// The dependencies of a function, as its environment has them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing or wrong.
+    pub fn from_env(env: &Env, ledger: L) -> Result<Self, ConfigError> {
+        let default_currency = env.read("DEFAULT_CURRENCY", Currency::parse)?;
+        Ok(Self { ledger, clock: SystemClock, random: SystemRandom, default_currency })
+    }
+}
+
+/// A transfer as a request asks for it.
+pub(super) struct Ask<'a, B> {
+    /// The route, which keeps keys of different endpoints apart.
+    pub(super) route: &'static str,
+    /// The request's body: what a key stands for.
+    pub(super) body: &'a B,
+    pub(super) posting: Posting,
+    pub(super) amount: Amount,
+    pub(super) currency: Option<Currency>,
+    pub(super) note: Option<Note>,
+    pub(super) fields: SideFields,
+}
+
+impl<L: PostTransfer, C: Clock, R: Random> Poster<L, C, R> {
+    pub(super) async fn post<B: Serialize>(
+        &self,
+        principal: Principal,
+        request: &Request,
+        ask: Ask<'_, B>,
+    ) -> Result<Answer, Problem> {
+        let named = named_request(principal, request, ask.route, ask.body, &self.random)?;
+        let order = TransferOrder {
+            transfer: Transfer {
+                id: named.id.into(),
+                posting: ask.posting,
+                status: TransferStatus::Completed,
+                amount: ask.amount,
+                currency: ask.currency.unwrap_or(self.default_currency),
+                note: ask.note,
+                initiated_by: principal.user_id,
+                created_at: self.clock.now(),
+            },
+            fingerprint: named.fingerprint,
+            fence: Fence::from(&principal),
+            deadline: deadline(request),
+        };
+        let posted = self.ledger.post(order).await.map_err(|error| problems::post(&error, ask.fields))?;
+        answer(&TransferBody::from(&posted.transfer), posted.replayed)
+    }
+}
+
+/// The request under the name that its `Idempotency-Key` gives it, or under none.
+pub(super) fn named_request(
+    principal: Principal,
+    request: &Request,
+    route: &str,
+    body: &impl Serialize,
+    random: &impl Random,
+) -> Result<domain::Request, Problem> {
+    match idempotency_key(request)? {
+        None => Ok(domain::Request::unnamed(random)),
+        Some(key) => domain::Request::named(principal.user_id, route, key.as_str(), body)
+            .map_err(|error| Problem::internal(&error)),
+    }
+}
+
+/// 201 with the thing that was made, now or by the same request before.
+pub(super) fn answer(body: &impl Serialize, replayed: bool) -> Result<Answer, Problem> {
+    let answer = Answer::json(StatusCode::CREATED, body)?;
+    Ok(if replayed { answer.header(REPLAYED.0, REPLAYED.1) } else { answer })
+}

@@ -1,0 +1,193 @@
+//! Every problem of this context, with its stable code, and which error becomes which.
+
+use std::time::Duration;
+
+use runtime::http::{Kind, Problem};
+
+use crate::domain::{Party, Refusal};
+use crate::store::StoreError;
+use crate::store::accounts::OpenError;
+use crate::store::histories::HistoryError;
+use crate::store::ledger::PostError;
+
+const ACCOUNT_NOT_FOUND: Kind =
+    Kind { code: "account_not_found", status: 404, title: "No such payment account", retryable: false };
+const TRANSFER_NOT_FOUND: Kind =
+    Kind { code: "transfer_not_found", status: 404, title: "No such transfer", retryable: false };
+const ACCOUNT_ID_TAKEN: Kind =
+    Kind { code: "account_id_taken", status: 409, title: "The payment account id is taken", retryable: false };
+const INSUFFICIENT_FUNDS: Kind =
+    Kind { code: "insufficient_funds", status: 422, title: "Insufficient funds", retryable: false };
+const CURRENCY_MISMATCH: Kind =
+    Kind { code: "currency_mismatch", status: 422, title: "The currencies differ", retryable: false };
+const ACCOUNT_FROZEN: Kind =
+    Kind { code: "account_frozen", status: 422, title: "The account is frozen", retryable: false };
+const HEADROOM_EXCEEDED: Kind =
+    Kind { code: "headroom_exceeded", status: 422, title: "More than the account may take in", retryable: false };
+const SAME_ACCOUNT: Kind =
+    Kind { code: "same_account", status: 422, title: "Both sides are the same account", retryable: false };
+const WRONG_ACCOUNT_TYPE: Kind =
+    Kind { code: "wrong_account_type", status: 422, title: "Not for this type of account", retryable: false };
+const LIMIT_EXCEEDED: Kind =
+    Kind { code: "limit_exceeded", status: 422, title: "Beyond a limit of this platform", retryable: false };
+const IDEMPOTENCY_KEY_REUSED: Kind = Kind {
+    code: "idempotency_key_reused",
+    status: 422,
+    title: "The idempotency key was used for another request",
+    retryable: false,
+};
+const SELF_DEPOSIT_DISABLED: Kind =
+    Kind { code: "self_deposit_disabled", status: 403, title: "Deposits are closed here", retryable: false };
+const USER_NOT_SYNCED: Kind =
+    Kind { code: "user_not_synced", status: 503, title: "The user is not known here yet", retryable: true };
+const CONTENTION: Kind =
+    Kind { code: "contention", status: 503, title: "Too much at once on these accounts", retryable: true };
+
+/// Every kind of problem that this context adds to those all endpoints share.
+pub const ALL: &[Kind] = &[
+    ACCOUNT_NOT_FOUND,
+    TRANSFER_NOT_FOUND,
+    ACCOUNT_ID_TAKEN,
+    INSUFFICIENT_FUNDS,
+    CURRENCY_MISMATCH,
+    ACCOUNT_FROZEN,
+    HEADROOM_EXCEEDED,
+    SAME_ACCOUNT,
+    WRONG_ACCOUNT_TYPE,
+    LIMIT_EXCEEDED,
+    IDEMPOTENCY_KEY_REUSED,
+    SELF_DEPOSIT_DISABLED,
+    USER_NOT_SYNCED,
+    CONTENTION,
+];
+
+/// When to try again what failed for a reason that passes.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The header that tells a repeated answer from a first one.
+pub(super) const REPLAYED: (&str, &str) = ("idempotent-replayed", "true");
+
+/// Which fields of a request name the two sides of its transfer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SideFields {
+    pub(super) from: &'static str,
+    pub(super) to: &'static str,
+}
+
+fn refused(refusal: Refusal, fields: SideFields) -> Problem {
+    let kind = match refusal {
+        Refusal::AccountNotFound(_) => &ACCOUNT_NOT_FOUND,
+        Refusal::CurrencyMismatch(_) => &CURRENCY_MISMATCH,
+        Refusal::AccountFrozen(_) => &ACCOUNT_FROZEN,
+        Refusal::InsufficientFunds => &INSUFFICIENT_FUNDS,
+        Refusal::HeadroomExceeded => &HEADROOM_EXCEEDED,
+    };
+    let field = match refusal.party() {
+        Party::Payer => fields.from,
+        Party::Payee => fields.to,
+    };
+    Problem::new(kind, refusal.to_string()).at(field, refusal)
+}
+
+pub(super) fn store(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable(_) => Problem::unavailable(SOON, error),
+        StoreError::Refused(_) | StoreError::Unreadable(_) => Problem::internal(error),
+    }
+}
+
+fn contention(error: &dyn std::error::Error) -> Problem {
+    Problem::new(&CONTENTION, "Nothing was changed: other requests held the same accounts. Try again.")
+        .retry_after(SOON)
+        .because(error)
+}
+
+fn key_reused() -> Problem {
+    Problem::new(&IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key stands for another request. Nothing was changed.")
+}
+
+pub(super) fn post(error: &PostError, fields: SideFields) -> Problem {
+    match error {
+        PostError::Refused { refusal, replayed: false } => refused(*refusal, fields),
+        PostError::Refused { refusal, replayed: true } => refused(*refusal, fields).header(REPLAYED.0, REPLAYED.1),
+        PostError::KeyReused => key_reused(),
+        PostError::Revoked => Problem::unauthenticated(true, error),
+        PostError::Contention => contention(error),
+        PostError::Store(error) => store(error),
+    }
+}
+
+pub(super) fn open(error: &OpenError) -> Problem {
+    match error {
+        OpenError::IdTaken => Problem::new(&ACCOUNT_ID_TAKEN, "A payment account of this id exists.")
+            .at("paymentAccountId", "choose another id"),
+        OpenError::UserNotSynced => {
+            Problem::new(&USER_NOT_SYNCED, "Your sign-up has not reached the payment side yet. Try again.")
+                .retry_after(SOON)
+        }
+        OpenError::TooManyAccounts => {
+            Problem::new(&LIMIT_EXCEEDED, "You have as many payment accounts as one person may have.")
+        }
+        OpenError::Disbursement(refusal) => refused(*refusal, SideFields { from: "principal", to: "disburseTo" }),
+        OpenError::DisbursementType => Problem::new(&WRONG_ACCOUNT_TYPE, "A loan is disbursed to a DEBIT account.")
+            .at("disburseTo", "name a DEBIT account of yours"),
+        OpenError::KeyReused => key_reused(),
+        OpenError::Revoked => Problem::unauthenticated(true, error),
+        OpenError::Contention => contention(error),
+        OpenError::Store(error) => store(error),
+    }
+}
+
+pub(super) fn history(error: &HistoryError) -> Problem {
+    match error {
+        HistoryError::AccountNotFound => account_not_found("paymentAccountId"),
+        HistoryError::Store(error) => store(error),
+    }
+}
+
+fn account_not_found(field: &'static str) -> Problem {
+    refused(Refusal::AccountNotFound(Party::Payer), SideFields { from: field, to: field })
+}
+
+pub(super) fn transfer_not_found() -> Problem {
+    Problem::new(&TRANSFER_NOT_FOUND, "You have no transfer of this id.")
+}
+
+pub(super) fn same_account(field: &str) -> Problem {
+    Problem::new(&SAME_ACCOUNT, "A transfer runs between two accounts.")
+        .at(field, "name another account than the paying one")
+}
+
+pub(super) fn self_deposit_disabled() -> Problem {
+    let detail = "Nobody deposits to their own account on this deployment; money comes in by collections.";
+    Problem::new(&SELF_DEPOSIT_DISABLED, detail)
+}
+
+pub(super) fn limit_exceeded(field: &str, most: i64) -> Problem {
+    Problem::new(&LIMIT_EXCEEDED, "More than this platform grants.")
+        .at(field, format!("may be at most {most} minor units"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use runtime::http::kinds;
+
+    use super::*;
+
+    #[test]
+    fn no_two_kinds_of_problem_share_a_code() {
+        let kinds: Vec<&Kind> = ALL.iter().chain(kinds::ALL).collect();
+        let codes: BTreeSet<&str> = kinds.iter().map(|kind| kind.code).collect();
+        assert_eq!(codes.len(), kinds.len());
+    }
+
+    #[test]
+    fn a_refused_transfer_and_its_problem_bear_the_same_code() {
+        let fields = SideFields { from: "from", to: "to" };
+        for refusal in Refusal::ALL {
+            assert_eq!(refused(refusal, fields).kind.code, refusal.code());
+        }
+    }
+}

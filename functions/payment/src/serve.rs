@@ -1,0 +1,40 @@
+//! What every endpoint of this context starts with: the table, and the public keys to verify tokens with.
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use auth::{Principal, Verifier};
+use kernel::SystemClock;
+use runtime::http::{Answer, Problem, Request, authenticate};
+use runtime::keys::TableKeys;
+use runtime::{ConfigError, Env, SystemRandom};
+
+use crate::store::Table;
+
+/// Runs an endpoint for signed-in people. `init` makes what `handle` depends on; `handle` is given who is asking, so it
+/// cannot forget to find out.
+pub fn serve<D, H, HF>(init: impl FnOnce(&Env, Table) -> Result<D, ConfigError>, handle: H) -> ExitCode
+where
+    D: Send + Sync + 'static,
+    H: Fn(&'static D, Principal, Request) -> HF + Sync + Copy + Send + 'static,
+    HF: Future<Output = Result<Answer, Problem>> + Send,
+{
+    runtime::serve_http(
+        async |env: Env| {
+            let client = runtime::aws::dynamodb(&env)?;
+            let name = env.required("PAYMENT_TABLE")?;
+            let keys = TableKeys::new(client.clone(), name);
+            let verifier =
+                Verifier::new(env.required("TOKEN_ISSUER")?, env.required("TOKEN_AUDIENCE")?, keys, SystemClock);
+            let deps = init(&env, Table::new(client, name, SystemClock, SystemRandom))?;
+            if let Err(error) = verifier.warm_up().await {
+                tracing::warn!(%error, "the first request will load them");
+            }
+            Ok((verifier, deps))
+        },
+        move |(verifier, deps), request| async move {
+            let principal = authenticate(verifier, &request).await?;
+            handle(deps, principal, request).await
+        },
+    )
+}

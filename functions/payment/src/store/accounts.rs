@@ -1,0 +1,262 @@
+//! Opening accounts, and listing one's own.
+
+use std::future::Future;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem};
+use kernel::{Timestamp, UserId};
+
+use super::item::{
+    Item, Reader, account_attributes, account_key, is_fenced_off, key, number, read_account, text, transfer_item,
+    user_key,
+};
+use super::transaction::{TransactionError, Verdict, incomplete, verdict};
+use super::{Fence, StoreError, Table};
+use crate::domain::{Account, Party, Refusal, Request, Transfer};
+
+/// An account that someone wants to open.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The request, by which it is known when it comes again.
+    pub request: Request,
+    /// The account as it will stand.
+    pub account: Account,
+    /// The transfer that moves money as it opens: a DEBIT account's opening deposit, a LOAN's disbursement.
+    pub transfer: Option<Transfer>,
+    /// Whose tokens may open accounts.
+    pub fence: Fence,
+    /// How many accounts a person may have.
+    pub max_accounts: u32,
+    /// When there must be an answer.
+    pub deadline: Option<Timestamp>,
+}
+
+/// An account that was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The account as it stood when it opened.
+    pub account: Account,
+    /// Whether it was opened before this request, by the same one.
+    pub replayed: bool,
+}
+
+/// Why no account was opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The id is taken.
+    #[error("an account of this id exists")]
+    IdTaken,
+    /// The person is not known on this side yet.
+    #[error("the user is not synced yet")]
+    UserNotSynced,
+    /// The person has as many accounts as a person may have.
+    #[error("the user has the most accounts there may be")]
+    TooManyAccounts,
+    /// The principal cannot be disbursed to the account that was named.
+    #[error("{0}")]
+    Disbursement(Refusal),
+    /// The account that should receive the principal is not a DEBIT account.
+    #[error("the principal can only be disbursed to a DEBIT account")]
+    DisbursementType,
+    /// The name of the request stands for another one.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The token is older than the fence, or the person is suspended.
+    #[error("the token was revoked")]
+    Revoked,
+    /// Other transactions held the items for as long as there was time.
+    #[error("other requests hold this user")]
+    Contention,
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Opens accounts. MUST write the account, its transfer and the owner's claim to it together or not at all; MUST open
+/// one account for a request that the client named, however often it comes.
+pub trait OpenAccount {
+    /// Opens it, or tells why not.
+    fn open(&self, opening: Opening) -> impl Future<Output = Result<Opened, OpenError>> + Send;
+}
+
+/// Lists accounts.
+pub trait ListAccounts {
+    /// All accounts of a person, oldest first. MUST include every account whose opening was answered before.
+    fn accounts_of(&self, owner: UserId) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send;
+}
+
+/// What an item of the opening transaction is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Request,
+    Account,
+    Owner,
+    Transfer,
+    Payee,
+}
+
+impl OpenAccount for Table {
+    async fn open(&self, opening: Opening) -> Result<Opened, OpenError> {
+        let Opening { request, account, transfer, fence, max_accounts, deadline } = &opening;
+        let mut parts = Vec::new();
+        let mut items = Vec::new();
+        let mut add = |part, item| {
+            parts.push(part);
+            items.push(item);
+        };
+        if let Some(fingerprint) = &request.fingerprint {
+            let mut record = account_attributes(account);
+            record.extend(key(format!("IDEMPOTENCY#{}", request.id), "IDEMPOTENCY"));
+            record.insert("fingerprint".to_owned(), text(fingerprint.as_str()));
+            add(Part::Request, self.put_new(record)?);
+        }
+        let mut item = account_attributes(account);
+        item.extend(account_key(&account.id));
+        item.insert("ownerEpoch".to_owned(), number(fence.epoch));
+        add(Part::Account, self.put_new(item)?);
+        add(Part::Owner, self.claim(account, *fence, *max_accounts)?);
+        if let Some(transfer) = transfer {
+            add(Part::Transfer, self.put_new(transfer_item(transfer, None))?);
+            if let Some(payee) = transfer.posting.to().filter(|payee| **payee != account.id) {
+                add(Part::Payee, self.disburse(account_key(payee), transfer, *fence)?);
+            }
+        }
+        let reasons = match self.transact(items, *deadline).await {
+            Ok(()) => return Ok(Opened { account: opening.account, replayed: false }),
+            Err(TransactionError::ConditionFailed(reasons)) => reasons,
+            Err(TransactionError::Contention) => return Err(OpenError::Contention),
+            Err(TransactionError::Store(error)) => return Err(error.into()),
+        };
+        for (index, part) in parts.into_iter().enumerate() {
+            let item = match verdict(&reasons, index) {
+                Verdict::Held => continue,
+                Verdict::FailedOn(item) => Some(item),
+                Verdict::FailedOnNothing => None,
+            };
+            return match part {
+                Part::Request => replay(&opening.request, item),
+                Part::Account => Err(OpenError::IdTaken),
+                Part::Owner => Err(diagnose_owner(item, opening.fence)),
+                Part::Payee => Err(diagnose_payee(item, &opening)?),
+                Part::Transfer => break,
+            };
+        }
+        Err(StoreError::Refused("an opening was cancelled for no reason that we know".to_owned()).into())
+    }
+}
+
+impl Table {
+    /// Adds the account to its owner's, if the owner may have one more.
+    fn claim(&self, account: &Account, fence: Fence, max_accounts: u32) -> Result<TransactWriteItem, StoreError> {
+        self.update(user_key(account.owner), |update| {
+            update
+                .update_expression("ADD accountIds :account")
+                .condition_expression(
+                    "#status = :active AND epoch <= :epoch AND NOT contains(revokedSessions, :session) \
+                     AND (attribute_not_exists(accountIds) OR size(accountIds) < :most)",
+                )
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":account", AttributeValue::Ss(vec![account.id.to_string()]))
+                .expression_attribute_values(":active", text("ACTIVE"))
+                .expression_attribute_values(":epoch", number(fence.epoch))
+                .expression_attribute_values(":session", text(fence.session))
+                .expression_attribute_values(":most", number(max_accounts))
+        })
+    }
+
+    /// Gives a loan's principal to an account that must be its owner's own DEBIT account.
+    fn disburse(&self, key: Item, transfer: &Transfer, fence: Fence) -> Result<TransactWriteItem, StoreError> {
+        let mut item = self.give(key, transfer, Some((transfer.initiated_by, fence)))?;
+        if let Some(update) = item.update.as_mut() {
+            let condition = update.condition_expression.take().unwrap_or_default();
+            update.condition_expression = Some(format!("{condition} AND #type = :debit"));
+            update.expression_attribute_names.get_or_insert_default().insert("#type".to_owned(), "type".to_owned());
+            update.expression_attribute_values.get_or_insert_default().insert(":debit".to_owned(), text("DEBIT"));
+        }
+        Ok(item)
+    }
+}
+
+fn replay(request: &Request, stored: Option<&Item>) -> Result<Opened, OpenError> {
+    let stored = stored.ok_or_else(|| StoreError::Unreadable("the stored request was not returned".to_owned()))?;
+    let known = Reader(stored).text("fingerprint")?;
+    if request.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.as_str() != known) {
+        return Err(OpenError::KeyReused);
+    }
+    Ok(Opened { account: read_account(stored)?, replayed: true })
+}
+
+fn diagnose_owner(user: Option<&Item>, fence: Fence) -> OpenError {
+    match user {
+        None => OpenError::UserNotSynced,
+        Some(user)
+            if is_fenced_off(user, "epoch", fence.epoch, fence.session)
+                || Reader(user).optional_text("status") != Some("ACTIVE") =>
+        {
+            OpenError::Revoked
+        }
+        Some(_) => OpenError::TooManyAccounts,
+    }
+}
+
+fn diagnose_payee(item: Option<&Item>, opening: &Opening) -> Result<OpenError, StoreError> {
+    let refused = |refusal| Ok(OpenError::Disbursement(refusal));
+    let Some(item) = item else { return refused(Refusal::AccountNotFound(Party::Payee)) };
+    let reader = Reader(item);
+    if reader.text("ownerId")? != opening.account.owner.to_string() {
+        return refused(Refusal::AccountNotFound(Party::Payee));
+    }
+    if is_fenced_off(item, "ownerEpoch", opening.fence.epoch, opening.fence.session) {
+        return Ok(OpenError::Revoked);
+    }
+    if reader.text("type")? != "DEBIT" {
+        return Ok(OpenError::DisbursementType);
+    }
+    if reader.text("currency")? != opening.account.currency.as_str() {
+        return refused(Refusal::CurrencyMismatch(Party::Payee));
+    }
+    if reader.text("status")? != "ACTIVE" {
+        return refused(Refusal::AccountFrozen(Party::Payee));
+    }
+    refused(Refusal::HeadroomExceeded)
+}
+
+impl Table {
+    /// The ids of a person's accounts. None of a person who is not known here yet.
+    pub(crate) async fn account_ids(&self, owner: UserId) -> Result<Vec<String>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(user_key(owner)))
+            .projection_expression("accountIds")
+            .consistent_read(true)
+            .send()
+            .await?;
+        Ok(answer.item.as_ref().map(|user| Reader(user).texts("accountIds").to_vec()).unwrap_or_default())
+    }
+
+    /// Several items by their keys, all of them or an error.
+    pub(crate) async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let answer =
+            self.client.batch_get_item().request_items(&self.name, request.map_err(incomplete)?).send().await?;
+        if answer.unprocessed_keys().is_some_and(|keys| !keys.is_empty()) {
+            return Err(StoreError::Unavailable("it left a part of the read undone".to_owned()));
+        }
+        Ok(answer.responses.and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default())
+    }
+}
+
+impl ListAccounts for Table {
+    async fn accounts_of(&self, owner: UserId) -> Result<Vec<Account>, StoreError> {
+        let ids = self.account_ids(owner).await?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = ids.iter().map(|id| key(format!("ACCOUNT#{id}"), "ACCOUNT")).collect();
+        let items = self.batch_get(keys).await?;
+        let mut accounts = items.iter().map(read_account).collect::<Result<Vec<_>, _>>()?;
+        accounts.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+        Ok(accounts)
+    }
+}

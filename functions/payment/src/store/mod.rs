@@ -1,0 +1,31 @@
+//! DynamoDB. One file per port; a port is one command or one question, and mirrors what its function may do by IAM.
+//!
+//! | item | pk | sk | written by |
+//! |---|---|---|---|
+//! | account | `ACCOUNT#<id>` | `ACCOUNT` | [`accounts`] opens it, [`ledger`] moves its balance |
+//! | transfer | `TRANSFER#<id>` | `TRANSFER` | [`ledger`], [`accounts`] for what moves as an account opens |
+//! | user | `USER#<id>` | `USER` | [`users`] from events; [`accounts`] adds the account's id |
+//! | opening | `IDEMPOTENCY#<request>` | `IDEMPOTENCY` | [`accounts`], where the client named its request |
+//! | public key | `SIGNING_KEYS` | `KEY#<kid>` | [`keys`] from events |
+//!
+//! A transfer stands in the index `byFrom` under the account that pays and in `byTo` under the one that receives, in
+//! the order of creation. A side outside has no attribute, and a FAILED transfer no `order`, so neither is indexed.
+
+pub mod accounts;
+pub mod histories;
+pub mod keys;
+pub mod ledger;
+pub mod transfers;
+pub mod users;
+
+mod error;
+mod item;
+mod table;
+mod transaction;
+
+pub use error::StoreError;
+pub use table::Table;
+pub use transaction::Fence;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! The replica of users, and with it the fence on their accounts.
+
+use std::future::Future;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use contracts::{User, UserStatus};
+
+use super::item::{Item, Reader, key, number, text, user_key};
+use super::{StoreError, Table};
+
+/// Keeps users as the account context tells of them.
+pub trait SyncUser {
+    /// Makes the replica what the event says, if the event is newer than the replica, and raises the fence on each of
+    /// the person's accounts to the replica's epoch. MUST be safe to repeat: a call that ended half way is completed by
+    /// the next one, with the same event or an older.
+    fn sync_user(&self, user: &User, version: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl SyncUser for Table {
+    async fn sync_user(&self, user: &User, version: u64) -> Result<(), StoreError> {
+        let replica = self.newest(user, version).await?;
+        let reader = Reader(&replica);
+        let epoch: u64 = reader.integer("epoch")?;
+        for account in reader.texts("accountIds") {
+            self.raise_fence(account, epoch).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    /// Applies the event unless a newer one was, and answers with the replica as it then stands.
+    async fn newest(&self, user: &User, version: u64) -> Result<Item, StoreError> {
+        let status = match user.status {
+            UserStatus::Active => "ACTIVE",
+            UserStatus::Suspended => "SUSPENDED",
+        };
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(user_key(user.id)))
+            .update_expression("SET id = :id, email = :email, #status = :status, epoch = :epoch, version = :version")
+            .condition_expression("attribute_not_exists(pk) OR version < :version")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":id", text(user.id))
+            .expression_attribute_values(":email", text(&user.email))
+            .expression_attribute_values(":status", text(status))
+            .expression_attribute_values(":epoch", number(user.epoch))
+            .expression_attribute_values(":version", number(version))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let replica = match outcome {
+            Ok(updated) => updated.attributes,
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failure)) => failure.item().cloned(),
+                _ => return Err(error.into()),
+            },
+        };
+        replica.ok_or_else(|| StoreError::Unreadable("the replica was not returned".to_owned()))
+    }
+
+    async fn raise_fence(&self, account: &str, epoch: u64) -> Result<(), StoreError> {
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key(format!("ACCOUNT#{account}"), "ACCOUNT")))
+            .update_expression("SET ownerEpoch = :epoch")
+            .condition_expression("attribute_exists(pk) AND ownerEpoch < :epoch")
+            .expression_attribute_values(":epoch", AttributeValue::N(epoch.to_string()))
+            .send()
+            .await;
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
