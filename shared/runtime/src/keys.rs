@@ -5,9 +5,10 @@
 
 use auth::{LoadKeys, LoadKeysError, PublicKey};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::types::AttributeValue;
 use kernel::KeyId;
+
+use crate::dynamodb::StoreError;
 
 /// The partition that holds a table's public keys.
 pub const PARTITION: &str = "SIGNING_KEYS";
@@ -43,7 +44,7 @@ impl LoadKeys for TableKeys {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| LoadKeysError(DisplayErrorContext(error).to_string()))?;
+            .map_err(|error| LoadKeysError(StoreError::from(error).to_string()))?;
         let text = |value: Option<&AttributeValue>| value.and_then(|value| value.as_s().ok()).cloned();
         answer
             .items()

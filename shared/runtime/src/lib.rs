@@ -7,6 +7,7 @@
 pub mod aws;
 pub mod batch;
 pub mod config;
+pub mod dynamodb;
 pub mod http;
 pub mod keys;
 pub mod random;

@@ -1,24 +1,14 @@
 //! `POST /payments/deposit`: money from the outside into one's own account.
 
 use auth::Principal;
-use kernel::{Amount, Clock, Currency, Random};
-use runtime::http::{Answer, Fields, Problem, Request, json_body};
-use serde::{Deserialize, Serialize};
+use kernel::{Clock, Random};
+use runtime::http::{Answer, Problem, Request, json_body};
 
-use super::posting::Ask;
+use super::posting::{Ask, OneSided};
 use super::problems::SideFields;
-use super::wire::MinorUnits;
 use super::{Poster, SelfDeposit};
-use crate::domain::{PaymentAccountId, Posting};
+use crate::domain::Posting;
 use crate::store::ledger::PostTransfer;
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Body {
-    payment_account_id: String,
-    amount: MinorUnits,
-    currency: Option<String>,
-}
 
 /// Answers the request.
 ///
@@ -32,12 +22,8 @@ pub async fn handle<L: PostTransfer, C: Clock, R: Random>(
     request: &Request,
 ) -> Result<Answer, Problem> {
     self_deposit.check()?;
-    let body: Body = json_body(request)?;
-    let mut fields = Fields::default();
-    let to = fields.read("paymentAccountId", PaymentAccountId::parse(&body.payment_account_id));
-    let amount = fields.read("amount", Amount::from_minor(body.amount.0));
-    let currency = fields.read_optional("currency", body.currency.as_deref().map(Currency::parse));
-    let (Some(to), Some(amount), Some(currency)) = (to, amount, currency) else { return Err(fields.problem()) };
+    let body: OneSided = json_body(request)?;
+    let (to, amount, currency) = body.read()?;
     let ask = Ask {
         route: "deposit",
         body: &body,

@@ -5,13 +5,13 @@ use std::str::FromStr;
 use auth::Principal;
 use kernel::{Amount, Clock, Currency, Random, SystemClock};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, deadline, idempotency_key};
+use runtime::http::{Answer, Fields, Problem, Request, deadline, idempotency_key};
 use runtime::{ConfigError, Env, SystemRandom};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::problems::{self, REPLAYED, SideFields};
-use super::wire::TransferBody;
-use crate::domain::{self, Note, Posting, Transfer, TransferStatus};
+use super::wire::{MinorUnits, TransferBody};
+use crate::domain::{self, Note, PaymentAccountId, Posting, Transfer, TransferStatus};
 use crate::store::Fence;
 use crate::store::ledger::{PostTransfer, TransferOrder};
 
@@ -68,6 +68,28 @@ impl<L> Poster<L> {
     pub fn from_env(env: &Env, ledger: L) -> Result<Self, ConfigError> {
         let default_currency = env.read("DEFAULT_CURRENCY", Currency::parse)?;
         Ok(Self { ledger, clock: SystemClock, random: SystemRandom, default_currency })
+    }
+}
+
+/// A request that names one account of one's own, and the outside by what it asks.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct OneSided {
+    payment_account_id: String,
+    amount: MinorUnits,
+    currency: Option<String>,
+}
+
+impl OneSided {
+    pub(super) fn read(&self) -> Result<(PaymentAccountId, Amount, Option<Currency>), Problem> {
+        let mut fields = Fields::default();
+        let account = fields.read("paymentAccountId", PaymentAccountId::parse(&self.payment_account_id));
+        let amount = fields.read("amount", Amount::from_minor(self.amount.0));
+        let currency = fields.read_optional("currency", self.currency.as_deref().map(Currency::parse));
+        let (Some(account), Some(amount), Some(currency)) = (account, amount, currency) else {
+            return Err(fields.problem());
+        };
+        Ok((account, amount, currency))
     }
 }
 

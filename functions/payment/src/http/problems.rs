@@ -92,7 +92,7 @@ fn refused(refusal: Refusal, fields: SideFields) -> Problem {
 pub(super) fn store(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable(_) => Problem::unavailable(SOON, error),
-        StoreError::Refused(_) | StoreError::Unreadable(_) => Problem::internal(error),
+        StoreError::Broken(_) => Problem::internal(error),
     }
 }
 

@@ -4,12 +4,13 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem};
 use kernel::{Timestamp, UserId};
+use runtime::dynamodb::Outcome;
 
 use super::item::{
     Item, Reader, account_attributes, account_key, is_fenced_off, key, number, read_account, text, transfer_item,
     user_key,
 };
-use super::transaction::{TransactionError, Verdict, incomplete, verdict};
+use super::transaction::{Verdict, verdict};
 use super::{Fence, StoreError, Table};
 use crate::domain::{Account, Party, Refusal, Request, Transfer};
 
@@ -120,11 +121,10 @@ impl OpenAccount for Table {
                 add(Part::Payee, self.disburse(account_key(payee), transfer, *fence)?);
             }
         }
-        let reasons = match self.transact(items, *deadline).await {
-            Ok(()) => return Ok(Opened { account: opening.account, replayed: false }),
-            Err(TransactionError::ConditionFailed(reasons)) => reasons,
-            Err(TransactionError::Contention) => return Err(OpenError::Contention),
-            Err(TransactionError::Store(error)) => return Err(error.into()),
+        let reasons = match self.transact(items, *deadline).await? {
+            Outcome::Committed => return Ok(Opened { account: opening.account, replayed: false }),
+            Outcome::Refused(reasons) => reasons,
+            Outcome::Contended => return Err(OpenError::Contention),
         };
         for (index, part) in parts.into_iter().enumerate() {
             let item = match verdict(&reasons, index) {
@@ -140,7 +140,7 @@ impl OpenAccount for Table {
                 Part::Transfer => break,
             };
         }
-        Err(StoreError::Refused("an opening was cancelled for no reason that we know".to_owned()).into())
+        Err(StoreError::broken("an opening was cancelled for no reason that we know").into())
     }
 }
 
@@ -177,7 +177,7 @@ impl Table {
 }
 
 fn replay(request: &Request, stored: Option<&Item>) -> Result<Opened, OpenError> {
-    let stored = stored.ok_or_else(|| StoreError::Unreadable("the stored request was not returned".to_owned()))?;
+    let stored = stored.ok_or_else(|| StoreError::broken("the stored request was not returned"))?;
     let known = Reader(stored).text("fingerprint")?;
     if request.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.as_str() != known) {
         return Err(OpenError::KeyReused);
@@ -239,7 +239,7 @@ impl Table {
     pub(crate) async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
         let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
         let answer =
-            self.client.batch_get_item().request_items(&self.name, request.map_err(incomplete)?).send().await?;
+            self.client.batch_get_item().request_items(&self.name, request.map_err(StoreError::broken)?).send().await?;
         if answer.unprocessed_keys().is_some_and(|keys| !keys.is_empty()) {
             return Err(StoreError::Unavailable("it left a part of the read undone".to_owned()));
         }

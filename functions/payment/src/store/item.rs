@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
 
     fn unreadable(&self, name: &str, reason: impl Display) -> StoreError {
         let pk = self.optional_text("pk").unwrap_or("?");
-        StoreError::Unreadable(format!("{pk}: {name}: {reason}"))
+        StoreError::Broken(format!("{pk}: {name}: {reason}"))
     }
 
     fn known<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {

@@ -9,9 +9,10 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use kernel::{Timestamp, UserId};
+use runtime::dynamodb::Outcome;
 
 use super::item::{Item, Reader, account_key, is_fenced_off, number, read_transfer, text, transfer_item};
-use super::transaction::{GUARDED, TransactionError, Verdict, guard, verdict};
+use super::transaction::{GUARDED, Verdict, guard, verdict};
 use super::{Fence, StoreError, Table};
 use crate::domain::{Fingerprint, Party, Posting, Refusal, Transfer, TransferStatus};
 
@@ -91,11 +92,10 @@ impl PostTransfer for Table {
             items.push(self.give(account_key(to), &transfer, owner)?);
             parties.push(Party::Payee);
         }
-        let reasons = match self.transact(items, deadline).await {
-            Ok(()) => return Ok(Posted { transfer, replayed: false }),
-            Err(TransactionError::ConditionFailed(reasons)) => reasons,
-            Err(TransactionError::Contention) => return Err(PostError::Contention),
-            Err(TransactionError::Store(error)) => return Err(error.into()),
+        let reasons = match self.transact(items, deadline).await? {
+            Outcome::Committed => return Ok(Posted { transfer, replayed: false }),
+            Outcome::Refused(reasons) => reasons,
+            Outcome::Contended => return Err(PostError::Contention),
         };
         if let Verdict::FailedOn(stored) = verdict(&reasons, 0) {
             return replay(stored, fingerprint.as_ref());
@@ -112,7 +112,7 @@ impl PostTransfer for Table {
                 None => Err(PostError::Refused { refusal, replayed: false }),
             };
         }
-        Err(StoreError::Refused("a transfer was cancelled for no reason that we know".to_owned()).into())
+        Err(StoreError::broken("a transfer was cancelled for no reason that we know").into())
     }
 }
 
@@ -184,7 +184,7 @@ impl Table {
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failure)) => match failure.item() {
                 Some(stored) => replay(stored, Some(fingerprint)),
-                None => Err(StoreError::Unreadable("the stored transfer was not returned".to_owned()).into()),
+                None => Err(StoreError::broken("the stored transfer was not returned").into()),
             },
             _ => Err(PostError::Store(error.into())),
         }

@@ -18,12 +18,11 @@ pub mod ledger;
 pub mod transfers;
 pub mod users;
 
-mod error;
 mod item;
 mod table;
 mod transaction;
 
-pub use error::StoreError;
+pub use runtime::dynamodb::StoreError;
 pub use table::Table;
 pub use transaction::Fence;
 

@@ -60,7 +60,7 @@ impl Table {
                 _ => return Err(error.into()),
             },
         };
-        replica.ok_or_else(|| StoreError::Unreadable("the replica was not returned".to_owned()))
+        replica.ok_or_else(|| StoreError::broken("the replica was not returned"))
     }
 
     async fn raise_fence(&self, account: &str, epoch: u64) -> Result<(), StoreError> {

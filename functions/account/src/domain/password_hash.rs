@@ -1,0 +1,125 @@
+//! What is kept of a password.
+
+use argon2::password_hash::phc;
+use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use kernel::{Random, Secret};
+
+use super::Password;
+
+/// What nobody's password hashes to: its salt and its output are random, so no password is known that matches. Checking
+/// an attempt against it takes as long as against a person's.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$3U6vAROv4HxeJzNcQP3uMQ$SNfeJLVDbJQj/6iTFCpGjfzu5ibTB6iRPbSjLRTy5KE";
+
+/// A password, hashed by Argon2id with 19 MiB, two passes and one lane (OWASP's Password Storage Cheat Sheet), in the
+/// PHC string format. It does not print itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordHash(Secret<String>);
+
+/// The password could not be hashed.
+#[derive(Debug, thiserror::Error)]
+#[error("a password could not be hashed: {0}")]
+pub struct HashingFailed(argon2::password_hash::Error);
+
+/// The text is not a hash of this kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an Argon2 hash in the PHC string format")]
+pub struct InvalidPasswordHash;
+
+impl PasswordHash {
+    /// Hashes a password with a salt of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`HashingFailed`] if there is not the memory for it.
+    pub fn of(password: &Password, random: &impl Random) -> Result<Self, HashingFailed> {
+        let mut salt = [0; 16];
+        random.fill(&mut salt);
+        let hash: phc::PasswordHash = Argon2::default()
+            .hash_password_with_salt(password.secret().expose().as_bytes(), &salt)
+            .map_err(HashingFailed)?;
+        Ok(Self(Secret::new(hash.to_string())))
+    }
+
+    /// As it was stored.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPasswordHash`] if no password could be checked against it.
+    pub fn from_stored(text: impl Into<String>) -> Result<Self, InvalidPasswordHash> {
+        let text = text.into();
+        let hash = phc::PasswordHash::new(&text).map_err(|_| InvalidPasswordHash)?;
+        if hash.algorithm != argon2::ARGON2ID_IDENT || hash.salt.is_none() || hash.hash.is_none() {
+            return Err(InvalidPasswordHash);
+        }
+        Ok(Self(Secret::new(text)))
+    }
+
+    /// A hash that no attempt matches, but that takes the same work to check.
+    pub fn of_nobody() -> Self {
+        Self(Secret::new(NOBODY.to_owned()))
+    }
+
+    /// As it is stored.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// Whether the attempt is the password, by the parameters in the hash, and in constant time for a given length.
+    pub fn matches(&self, attempt: &Secret<String>) -> bool {
+        Argon2::default().verify_password(attempt.expose().as_bytes(), self.expose()).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::random::Seeded;
+
+    use super::super::PasswordPolicy;
+    use super::*;
+
+    fn secret(text: &str) -> Secret<String> {
+        Secret::new(text.to_owned())
+    }
+
+    fn hash(password: &str, seed: u64) -> PasswordHash {
+        let policy: PasswordPolicy = "8".parse().unwrap();
+        PasswordHash::of(&policy.accept(secret(password), None, None).unwrap(), &Seeded::new(seed)).unwrap()
+    }
+
+    #[test]
+    fn only_the_password_matches_and_all_of_it_counts() {
+        let long = "correct horse battery staple".repeat(4);
+        let stored = PasswordHash::from_stored(hash(&long, 1).expose()).unwrap();
+        assert!(stored.matches(&secret(&long)));
+        for attempt in ["", &long.to_uppercase(), &format!("{long} "), &long[..72]] {
+            assert!(!stored.matches(&secret(attempt)), "{attempt:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_password_of_two_people_gives_two_hashes() {
+        assert_ne!(hash("correct horse", 1), hash("correct horse", 2));
+    }
+
+    #[test]
+    fn a_hash_and_nobodys_hash_cost_what_owasp_asks() {
+        for hash in [hash("correct horse", 1), PasswordHash::of_nobody()] {
+            assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.expose());
+            assert_eq!(PasswordHash::from_stored(hash.expose()).unwrap().expose().len(), hash.expose().len());
+        }
+        assert_eq!(hash("correct horse", 1).expose().len(), PasswordHash::of_nobody().expose().len());
+    }
+
+    #[test]
+    fn what_is_no_hash_is_not_read() {
+        for text in ["", "hunter2", "$argon2id$v=19$m=19456,t=2,p=1", "$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q"] {
+            assert_eq!(PasswordHash::from_stored(text), Err(InvalidPasswordHash), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hash_does_not_print_itself() {
+        assert!(!format!("{:?}", PasswordHash::of_nobody()).contains("argon2id"));
+    }
+}

@@ -1,0 +1,134 @@
+//! The SNS topic that events go to.
+
+use std::fmt::Display;
+
+use aws_sdk_sns::Client;
+use aws_sdk_sns::error::DisplayErrorContext;
+use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use contracts::Envelope;
+use runtime::{ConfigError, Env};
+
+use super::publisher::{NotPublished, PublishEvents};
+
+/// A topic.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    client: Client,
+    arn: String,
+}
+
+impl Topic {
+    /// The topic that `TOPIC_ARN` names. `AWS_ENDPOINT_URL_SNS` goes before `AWS_ENDPOINT_URL`, as the SDKs agree.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let mut config = aws_sdk_sns::config::Builder::from(&runtime::aws::sdk_config(env)?);
+        if let Some(url) = env.optional("AWS_ENDPOINT_URL_SNS") {
+            config.set_endpoint_url(Some(url.to_owned()));
+        }
+        Ok(Self { client: Client::from_conf(config.build()), arn: env.required("TOPIC_ARN")?.to_owned() })
+    }
+}
+
+impl PublishEvents for Topic {
+    /// What `PublishBatch` takes. Ten of our events are far below the 256 KiB that it takes too.
+    const MAX_EVENTS: usize = 10;
+
+    async fn publish_events(&self, events: &[Envelope]) -> Vec<Result<(), NotPublished>> {
+        let entries =
+            events.iter().enumerate().map(|(index, event)| entry(index, event)).collect::<Result<Vec<_>, _>>();
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => return vec![Err(error); events.len()],
+        };
+        let request = self.client.publish_batch().topic_arn(&self.arn);
+        match request.set_publish_batch_request_entries(Some(entries)).send().await {
+            Ok(answer) => (0..events.len())
+                .map(|index| match answer.failed().iter().find(|entry| entry.id() == index.to_string()) {
+                    Some(entry) => Err(not_published(format!("{}: {}", entry.code(), entry.message().unwrap_or("")))),
+                    None => Ok(()),
+                })
+                .collect(),
+            Err(error) => vec![Err(not_published(DisplayErrorContext(error))); events.len()],
+        }
+    }
+}
+
+fn entry(index: usize, event: &Envelope) -> Result<PublishBatchRequestEntry, NotPublished> {
+    let event_type = MessageAttributeValue::builder().data_type("String").string_value(event.event.name()).build();
+    PublishBatchRequestEntry::builder()
+        .id(index.to_string())
+        .message(serde_json::to_string(event).map_err(not_published)?)
+        .message_attributes("type", event_type.map_err(not_published)?)
+        .build()
+        .map_err(not_published)
+}
+
+fn not_published(why: impl Display) -> NotPublished {
+    NotPublished(why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::{Event, SigningKey};
+    use kernel::{KeyId, Timestamp};
+
+    use super::super::testing::serve_once;
+    use super::*;
+
+    const ARN: &str = "arn:aws:sns:eu-west-1:123456789012:events";
+
+    fn events(count: usize) -> Vec<Envelope> {
+        let now = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
+        let key = SigningKey { kid: KeyId::new("k1"), public_key: "AAAA".to_owned() };
+        (0..count).map(|_| Envelope::new("k1", 1, now, Event::SigningKeyPublished(key.clone()))).collect()
+    }
+
+    fn topic(url: &str) -> Topic {
+        let env = Env::from_iter([
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("AWS_ENDPOINT_URL_SNS", url),
+            ("TOPIC_ARN", ARN),
+        ]);
+        Topic::from_env(&env).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_event_is_published_with_its_type_as_an_attribute() {
+        let (url, request) =
+            serve_once(200, "<PublishBatchResponse><PublishBatchResult/></PublishBatchResponse>").await;
+        assert_eq!(topic(&url).publish_events(&events(1)).await, [Ok(())]);
+        let request = request.await.unwrap();
+        let attribute = "PublishBatchRequestEntries.member.1.MessageAttributes.entry.1";
+        for expected in [
+            format!("{attribute}.Name=type"),
+            format!("{attribute}.Value.DataType=String"),
+            format!("{attribute}.Value.StringValue=signing-key%3Apublished"),
+            "PublishBatchRequestEntries.member.1.Message=%7B%22id%22%3A%22k1.1%22".to_owned(),
+        ] {
+            assert!(request.contains(&expected), "{expected} is not in {request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_batch_the_event_that_the_topic_refused_is_told_apart() {
+        let answer = "<PublishBatchResponse><PublishBatchResult><Failed><member><Id>1</Id><Code>InternalError</Code>\
+                      <SenderFault>false</SenderFault></member></Failed></PublishBatchResult></PublishBatchResponse>";
+        let (url, _request) = serve_once(200, answer).await;
+        let outcomes = topic(&url).publish_events(&events(3)).await;
+        assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_fails_publishes_none_of_its_events() {
+        let (url, _request) =
+            serve_once(403, "<ErrorResponse><Error><Code>AuthorizationError</Code></Error></ErrorResponse>").await;
+        let outcomes = topic(&url).publish_events(&events(2)).await;
+        assert!(outcomes.len() == 2 && outcomes.iter().all(Result::is_err), "{outcomes:?}");
+    }
+}

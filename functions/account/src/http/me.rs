@@ -1,0 +1,136 @@
+//! `GET /auth/me`: who is signed in.
+
+use auth::{LoadKeys, Verifier};
+use kernel::{Clock, Timestamp, UserId};
+use lambda_http::http::StatusCode;
+use runtime::http::{Answer, Problem, Request, authenticate};
+use serde::Serialize;
+
+use crate::domain::{Person, Phone, Revoked};
+use crate::error::AccountError;
+use crate::store::FindSession;
+
+/// What the endpoint needs.
+pub struct Me<S, L, C> {
+    /// Where the session is found.
+    pub sessions: S,
+    /// Tells whose token it is.
+    pub verifier: Verifier<L, C>,
+    /// For whether the session has expired.
+    pub clock: C,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignedInPerson<'a> {
+    id: UserId,
+    email: &'a str,
+    phone: Option<&'a str>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// Answers one request, in one round trip to the table.
+///
+/// # Errors
+///
+/// A 401 if the token is not good, or what it stands for is not any more.
+pub async fn me<S, L, C>(deps: &Me<S, L, C>, request: Request) -> Result<Answer, Problem>
+where
+    S: FindSession + Sync,
+    L: LoadKeys + Sync,
+    C: Clock + Sync,
+{
+    let principal = authenticate(&deps.verifier, &request).await?;
+    let found =
+        deps.sessions.find_session(principal.user_id, principal.session_id).await.map_err(AccountError::from)?;
+    let signed_in = found.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
+    signed_in.accept(principal.epoch, deps.clock.now()).map_err(AccountError::from)?;
+    Answer::json(StatusCode::OK, &SignedInPerson::from(&signed_in.person))
+}
+
+impl<'a> From<&'a Person> for SignedInPerson<'a> {
+    fn from(person: &'a Person) -> Self {
+        Self {
+            id: person.id,
+            email: person.email.as_str(),
+            phone: person.phone.as_ref().map(Phone::as_str),
+            created_at: person.created_at,
+            updated_at: person.updated_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kernel::SessionId;
+    use kernel::random::Seeded;
+    use kernel::time::FixedClock;
+    use lambda_http::Body;
+    use runtime::http::kinds;
+    use serde_json::{Value, json};
+
+    use super::super::testing::{PublicKeys, ada, now, signed_in_as_ada, verifier};
+    use super::*;
+    use crate::domain::{Session, SignedIn};
+    use crate::store::StoreError;
+
+    struct Sessions(Result<Option<SignedIn>, StoreError>);
+
+    impl FindSession for Sessions {
+        async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
+            let asked_for = |found: &SignedIn| (found.person.id, found.session.id) == (user, session);
+            self.0.clone().map(|found| found.filter(asked_for))
+        }
+    }
+
+    fn signed_in() -> SignedIn {
+        SignedIn { person: ada(), session: Session::start(&Seeded::new(5), now(), Duration::from_mins(15)) }
+    }
+
+    async fn ask(found: Result<Option<SignedIn>, StoreError>) -> Result<Answer, Problem> {
+        let deps: Me<_, PublicKeys, _> =
+            Me { sessions: Sessions(found), verifier: verifier(), clock: FixedClock(now()) };
+        me(&deps, signed_in_as_ada(signed_in().session.id, now())).await
+    }
+
+    #[tokio::test]
+    async fn the_person_is_shown_and_their_phone_is_null_where_there_is_none() {
+        let mut phoneless = signed_in();
+        phoneless.person.phone = None;
+        for (signed_in, phone) in [(signed_in(), json!("+33612345678")), (phoneless, Value::Null)] {
+            let answer = ask(Ok(Some(signed_in))).await.unwrap();
+            let expected = json!({
+                "id": ada().id, "email": "ada@example.com", "phone": phone, "createdAt": now(), "updatedAt": now()
+            });
+            assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_gone_or_ended_is_a_401() {
+        let mut ended = signed_in();
+        ended.session.ended_at = Some(now());
+        let another =
+            SignedIn { session: Session::start(&Seeded::new(6), now(), Duration::from_mins(15)), ..signed_in() };
+        for found in [None, Some(ended), Some(another)] {
+            assert_eq!(ask(Ok(found)).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_token_nothing_is_looked_up() {
+        let broken = Sessions(Err(StoreError::Broken("looked up".to_owned())));
+        let deps: Me<_, PublicKeys, _> = Me { sessions: broken, verifier: verifier(), clock: FixedClock(now()) };
+        let problem = me(&deps, Request::new(Body::Empty)).await.unwrap_err();
+        assert_eq!(problem.kind, &kinds::UNAUTHENTICATED);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_does_not_answer_is_a_503() {
+        let problem = ask(Err(StoreError::Unavailable("busy".to_owned()))).await.unwrap_err();
+        assert_eq!(problem.kind, &kinds::UNAVAILABLE);
+    }
+}

@@ -1,0 +1,90 @@
+//! What a client is told of each error: here, and nowhere else.
+
+use std::time::Duration;
+
+use runtime::http::{FieldError, Problem};
+
+use crate::domain::IdentifierKind;
+use crate::error::AccountError;
+use crate::store::StoreError;
+
+/// The kinds of problem that are this context's own.
+pub mod kinds {
+    use runtime::http::Kind;
+
+    /// Somebody has this e-mail address or phone number already.
+    pub const IDENTIFIER_TAKEN: Kind =
+        Kind { code: "identifier_taken", status: 409, title: "The identifier is taken", retryable: false };
+    /// One answer for every cause, so that nobody can learn from it who has an account.
+    pub const INVALID_CREDENTIALS: Kind =
+        Kind { code: "invalid_credentials", status: 401, title: "The credentials are invalid", retryable: false };
+
+    /// All of the above.
+    pub const ALL: &[Kind] = &[IDENTIFIER_TAKEN, INVALID_CREDENTIALS];
+}
+
+const SOON: Duration = Duration::from_secs(1);
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::IdentifierTaken(taken) => identifier_taken(&taken),
+            AccountError::InvalidCredentials => {
+                Self::new(&kinds::INVALID_CREDENTIALS, "No account has this identifier and this password.")
+                    .header("www-authenticate", "Bearer realm=\"payments\"")
+            }
+            AccountError::Revoked(reason) => Self::unauthenticated(true, reason),
+            AccountError::PersonKeptChanging
+            | AccountError::NoSigningKey
+            | AccountError::Store(StoreError::Unavailable(_)) => Self::unavailable(SOON, &error),
+            AccountError::Store(StoreError::Broken(_)) | AccountError::Hashing(_) | AccountError::Signing(_) => {
+                Self::internal(&error)
+            }
+        }
+    }
+}
+
+fn identifier_taken(taken: &[IdentifierKind]) -> Problem {
+    let errors = taken.iter().map(|kind| FieldError::new(kind.name(), "is taken: sign in, or use another")).collect();
+    let names: Vec<_> = taken.iter().map(|kind| kind.name()).collect();
+    let detail = format!("Somebody has signed up with this {} already.", names.join(" and this "));
+    let mut problem = Problem::new(&kinds::IDENTIFIER_TAKEN, detail);
+    problem.errors = errors;
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_together_with_the_shared_ones() {
+        let all: Vec<_> = kinds::ALL.iter().chain(runtime::http::kinds::ALL).collect();
+        let codes: HashSet<_> = all.iter().map(|kind| kind.code).collect();
+        assert_eq!(codes.len(), all.len());
+    }
+
+    #[test]
+    fn a_taken_identifier_is_pointed_at() {
+        let problem = Problem::from(AccountError::IdentifierTaken(vec![IdentifierKind::Email, IdentifierKind::Phone]));
+        let pointers: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/email", "/phone"]);
+    }
+
+    #[test]
+    fn what_is_wrong_inside_is_for_the_log_alone() {
+        for error in [
+            AccountError::NoSigningKey,
+            AccountError::Store(StoreError::Unavailable("table acct-7".to_owned())),
+            AccountError::Store(StoreError::Broken("table acct-7".to_owned())),
+        ] {
+            let text = error.to_string();
+            let problem = Problem::from(error);
+            assert!(problem.kind.status >= 500);
+            assert_eq!(problem.cause(), Some(text.as_str()));
+            assert!(!problem.detail.contains("acct-7") && !problem.detail.contains("key"), "{}", problem.detail);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The account context: people, what they sign in by, their sessions, and the keys that sign access tokens.
+//!
+//! | module | holds | may touch |
+//! |---|---|---|
+//! | [`domain`] | types and rules: identifiers, passwords, sessions, keys, tokens | the kernel, `auth`, cryptography |
+//! | [`store`] | DynamoDB: one file per port, each port one command or one question | the domain, the SDK |
+//! | [`http`] | one file per endpoint: parse, call the ports, answer; problems in one place | the domain, the ports |
+//! | [`events`] | the functions that no client calls: the publisher of the outbox, and the rotation of keys | the domain, the ports, the contracts, SNS |
+//! | [`error`] | what may go wrong, as one type | the domain, the ports |
+//! | [`current_key`] | the key that signs, kept in memory | the ports |
+//! | [`verifier`] | what verifies the tokens of those who are signed in | the store's public keys |
+//! | `bin/` | one file per Lambda: configuration and dependencies, nothing else | all of it |
+//!
+//! What it tells other contexts goes out by its table's stream, and only by that. Read [`store::items`] first.
+
+pub mod current_key;
+pub mod domain;
+pub mod error;
+pub mod events;
+pub mod http;
+pub mod store;
+pub mod verifier;

@@ -1,0 +1,159 @@
+//! Creating a person.
+
+use std::future::Future;
+
+use kernel::Random;
+use runtime::dynamodb::condition_failed;
+
+use super::items::{IdentifierItem, PersonItem};
+use super::transaction::{commit, put};
+use super::{AccountTable, StoreError};
+use crate::domain::{IdentifierKind, PasswordHash, Person};
+
+/// Creates people.
+pub trait CreatePerson {
+    /// Creates the person and claims all that they sign in by, or does nothing. MUST answer [`Created::Taken`] if
+    /// anybody else has claimed any of it, however close in time.
+    fn create_person(
+        &self,
+        person: &Person,
+        password_hash: &PasswordHash,
+    ) -> impl Future<Output = Result<Created, StoreError>> + Send;
+}
+
+/// Whether a person was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// They were.
+    Yes,
+    /// They were not: somebody has these.
+    Taken(Vec<IdentifierKind>),
+}
+
+impl<R: Random + Sync> CreatePerson for AccountTable<R> {
+    async fn create_person(&self, person: &Person, password_hash: &PasswordHash) -> Result<Created, StoreError> {
+        let identifiers = person.identifiers();
+        let mut writes = vec![put(&self.name, PersonItem::from(person), Some("attribute_not_exists(pk)"))?];
+        for identifier in &identifiers {
+            let item = IdentifierItem::new(identifier, person, password_hash);
+            writes.push(put(&self.name, item, Some("attribute_not_exists(userId)"))?);
+        }
+        let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
+            return Ok(Created::Yes);
+        };
+        let taken: Vec<_> = identifiers
+            .iter()
+            .zip(reasons.iter().skip(1))
+            .filter(|(_, reason)| condition_failed(reason))
+            .map(|(identifier, _)| identifier.kind())
+            .collect();
+        if taken.is_empty() {
+            return Err(StoreError::broken("a new person's id is somebody's already"));
+        }
+        Ok(Created::Taken(taken))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    use super::super::items::Item;
+    use super::super::testing::{Accounts, hash, person};
+    use super::super::{Credential, FindCredential};
+    use super::*;
+
+    fn text(item: &Item, attribute: &str) -> String {
+        item[attribute].as_s().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn a_person_can_be_found_by_all_that_they_sign_in_by() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let credential = Credential { person: ada.clone(), password_hash: hash() };
+        for identifier in ada.identifiers() {
+            assert_eq!(accounts.table.find_credential(&identifier).await, Ok(Some(credential.clone())));
+        }
+        assert_eq!(accounts.items().await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn the_item_that_is_published_holds_no_hash_and_no_other_item_looks_like_it() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let profiles: Vec<_> =
+            accounts.items().await.into_iter().filter(|item| text(item, "sk") == "PROFILE").collect();
+        let [profile] = profiles.as_slice() else { panic!("{profiles:?}") };
+        let mut attributes: Vec<_> = profile.keys().map(String::as_str).collect();
+        attributes.sort_unstable();
+        let expected = ["createdAt", "email", "epoch", "id", "phone", "pk", "sk", "status", "updatedAt", "version"];
+        assert_eq!(attributes, expected);
+        assert_eq!((text(profile, "pk"), text(profile, "status")), (format!("USER#{}", ada.id), "ACTIVE".to_owned()));
+        assert_eq!(profile["version"], AttributeValue::N("1".to_owned()));
+        assert_eq!(profile["epoch"], AttributeValue::N("0".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_claimed_identifier_is_named_and_nothing_is_written() {
+        use IdentifierKind::{Email, Phone};
+        let (accounts, _) = Accounts::with_ada().await;
+        for (email, phone, taken) in [
+            ("ada@example.com", Some("+33600000000"), vec![Email]),
+            ("ada@example.com", None, vec![Email]),
+            ("bob@example.com", Some("+33612345678"), vec![Phone]),
+            ("ada@example.com", Some("+33612345678"), vec![Email, Phone]),
+        ] {
+            let bob = person(2, email, phone);
+            assert_eq!(accounts.table.create_person(&bob, &hash()).await, Ok(Created::Taken(taken)));
+        }
+        assert_eq!(accounts.items().await.len(), 3);
+        let bob = person(2, "bob@example.com", Some("+33600000000"));
+        assert_eq!(accounts.table.create_person(&bob, &hash()).await, Ok(Created::Yes));
+    }
+
+    #[tokio::test]
+    async fn an_id_that_is_somebody_s_is_not_taken_over() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let same_id = person(1, "bob@example.com", None);
+        assert_eq!(same_id.id, ada.id);
+        let outcome = accounts.table.create_person(&same_id, &hash()).await;
+        assert!(matches!(outcome, Err(StoreError::Broken(_))), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn of_those_who_claim_an_identifier_at_once_one_gets_it() {
+        let accounts = Arc::new(Accounts::empty().await);
+        let hash = hash();
+        let attempts: Vec<_> = (0..8)
+            .map(|seed| {
+                let (accounts, hash) = (Arc::clone(&accounts), hash.clone());
+                tokio::spawn(async move {
+                    let somebody = person(seed, "ada@example.com", Some(&format!("+3361234567{seed}")));
+                    accounts.table.create_person(&somebody, &hash).await.unwrap()
+                })
+            })
+            .collect();
+        let mut created = 0;
+        for attempt in attempts {
+            match attempt.await.unwrap() {
+                Created::Yes => created += 1,
+                Created::Taken(taken) => assert_eq!(taken, [IdentifierKind::Email]),
+            }
+        }
+        assert_eq!((created, accounts.items().await.len()), (1, 3));
+    }
+
+    #[tokio::test]
+    async fn a_conflict_is_tried_again_but_not_for_ever() {
+        let accounts = Accounts::empty().await;
+        let ada = person(1, "ada@example.com", None);
+        accounts.engine.raise_transaction_conflicts(4, 1, 2);
+        assert_eq!(accounts.table.create_person(&ada, &hash()).await, Ok(Created::Yes));
+        assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"; 5]);
+
+        accounts.engine.raise_transaction_conflicts(usize::MAX, 1, 2);
+        let outcome = accounts.table.create_person(&person(2, "bob@example.com", None), &hash()).await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+}

@@ -1,0 +1,71 @@
+//! Finding what a sign-in is checked against.
+
+use std::future::Future;
+
+use kernel::Random;
+
+use super::items::{self, IdentifierItem};
+use super::{AccountTable, StoreError};
+use crate::domain::{Identifier, PasswordHash, Person};
+
+/// Finds credentials.
+pub trait FindCredential {
+    /// The credential of whoever signs in by this, as of now.
+    fn find_credential(
+        &self,
+        identifier: &Identifier,
+    ) -> impl Future<Output = Result<Option<Credential>, StoreError>> + Send;
+}
+
+/// What a sign-in is checked against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Whose it is: a copy, which [`StartSession`](super::StartSession) checks.
+    pub person: Person,
+    /// The hash of their password.
+    pub password_hash: PasswordHash,
+}
+
+impl<R: Random + Sync> FindCredential for AccountTable<R> {
+    async fn find_credential(&self, identifier: &Identifier) -> Result<Option<Credential>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(items::identifier_key(identifier)))
+            .consistent_read(true)
+            .send()
+            .await?;
+        answer.item.map(|item| items::read::<IdentifierItem>(item)?.try_into()).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    use super::super::testing::Accounts;
+    use super::*;
+    use crate::domain::{Email, Phone};
+
+    #[tokio::test]
+    async fn an_identifier_that_nobody_has_finds_nobody() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for identifier in [
+            Identifier::Email(Email::parse("bob@example.com").unwrap()),
+            Identifier::Phone(Phone::parse("+33600000000").unwrap()),
+        ] {
+            assert_eq!(accounts.table.find_credential(&identifier).await, Ok(None));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_credential_whose_hash_is_none_is_an_error_that_does_not_tell_it() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let identifier = Identifier::Email(ada.email);
+        let hash = AttributeValue::S("hunter2".to_owned());
+        accounts.set(items::identifier_key(&identifier), "passwordHash", hash).await;
+        let Err(StoreError::Broken(text)) = accounts.table.find_credential(&identifier).await else { panic!() };
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}

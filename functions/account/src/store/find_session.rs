@@ -1,0 +1,78 @@
+//! Finding a session and whose it is.
+
+use std::future::Future;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use kernel::{Random, SessionId, UserId};
+
+use super::items::{self, Item, PersonItem, SessionItem};
+use super::{AccountTable, StoreError};
+use crate::domain::SignedIn;
+
+/// Finds sessions.
+pub trait FindSession {
+    /// This person's session and the person, as of now, in whatever state they are.
+    fn find_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+    ) -> impl Future<Output = Result<Option<SignedIn>, StoreError>> + Send;
+}
+
+impl<R: Random + Sync> FindSession for AccountTable<R> {
+    async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
+        let both = KeysAndAttributes::builder()
+            .keys(items::person_key(user))
+            .keys(items::session_key(user, session))
+            .consistent_read(true)
+            .build()
+            .map_err(StoreError::broken)?;
+        let answer = self.client.batch_get_item().request_items(&self.name, both).send().await?;
+        if answer.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
+            return Err(StoreError::Unavailable("the table has too much to do to read two items".to_owned()));
+        }
+        let found = answer.responses.and_then(|mut responses| responses.remove(&self.name)).unwrap_or_default();
+        let (people, sessions): (Vec<_>, Vec<_>) = found.into_iter().partition(is_person);
+        let (Some(person), Some(session)) = (people.into_iter().next(), sessions.into_iter().next()) else {
+            return Ok(None);
+        };
+        Ok(Some(SignedIn {
+            person: items::read::<PersonItem>(person)?.into(),
+            session: items::read::<SessionItem>(session)?.try_into()?,
+        }))
+    }
+}
+
+fn is_person(item: &Item) -> bool {
+    item.get("sk").is_some_and(|sk| *sk == AttributeValue::S(items::PROFILE.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::StartSession;
+    use super::super::items::person_key;
+    use super::super::testing::{Accounts, hash, person, session};
+    use super::super::{CreatePerson, Created};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_is_found_for_its_own_person_only_and_in_one_round_trip() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let bob = person(2, "bob@example.com", None);
+        assert_eq!(accounts.table.create_person(&bob, &hash()).await, Ok(Created::Yes));
+        accounts.table.start_session(&ada, &session(2)).await.unwrap();
+        accounts.engine.round_trips();
+        assert!(accounts.table.find_session(ada.id, session(2).id).await.unwrap().is_some());
+        assert_eq!(accounts.engine.round_trips(), ["BatchGetItem"]);
+        assert_eq!(accounts.table.find_session(bob.id, session(2).id).await, Ok(None));
+        assert_eq!(accounts.table.find_session(ada.id, session(3).id).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn the_session_of_a_person_who_is_gone_is_not_found() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        accounts.table.start_session(&ada, &session(2)).await.unwrap();
+        accounts.delete(person_key(ada.id)).await;
+        assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
+    }
+}

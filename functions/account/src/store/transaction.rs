@@ -1,0 +1,45 @@
+//! Committing transactions.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use kernel::Random;
+use runtime::dynamodb::{self, Outcome};
+use serde::Serialize;
+
+use super::{StoreError, items};
+
+/// How long a transaction waits, all in all, while it is in conflict with others on the same items. Two people seldom
+/// sign up with one address, and one seldom signs in twice at once.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A put. If its condition does not hold, the reason carries the item that stands in its way.
+pub(super) fn put(table: &str, item: impl Serialize, condition: Option<&str>) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder()
+        .table_name(table)
+        .set_item(Some(items::write(item)?))
+        .set_condition_expression(condition.map(str::to_owned))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .build()
+        .map_err(StoreError::broken)?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+/// Writes all or nothing. If it was refused, answers with one reason per write, in their order.
+pub(super) async fn commit(
+    client: &Client,
+    random: &impl Random,
+    writes: Vec<TransactWriteItem>,
+) -> Result<Result<(), Vec<CancellationReason>>, StoreError> {
+    let mut waited = Duration::ZERO;
+    let may_pause = |pause| {
+        waited += pause;
+        waited <= PATIENCE
+    };
+    match dynamodb::commit(client, random, writes, may_pause).await? {
+        Outcome::Committed => Ok(Ok(())),
+        Outcome::Refused(reasons) => Ok(Err(reasons)),
+        Outcome::Contended => Err(StoreError::Unavailable("other transactions held the same items".to_owned())),
+    }
+}

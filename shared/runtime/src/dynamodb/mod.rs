@@ -1,0 +1,7 @@
+//! What both contexts' stores need of DynamoDB: its errors told apart, and transactions that wait for their turn.
+
+mod error;
+mod transaction;
+
+pub use error::StoreError;
+pub use transaction::{Outcome, commit, condition_failed};

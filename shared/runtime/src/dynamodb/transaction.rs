@@ -1,0 +1,83 @@
+//! Transactions: all or nothing, tried again while others hold what they need.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
+use kernel::Random;
+
+use super::StoreError;
+
+/// The pause before the second try is at most this long; before each further one, at most twice as long.
+const FIRST_PAUSE_MS: u64 = 10;
+/// No pause is longer.
+const LONGEST_PAUSE_MS: u64 = 320;
+/// Why a transaction may be cancelled that will pass later, unchanged.
+const TRANSIENT: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All of it was written.
+    Committed,
+    /// Nothing was written, for the condition of a write did not hold: one reason per write, in their order.
+    Refused(Vec<CancellationReason>),
+    /// Nothing was written, for others held what it needs for as long as it might wait.
+    Contended,
+}
+
+/// Whether this is the write whose condition did not hold.
+pub fn condition_failed(reason: &CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
+}
+
+/// Writes all or nothing. A transaction in conflict with another one is tried again after a pause of full jitter
+/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), for as long as `may_pause` lets it.
+///
+/// # Errors
+///
+/// [`StoreError`] if it failed for any other reason than its conditions or a conflict.
+pub async fn commit(
+    client: &Client,
+    random: &(impl Random + ?Sized),
+    writes: Vec<TransactWriteItem>,
+    mut may_pause: impl FnMut(Duration) -> bool,
+) -> Result<Outcome, StoreError> {
+    let mut longest_pause_ms = FIRST_PAUSE_MS;
+    loop {
+        let outcome = client.transact_write_items().set_transact_items(Some(writes.clone())).send().await;
+        let Err(error) = outcome else { return Ok(Outcome::Committed) };
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(error.into()) };
+        // Before any other reason: a condition that does not hold is an answer, whatever else came in between.
+        if reasons.iter().any(condition_failed) {
+            return Ok(Outcome::Refused(reasons.to_vec()));
+        }
+        let codes: Vec<_> =
+            reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
+        if codes.is_empty() || !codes.iter().all(|code| TRANSIENT.contains(code)) {
+            return Err(StoreError::Broken(format!("the transaction was cancelled: {}", codes.join(", "))));
+        }
+        let pause = jitter(random, longest_pause_ms);
+        if !may_pause(pause) {
+            return Ok(Outcome::Contended);
+        }
+        tokio::time::sleep(pause).await;
+        longest_pause_ms = (longest_pause_ms * 2).min(LONGEST_PAUSE_MS);
+    }
+}
+
+fn cancellation_reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<&[CancellationReason]> {
+    match error.as_service_error()? {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => Some(cancelled.cancellation_reasons()),
+        _ => None,
+    }
+}
+
+/// A pause of any length up to the longest, so that those who met once do not meet again.
+fn jitter(random: &(impl Random + ?Sized), longest_ms: u64) -> Duration {
+    let mut bytes = [0; 8];
+    random.fill(&mut bytes);
+    Duration::from_millis(u64::from_le_bytes(bytes) % (longest_ms + 1))
+}
