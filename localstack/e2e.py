@@ -1,0 +1,58 @@
+"""`make e2e`: the end-to-end tests, against a stack of their own that is gone afterwards.
+
+Where AWS_ENDPOINT_URL and API_URL are set, the tests run against what is there, and nothing is started.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import server
+from build import build
+from console import main, say
+from deployment import deploy, session
+from settings import ROOT, STACK_NAME, Cloud
+
+
+def pytest(environment: dict[str, str], arguments: list[str]) -> int:
+    # In the tests' folder, so that an argument may be the name of a test file.
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments], cwd=ROOT / "localstack" / "tests", env=environment
+    ).returncode
+
+
+def run(arguments: list[str]) -> int:
+    """Run the suite; pytest's exit status."""
+    if "AWS_ENDPOINT_URL" in os.environ and "API_URL" in os.environ:
+        return pytest(os.environ | {"STACK_NAME": os.environ.get("STACK_NAME", STACK_NAME)}, arguments)
+    template = build()
+    with tempfile.TemporaryDirectory(prefix="payment-platform-e2e-") as folder:
+        cloud = Cloud(Path(folder), server.free_port())
+        with server.running(cloud):
+            url = deploy(cloud, template)
+            say(f"testing {url}")
+            status = pytest(cloud.environment() | {"STACK_NAME": STACK_NAME, "API_URL": url}, arguments)
+            if status != 0:
+                say("What the functions logged as errors:")
+                for message in errors(cloud):
+                    say(message)
+    return status
+
+
+def errors(cloud: Cloud, most: int = 40) -> list[str]:
+    """The last lines that the functions logged as errors."""
+    logs = session().client("logs", endpoint_url=cloud.endpoint)
+    events = [
+        event
+        for group in logs.describe_log_groups()["logGroups"]
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+        for event in page["events"]
+        if '"level":"ERROR"' in event["message"]
+    ]
+    return [event["message"].rstrip() for event in sorted(events, key=lambda event: event["timestamp"])[-most:]]
+
+
+if __name__ == "__main__":
+    main(lambda: run(sys.argv[1:]))

@@ -1,0 +1,163 @@
+"""Each sample in events/ is what the function it is named after accepts."""
+
+import json
+import secrets
+
+import pytest
+from contexts import EVERY_FUNCTION
+from eventually import eventually
+from invoke import invoke
+from person import PASSWORD, unique_email, unique_phone
+from published import listening
+from templates import ROOT
+
+SAMPLES = {
+    "signup": "SignupFunction",
+    "signin": "SigninFunction",
+    "signout": "SignoutFunction",
+    "me": "MeFunction",
+    "publisher": "PublisherFunction",
+    "rotate-keys": "RotateKeysFunction",
+    "open-account": "OpenAccountFunction",
+    "list-accounts": "ListAccountsFunction",
+    "deposit": "DepositFunction",
+    "withdraw": "WithdrawFunction",
+    "send": "SendFunction",
+    "histories": "HistoriesFunction",
+    "get-transfer": "GetTransferFunction",
+    "sync": "SyncFunction",
+    "health": "HealthFunction",
+}
+
+
+def sample(name):
+    return json.loads((ROOT / "events" / f"{name}.json").read_text())
+
+
+def answer(stack, name, event, status):
+    """The body of the answer to a request event, which must have this status."""
+    response = invoke(stack, SAMPLES[name], event)
+    assert response["statusCode"] == status, response
+    headers = {header.lower(): value for header, value in response["headers"].items()}
+    assert headers["request-id"]
+    assert headers["content-type"].startswith("application/json")
+    return json.loads(response["body"])
+
+
+def with_body(event, **fields):
+    """The sample with other values in fields that it has: a stack may have seen the sample's own before."""
+    body = json.loads(event["body"])
+    assert fields.keys() <= body.keys(), f"the sample has no {fields.keys() - body.keys()}"
+    return event | {"body": json.dumps(body | fields)}
+
+
+def signed_in_as(event, somebody):
+    """The sample with a real token and, where it has one, an Idempotency-Key of its own."""
+    headers = dict(event["headers"])
+    assert headers["authorization"].startswith("Bearer ")
+    headers["authorization"] = f"Bearer {somebody.token}"
+    if "idempotency-key" in headers:
+        headers["idempotency-key"] = secrets.token_hex(16)
+    return event | {"headers": headers}
+
+
+def test_there_is_one_sample_for_each_function():
+    assert sorted(SAMPLES.values()) == sorted(EVERY_FUNCTION)
+    assert {path.stem for path in (ROOT / "events").iterdir()} == SAMPLES.keys()
+
+
+def test_signup_accepts_its_sample(stack):
+    event = with_body(sample("signup"), email=unique_email(), phone=unique_phone())
+    assert answer(stack, "signup", event, 201)["id"]
+
+
+def test_signin_accepts_its_sample(stack, ada):
+    event = with_body(sample("signin"), email=ada.email, password=PASSWORD)
+    assert answer(stack, "signin", event, 200)["id"] == ada.id
+
+
+def test_signout_accepts_its_sample(stack, person):
+    assert answer(stack, "signout", signed_in_as(sample("signout"), person()), 200)["message"]
+
+
+def test_me_accepts_its_sample(stack, ada):
+    assert answer(stack, "me", signed_in_as(sample("me"), ada), 200)["id"] == ada.id
+
+
+def test_open_account_accepts_its_sample(stack, person):
+    somebody = person()
+    eventually(lambda: stack.replica(somebody.id))
+    account = answer(stack, "open-account", signed_in_as(sample("open-account"), somebody), 201)
+    assert account["userId"] == somebody.id
+
+
+def test_list_accounts_accepts_its_sample(stack, ada, ada_wallet):
+    event = signed_in_as(sample("list-accounts"), ada)
+    assert ada_wallet in {account["paymentAccountId"] for account in answer(stack, "list-accounts", event, 200)}
+
+
+@pytest.mark.parametrize("name", ["deposit", "withdraw"])
+def test_deposit_and_withdraw_accept_their_samples(stack, ada, ada_wallet, name):
+    event = with_body(signed_in_as(sample(name), ada), paymentAccountId=ada_wallet)
+    assert answer(stack, name, event, 201)["status"] == "COMPLETED"
+
+
+def test_send_accepts_its_sample(stack, ada, ada_wallet, bob_wallet):
+    event = signed_in_as(sample("send"), ada)
+    event = with_body(event, fromPaymentAccountId=ada_wallet, toPaymentAccountId=bob_wallet)
+    assert answer(stack, "send", event, 201)["status"] == "COMPLETED"
+
+
+def test_histories_accepts_its_sample(stack, ada):
+    assert "data" in answer(stack, "histories", signed_in_as(sample("histories"), ada), 200)
+
+
+def test_get_transfer_accepts_its_sample(stack, ada, ada_wallet):
+    transfer = ada.deposit(ada_wallet, 1)["id"]
+    event = signed_in_as(sample("get-transfer"), ada)
+    event = json.loads(json.dumps(event).replace(event["pathParameters"]["id"], transfer))
+    assert answer(stack, "get-transfer", event, 200)["id"] == transfer
+
+
+def test_health_accepts_its_sample(stack):
+    assert answer(stack, "health", sample("health"), 200)["status"] == "ok"
+
+
+def test_publisher_accepts_its_sample_and_publishes_the_person_in_it(stack):
+    event = sample("publisher")
+    image = event["Records"][0]["dynamodb"]["NewImage"]
+    with listening(stack) as published:
+        assert invoke(stack, "PublisherFunction", event) == {"batchItemFailures": []}
+        message = published.of(image["id"]["S"], version=int(image["version"]["N"]))
+    assert (message["type"], message["data"]["email"]) == ("user:created", image["email"]["S"])
+
+
+def test_sync_accepts_its_sample_and_applies_the_person_in_it(stack):
+    event = sample("sync")
+    assert invoke(stack, "SyncFunction", event) == {"batchItemFailures": []}
+    user = json.loads(event["Records"][0]["body"])["data"]
+    assert stack.replica(user["id"])["email"] == user["email"]
+
+
+def test_rotate_keys_accepts_its_sample_reports_to_cloudformation_and_mints_no_second_key(stack):
+    before = stack.signing_key_items(stack.signing_keys)
+    # CloudFormation too hands out a presigned URL of S3.
+    s3 = stack.client("s3")
+    bucket = f"custom-resource-{secrets.token_hex(8)}"
+    region = s3.meta.region_name
+    # S3 takes every region as a constraint but its first, which it takes only unsaid.
+    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=bucket, **place)
+    try:
+        target = {"Bucket": bucket, "Key": "response"}
+        event = sample("rotate-keys") | {"ResponseURL": s3.generate_presigned_url("put_object", Params=target)}
+        invoke(stack, "RotateKeysFunction", event)
+        response = json.loads(s3.get_object(**target)["Body"].read())
+        s3.delete_object(**target)
+    finally:
+        s3.delete_bucket(Bucket=bucket)
+    assert response["Status"] == "SUCCESS", response
+    assert response["PhysicalResourceId"]
+    for echoed in ("StackId", "RequestId", "LogicalResourceId"):
+        assert response[echoed] == event[echoed]
+    assert stack.signing_key_items(stack.signing_keys) == before

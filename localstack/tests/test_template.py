@@ -1,0 +1,141 @@
+"""What the templates promise about the wall between the contexts, and about events that fail."""
+
+import json
+
+import pytest
+import templates
+from contexts import DOCS, EVERY_FUNCTION, PAYMENT, other_tables
+from templates import as_list, of_type, statements, texts
+
+TEMPLATE = templates.read("template.yaml")
+FUNCTIONS = of_type(TEMPLATE, "AWS::Serverless::Function")
+NESTED = {
+    name: templates.read(properties["TemplateURL"])
+    for name, properties in of_type(TEMPLATE, "AWS::CloudFormation::Stack").items()
+}
+MAPPINGS = of_type(TEMPLATE, "AWS::Lambda::EventSourceMapping")
+# Actions that AWS defines for no resource in particular: IAM accepts only `*` with them.
+WITHOUT_A_RESOURCE = {"dynamodb:ListStreams"}
+
+
+def nested_resource(logical_id):
+    """A resource of one of the nested stacks, wherever it stands."""
+    (found,) = (nested["Resources"][logical_id] for nested in NESTED.values() if logical_id in nested["Resources"])
+    return found
+
+
+def names_of(table):
+    """The outputs by which template.yaml can name a table, its key or its stream: `Stack.Outputs.X`."""
+    for stack, nested in NESTED.items():
+        for output, declared in nested["Outputs"].items():
+            if any(text.startswith(table) for text in texts(declared["Value"])):
+                yield f"{stack}.Outputs.{output}"
+
+
+def mapping_to(function):
+    """The event source mapping that feeds a function."""
+    (mapping,) = (m for m in MAPPINGS.values() if m["FunctionName"] == {"Fn::GetAtt": f"{function}.Arn"})
+    return mapping
+
+
+def test_every_function_belongs_to_a_context():
+    assert FUNCTIONS.keys() == set(EVERY_FUNCTION)
+
+
+@pytest.mark.parametrize("function", EVERY_FUNCTION)
+def test_a_function_names_no_table_of_the_other_context(function):
+    said = list(texts(FUNCTIONS[function]))
+    # The publisher reads the account table's stream, and so names that; it may not name the table.
+    streams = {name for name in said if name.endswith("StreamArn")} if function == "PublisherFunction" else set()
+    for table in other_tables(function):
+        names = set(names_of(table)) - streams
+        named = [text for text in said for name in names if name in text]
+        assert not named, f"{function} names {table}: {named}"
+
+
+def test_every_table_can_be_named():
+    # The control of the test above: it looks for these names.
+    for table in ("AccountTable", "SigningKeyTable", "PaymentTable"):
+        assert list(names_of(table))
+
+
+def test_globals_name_no_table_and_grant_nothing():
+    said = list(texts(TEMPLATE.get("Globals", {})))
+    assert not [text for text in said if "table" in text.lower()]
+    assert not {"Policies", "Role"} & TEMPLATE["Globals"]["Function"].keys()
+
+
+@pytest.mark.parametrize("function", EVERY_FUNCTION)
+def test_a_function_has_statements_of_its_own_and_no_shared_role(function):
+    properties = FUNCTIONS[function]
+    assert "Role" not in properties
+    if function in DOCS:
+        assert not properties.get("Policies"), "it needs nothing"
+        return
+    policies = properties["Policies"]
+    assert policies
+    assert all(isinstance(policy, dict) and "Statement" in policy for policy in policies), (
+        "a managed policy or a SAM policy template grants more than the actions this function needs"
+    )
+
+
+@pytest.mark.parametrize("function", EVERY_FUNCTION)
+def test_a_policy_names_exact_actions_on_exact_resources(function):
+    for statement in statements(FUNCTIONS[function].get("Policies", [])):
+        assert statement["Effect"] == "Allow"
+        assert not {"NotAction", "NotResource"} & statement.keys()
+        assert not [action for action in as_list(statement["Action"]) if "*" in action], statement
+        if not set(as_list(statement["Action"])) <= WITHOUT_A_RESOURCE:
+            assert not [text for text in texts(statement["Resource"]) if "*" in text], statement
+
+
+@pytest.mark.parametrize("function", EVERY_FUNCTION)
+def test_a_function_has_no_events_for_which_sam_would_add_a_policy_of_its_own(function):
+    # For a queue or stream among a function's events SAM attaches a managed policy that reads all of the account's.
+    assert {event["Type"] for event in FUNCTIONS[function].get("Events", {}).values()} <= {"HttpApi"}
+
+
+@pytest.mark.parametrize("function", PAYMENT)
+def test_the_payment_side_takes_part_in_nothing_of_the_account_side_but_its_events(function):
+    environment = FUNCTIONS[function].get("Environment", {}).get("Variables", {})
+    assert not {"ACCOUNT_TABLE", "SIGNING_KEY_TABLE", "TOPIC_ARN"} & environment.keys()
+
+
+def test_the_publisher_is_woken_only_by_what_is_published():
+    patterns = [json.loads(each["Pattern"]) for each in mapping_to("PublisherFunction")["FilterCriteria"]["Filters"]]
+    assert all(pattern["eventName"] == ["INSERT", "MODIFY"] for pattern in patterns)
+    keys = [pattern["dynamodb"]["Keys"] for pattern in patterns]
+    assert keys == [{"sk": {"S": ["PROFILE"]}}, {"pk": {"S": ["SIGNING_KEYS"]}}]
+
+
+def test_the_outbox_stream_is_bisected_retried_within_bounds_and_never_dropped():
+    stream = mapping_to("PublisherFunction")
+    assert stream["BisectBatchOnFunctionError"] is True
+    assert 1 <= stream["MaximumRetryAttempts"] <= 1_000
+    assert 60 <= stream["MaximumRecordAgeInSeconds"] <= 86_400
+    assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert stream["DestinationConfig"]["OnFailure"]["Destination"]
+    assert stream["StartingPosition"] == "TRIM_HORIZON", "what was written before the mapping existed counts too"
+
+
+def test_the_queue_reports_partial_failures_and_its_messages_are_retried_then_kept():
+    batch = mapping_to("SyncFunction")
+    assert batch["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    queue = nested_resource("SyncQueue")["Properties"]
+    sync = FUNCTIONS["SyncFunction"]
+    timeout = sync.get("Timeout", TEMPLATE["Globals"]["Function"].get("Timeout", 3))
+    assert queue["VisibilityTimeout"] >= 6 * timeout, "AWS asks for six times the timeout of the function that reads"
+    redrive = queue["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] >= 5, "fewer, and a throttled function loses good messages to the dead letters"
+    dead_letters = nested_resource(redrive["deadLetterTargetArn"]["Fn::GetAtt"].split(".")[0])
+    assert dead_letters["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+@pytest.mark.parametrize("table", ["AccountTable", "SigningKeyTable", "PaymentTable"])
+def test_a_table_outlives_its_stack_and_can_be_restored(table):
+    resource = nested_resource(table)
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = resource["Properties"]
+    assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert properties["SSESpecification"]["SSEEnabled"] is True
+    assert properties["DeletionProtectionEnabled"]

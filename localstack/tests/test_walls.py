@@ -1,0 +1,138 @@
+"""The wall between the contexts, as enforced: each function's role, tried on every table."""
+
+import json
+
+import boto3
+import pytest
+import requests
+from botocore.exceptions import ClientError
+from contexts import EVERY_FUNCTION, other_tables, own_tables
+
+# A row that no table has, behind a condition that never holds: were the wall down, nothing would be written.
+NOWHERE = {"pk": {"S": "WALL#probe"}, "sk": {"S": "WALL"}}
+NEVER = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(pk)"}
+REQUESTS = {
+    "GetItem": lambda client, table: client.get_item(TableName=table, Key=NOWHERE),
+    "PutItem": lambda client, table: client.put_item(TableName=table, Item=NOWHERE, **NEVER),
+    "UpdateItem": lambda client, table: client.update_item(
+        TableName=table,
+        Key=NOWHERE,
+        UpdateExpression="SET touched = :yes",
+        ExpressionAttributeValues={":yes": {"BOOL": True}},
+        **NEVER,
+    ),
+    "DeleteItem": lambda client, table: client.delete_item(TableName=table, Key=NOWHERE, **NEVER),
+    "Query": lambda client, table: client.query(
+        TableName=table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": NOWHERE["pk"]}
+    ),
+    "Scan": lambda client, table: client.scan(TableName=table, Limit=1),
+    "BatchGetItem": lambda client, table: client.batch_get_item(RequestItems={table: {"Keys": [NOWHERE]}}),
+    "TransactWriteItems": lambda client, table: client.transact_write_items(
+        TransactItems=[{"Put": {"TableName": table, "Item": NOWHERE, **NEVER}}]
+    ),
+}
+# What each role demonstrably may do: the control that a refusal is the wall's, not of bad credentials.
+OWN = {
+    "SignupFunction": ("AccountTable", "PutItem"),
+    "SigninFunction": ("AccountTable", "GetItem"),
+    "SignoutFunction": ("AccountTable", "UpdateItem"),
+    "MeFunction": ("AccountTable", "BatchGetItem"),
+    "RotateKeysFunction": ("SigningKeyTable", "PutItem"),
+    "OpenAccountFunction": ("PaymentTable", "PutItem"),
+    "ListAccountsFunction": ("PaymentTable", "GetItem"),
+    "DepositFunction": ("PaymentTable", "UpdateItem"),
+    "WithdrawFunction": ("PaymentTable", "UpdateItem"),
+    "SendFunction": ("PaymentTable", "UpdateItem"),
+    "HistoriesFunction": ("PaymentTable", "Query"),
+    "GetTransferFunction": ("PaymentTable", "BatchGetItem"),
+    "SyncFunction": ("PaymentTable", "UpdateItem"),
+}
+WITH_A_TABLE = [function for function in EVERY_FUNCTION if own_tables(function)]
+
+
+def assumed(stack, role_arn):
+    """DynamoDB with the credentials of a role."""
+    credentials = stack.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="wall-test")["Credentials"]
+    return boto3.client(
+        "dynamodb",
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def refusal(request, client, table):
+    """The code with which a request was refused, or None if it was carried out."""
+    try:
+        REQUESTS[request](client, table)
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def enforced(stack):
+    """IAM is enforced: a role without a policy may do nothing. Without this, the tests below would prove nothing."""
+    iam = stack.client("iam")
+    name = "wall-test-without-a-policy"
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+    }
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+    try:
+        allowed = refusal("Scan", assumed(stack, role["Arn"]), stack.resources["PaymentTable"]) is None
+    finally:
+        iam.delete_role(RoleName=name)
+    if allowed and is_ministack(stack):
+        pytest.fail("MiniStack does not enforce IAM: start it with AUTH=true")
+    if allowed:
+        pytest.skip("this engine does not enforce IAM; MiniStack with AUTH=true does")
+
+
+def is_ministack(stack):
+    endpoint = stack.client("sts").meta.endpoint_url
+    return requests.get(f"{endpoint}/_ministack/health", timeout=5).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def as_function(stack):
+    """DynamoDB with the credentials of a function's role."""
+    clients = {}
+
+    def client(logical_id):
+        if logical_id not in clients:
+            function = stack.functions.get_function_configuration(FunctionName=stack.function(logical_id))
+            clients[logical_id] = assumed(stack, function["Role"])
+        return clients[logical_id]
+
+    return client
+
+
+@pytest.mark.parametrize("function", EVERY_FUNCTION)
+def test_a_function_is_denied_every_request_on_a_table_that_is_not_its_own(stack, as_function, function):
+    for table in sorted(other_tables(function)):
+        for request in REQUESTS:
+            refused = refusal(request, as_function(function), stack.resources[table])
+            assert refused == "AccessDeniedException", f"{function}: {request} on {table} gave {refused}"
+
+
+@pytest.mark.parametrize("function", WITH_A_TABLE)
+def test_a_function_may_do_its_own_work(stack, as_function, function):
+    table, request = OWN[function]
+    refused = refusal(request, as_function(function), stack.resources[table])
+    assert refused in (None, "ConditionalCheckFailedException")
+
+
+@pytest.mark.parametrize("function", WITH_A_TABLE)
+def test_no_function_may_delete_or_read_all_of_its_own_table(stack, as_function, function):
+    table, _request = OWN[function]
+    for request in ("DeleteItem", "Scan"):
+        assert refusal(request, as_function(function), stack.resources[table]) == "AccessDeniedException"
+
+
+@pytest.mark.parametrize("function", ["ListAccountsFunction", "HistoriesFunction", "GetTransferFunction", "MeFunction"])
+def test_a_function_that_only_reads_may_not_write(stack, as_function, function):
+    table, _request = OWN[function]
+    for request in ("PutItem", "UpdateItem", "TransactWriteItems"):
+        assert refusal(request, as_function(function), stack.resources[table]) == "AccessDeniedException"
