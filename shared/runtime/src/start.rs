@@ -170,9 +170,10 @@ impl Call {
 
 fn log(problem: &Problem) {
     let cause = problem.cause().unwrap_or_default();
-    if problem.kind.status >= 500 {
-        tracing::error!(code = problem.kind.code, cause, "the request failed");
-    } else {
-        tracing::debug!(code = problem.kind.code, cause, "the request was refused");
+    match problem.kind.status {
+        500 => tracing::error!(code = problem.kind.code, cause, "the request failed"),
+        // Passes by itself, as a rule; the metric tells how often it happens.
+        501.. => tracing::warn!(code = problem.kind.code, cause, "the request is to be tried again"),
+        _ => tracing::debug!(code = problem.kind.code, cause, "the request was refused"),
     }
 }

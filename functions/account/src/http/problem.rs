@@ -67,6 +67,15 @@ mod tests {
     }
 
     #[test]
+    fn every_code_is_documented() {
+        let documented = include_str!("../../../../docs/api.md");
+        for kind in kinds::ALL {
+            let row = format!("| `{}` | {} |", kind.code, kind.status);
+            assert!(documented.contains(&row), "docs/api.md has no row that begins {row}");
+        }
+    }
+
+    #[test]
     fn a_taken_identifier_is_pointed_at() {
         let problem = Problem::from(AccountError::IdentifierTaken(vec![IdentifierKind::Email, IdentifierKind::Phone]));
         let pointers: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();

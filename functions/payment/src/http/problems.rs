@@ -184,6 +184,15 @@ mod tests {
     }
 
     #[test]
+    fn every_code_is_documented() {
+        let documented = include_str!("../../../../docs/api.md");
+        for kind in ALL.iter().chain(kinds::ALL) {
+            let row = format!("| `{}` | {} |", kind.code, kind.status);
+            assert!(documented.contains(&row), "docs/api.md has no row that begins {row}");
+        }
+    }
+
+    #[test]
     fn a_refused_transfer_and_its_problem_bear_the_same_code() {
         let fields = SideFields { from: "from", to: "to" };
         for refusal in Refusal::ALL {

@@ -3,7 +3,7 @@
 use kernel::Timestamp;
 use lambda_http::RequestExt;
 use lambda_http::http::HeaderMap;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::{FieldError, Problem, kinds};
 
@@ -36,15 +36,17 @@ pub fn json_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
         return Err(Problem::new(&kinds::INVALID_REQUEST, "The body is an array; send a JSON object."));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| unreadable(&error))?;
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| unreadable(body, &error))?;
     reader.end().map_err(|error| not_json(&error))?;
     Ok(value)
 }
 
-fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+fn unreadable(body: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     use serde_path_to_error::Segment;
     let inner = error.inner();
-    if !inner.is_data() {
+    // serde_json calls some values of a wrong type a mistake of syntax: a number where it looks for a variant's name, or
+    // one that no float can hold. Whether it is JSON, a reader tells that asks for no type.
+    if !inner.is_data() && serde_json::from_slice::<IgnoredAny>(body).is_err() {
         return not_json(inner);
     }
     let mut pointer: String = error
@@ -164,6 +166,15 @@ mod tests {
         amount: i64,
         #[serde(default)]
         lines: Vec<Line>,
+        #[serde(default)]
+        kind: Kind,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(rename_all = "UPPERCASE")]
+    enum Kind {
+        #[default]
+        Plain,
     }
 
     #[derive(Debug, Deserialize)]
@@ -185,8 +196,8 @@ mod tests {
 
     #[test]
     fn a_body_that_fits_is_read() {
-        let order: Order = json_body(&request(r#"{"amount": 5, "lines": [{"sku": "a"}]}"#)).unwrap();
-        assert_eq!((order.amount, order.lines.len()), (5, 1));
+        let order: Order = json_body(&request(r#"{"amount": 5, "lines": [{"sku": "a"}], "kind": "PLAIN"}"#)).unwrap();
+        assert!(matches!((order.amount, order.lines.len(), order.kind), (5, 1, Kind::Plain)));
     }
 
     #[test]
@@ -195,9 +206,15 @@ mod tests {
             (r#"{"amount": "5"}"#, "/amount", "invalid type: string \"5\", expected i64"),
             (r#"{"amount": 5.5}"#, "/amount", "invalid type: floating point `5.5`, expected i64"),
             (r#"{"amount": 5, "lines": [{"sku": 1}]}"#, "/lines/0/sku", "invalid type: integer `1`, expected a string"),
-            (r#"{"amount": 5, "admin": true}"#, "/admin", "unknown field `admin`, expected `amount` or `lines`"),
+            (
+                r#"{"amount": 5, "admin": true}"#,
+                "/admin",
+                "unknown field `admin`, expected one of `amount`, `lines`, `kind`",
+            ),
             (r#"{"amount": 5, "amount": 6}"#, "/amount", "duplicate field `amount`"),
             ("{}", "/amount", "missing field `amount`"),
+            (&format!("{{\"amount\": 1{}}}", "0".repeat(400)), "/amount", "number out of range"),
+            (r#"{"amount": 5, "kind": null}"#, "/kind", "expected value"),
             (r#"{"amount": 5, "lines": [{}]}"#, "/lines/0/sku", "missing field `sku`"),
         ] {
             let problem = refused(&request(body));
