@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | [`domain`] | types and rules: identifiers, passwords, sessions, keys, tokens | the kernel, `auth`, cryptography |
 //! | [`store`] | DynamoDB: one file per port, each port one command or one question | the domain, the SDK |
-//! | [`http`] | one file per endpoint: parse, call the ports, answer; problems in one place | the domain, the ports |
+//! | [`sign_up`], [`sign_in`] | the use cases that two endpoints share, and what of the environment they need | the domain, the ports |
+//! | [`http`] | one file per endpoint: parse, call the use case or the ports, answer; problems in one place | the domain, the ports |
 //! | [`events`] | the functions that no client calls: the publisher of the outbox, and the rotation of keys | the domain, the ports, the contracts, SNS |
 //! | [`error`] | what may go wrong, as one type | the domain, the ports |
 //! | [`current_key`] | the key that signs, kept in memory | the ports |
@@ -18,5 +19,9 @@ pub mod domain;
 pub mod error;
 pub mod events;
 pub mod http;
+pub mod sign_in;
+pub mod sign_up;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod verifier;

@@ -1,13 +1,15 @@
 //! What an access token says.
 
+use std::fmt;
+
 use kernel::{SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// The `typ` of an access token's header (RFC 9068, section 2.1): no other kind of JWT passes for one.
 pub const TOKEN_TYPE: &str = "at+jwt";
 
-/// The claims of an access token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The claims of an access token. How the person is reached does not print itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Who issued it.
     pub iss: String,
@@ -23,6 +25,27 @@ pub struct Claims {
     pub iat: i64,
     /// When it expires, in seconds since 1970.
     pub exp: i64,
+    /// The person's e-mail address when it was issued (`OpenID` Connect Core, section 5.1). Older tokens name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Their phone number in the form of E.164 when it was issued, if they had one (in that section too).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_number: Option<String>,
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { iss, aud, sub, sid, epoch, iat, exp, email: _, phone_number: _ } = self;
+        f.debug_struct("Claims")
+            .field("iss", iss)
+            .field("aud", aud)
+            .field("sub", sub)
+            .field("sid", sid)
+            .field("epoch", epoch)
+            .field("iat", iat)
+            .field("exp", exp)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Who is asking, as a verified token says.

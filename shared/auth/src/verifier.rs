@@ -98,6 +98,20 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
     ///
     /// [`Rejection`] if it does not pass.
     pub async fn verify(&self, token: &str) -> Result<Principal, Rejection> {
+        let (claims, expires_at) = self.read(token).await?;
+        Ok(Principal { user_id: claims.sub, session_id: claims.sid, epoch: claims.epoch, expires_at })
+    }
+
+    /// All that the token says.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`] if it does not pass.
+    pub async fn claims(&self, token: &str) -> Result<Claims, Rejection> {
+        Ok(self.read(token).await?.0)
+    }
+
+    async fn read(&self, token: &str) -> Result<(Claims, Timestamp), Rejection> {
         let header = jsonwebtoken::decode_header(token).map_err(|error| Rejection::Invalid(error.to_string()))?;
         if header.alg != Algorithm::EdDSA {
             return Err(Rejection::Invalid(format!("its algorithm is {:?}, not EdDSA", header.alg)));
@@ -115,7 +129,7 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
         if self.clock.now() >= expires_at {
             return Err(Rejection::Expired(expires_at));
         }
-        Ok(Principal { user_id: claims.sub, session_id: claims.sid, epoch: claims.epoch, expires_at })
+        Ok((claims, expires_at))
     }
 
     async fn key(&self, kid: &str) -> Result<DecodingKey, Rejection> {
@@ -233,6 +247,21 @@ mod tests {
         assert_eq!(principal.user_id.to_string(), "0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b");
         assert_eq!(principal.session_id.to_string(), "1190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b");
         assert_eq!(principal.epoch, 3);
+    }
+
+    #[tokio::test]
+    async fn the_claims_say_how_the_person_is_reached_where_the_token_does_and_do_not_print_it() {
+        let key = Key::generate("a");
+        let verifier = verifier(&[&key]);
+        let mut reachable = with("email", json!("ada@example.com"));
+        reachable["phone_number"] = json!("+33612345678");
+        let read = verifier.claims(&key.token(&reachable)).await.unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), reachable);
+        let printed = format!("{read:?}");
+        assert!(!printed.contains("ada@") && !printed.contains("+33"), "{printed}");
+
+        let unreachable = verifier.claims(&key.token(&claims())).await.unwrap();
+        assert_eq!(serde_json::to_value(&unreachable).unwrap(), claims());
     }
 
     #[tokio::test]

@@ -34,7 +34,8 @@ pub fn parse_uuid(text: &str) -> Result<Uuid, InvalidId> {
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
+        #[schema(value_type = String, format = "uuid", example = "0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b")]
         pub struct $name(uuid::Uuid);
 
         impl $name {

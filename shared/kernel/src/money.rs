@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// The largest amount and the largest balance, in minor units: 2^53-1, the largest integer that every JSON reader keeps
 /// exactly (RFC 8259, section 6).
@@ -23,7 +24,9 @@ pub enum MoneyError {
 }
 
 /// A currency of ISO 4217, by its alphabetic code.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, pattern = "^[A-Z]{3}$", example = "USD")]
+#[schema(description = "A currency of ISO 4217, by its alphabetic code.")]
 pub struct Currency([u8; 3]);
 
 impl Currency {
@@ -72,8 +75,10 @@ impl<'de> Deserialize<'de> for Currency {
 }
 
 /// How much moves: a positive number of minor units, 1 to [`MAX_AMOUNT_MINOR`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64, example = 1050)]
+#[schema(description = "An amount of money in minor units of its currency: 10.50 USD is 1050, 1050 JPY is 1050.")]
 pub struct Amount(i64);
 
 impl Amount {
@@ -92,9 +97,17 @@ impl Amount {
     }
 }
 
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_minor(i64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 /// What an account holds: minor units, negative when it owes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Default, ToSchema)]
 #[serde(transparent)]
+#[schema(minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64, example = 7450)]
+#[schema(description = "What an account holds, in minor units of its currency; negative when it owes.")]
 pub struct Balance(i64);
 
 impl Balance {

@@ -7,9 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
+use utoipa::ToSchema;
 
 /// A point in time in UTC, to the millisecond. Printed as RFC 3339 with three decimals, so that texts sort as times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-01-31T12:00:00.000Z")]
+#[schema(description = "A time in UTC, RFC 3339, to the millisecond.")]
 pub struct Timestamp(OffsetDateTime);
 
 /// The text or number is not a point in time between the years 0 and 9999.

@@ -10,6 +10,7 @@ pub mod config;
 pub mod dynamodb;
 pub mod http;
 pub mod keys;
+pub mod outbound;
 pub mod random;
 pub mod telemetry;
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use kernel::{Clock, SystemClock, Timestamp};
-use lambda_http::{RequestExt, Response};
+use lambda_http::{Body, RequestExt, Response};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,13 +17,14 @@ use crate::{ConfigError, Env};
 
 /// Runs a function behind API Gateway. `init` reads the configuration and makes the dependencies; `handle` answers one
 /// request. What `handle` returns as a [`Problem`] is logged here, once, and told to the client without its cause.
-pub fn serve_http<D, I, IF, H, HF>(init: I, handle: H) -> ExitCode
+pub fn serve_http<D, I, IF, H, HF, B>(init: I, handle: H) -> ExitCode
 where
     D: Sync + 'static,
     I: FnOnce(Env) -> IF,
     IF: Future<Output = Result<D, ConfigError>>,
     H: Fn(&'static D, Request) -> HF,
-    HF: Future<Output = Result<Answer, Problem>> + Send,
+    HF: Future<Output = Result<Answer<B>, Problem>> + Send,
+    B: Into<Body>,
 {
     start(init, async |env, deps| {
         let function: &'static str = leak(env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function").to_owned());
@@ -98,10 +99,10 @@ fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
-async fn respond(
+async fn respond<B: Into<Body>>(
     call: Call,
-    outcome: impl Future<Output = Result<Answer, Problem>> + Send,
-) -> Result<Response<String>, lambda_http::Error> {
+    outcome: impl Future<Output = Result<Answer<B>, Problem>> + Send,
+) -> Result<Response<Body>, lambda_http::Error> {
     let span = tracing::info_span!("request", requestId = call.request_id, correlationId = call.correlation_id);
     let outcome = outcome.instrument(span.clone()).await;
     span.in_scope(|| call.conclude(outcome))
@@ -134,14 +135,17 @@ impl Call {
         }
     }
 
-    fn conclude(self, outcome: Result<Answer, Problem>) -> Result<Response<String>, lambda_http::Error> {
+    fn conclude<B: Into<Body>>(
+        self,
+        outcome: Result<Answer<B>, Problem>,
+    ) -> Result<Response<Body>, lambda_http::Error> {
         let code = outcome.as_ref().err().map(|problem| problem.kind.code);
         let (status, media_type, headers, body) = match outcome {
-            Ok(answer) => (answer.status.as_u16(), "application/json", answer.headers, answer.body),
+            Ok(answer) => (answer.status.as_u16(), answer.media_type, answer.headers, answer.body.into()),
             Err(problem) => {
                 log(&problem);
                 let body = problem.body(&self.path, &self.request_id).to_string();
-                (problem.kind.status, "application/problem+json", problem.headers, body)
+                (problem.kind.status, "application/problem+json", problem.headers, body.into())
             }
         };
         RequestRecord {
@@ -158,9 +162,11 @@ impl Call {
         let mut response = Response::builder()
             .status(status)
             .header("content-type", media_type)
-            .header("cache-control", "no-store")
             .header("x-content-type-options", "nosniff")
             .header("request-id", self.request_id);
+        if !headers.iter().any(|(name, _)| *name == "cache-control") {
+            response = response.header("cache-control", "no-store");
+        }
         for (name, value) in headers {
             response = response.header(name, value);
         }

@@ -2,7 +2,8 @@
 //!
 //! [`Engine::start`] runs dynoxide in memory behind a real socket, so that what is tested is the SDK's request on the
 //! wire. Tables are made from the very templates in `infra/` that a deploy uses. A tap on the connection counts round
-//! trips and can answer in DynamoDB's stead, with what no emulator raises of itself.
+//! trips and can answer in DynamoDB's stead, with what no emulator raises of itself. [`http`] is for what a function
+//! calls beside DynamoDB.
 
 #![expect(
     clippy::expect_used,
@@ -11,6 +12,8 @@
     clippy::panic,
     reason = "a test that cannot be set up fails, and says where"
 )]
+
+pub mod http;
 
 mod tables;
 mod tap;

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::events::{Publisher, Topic, publish};
+use account::events::to_publish;
 
 fn main() -> ExitCode {
-    runtime::serve_events(|env| async move { Ok(Publisher { bus: Topic::from_env(&env)? }) }, publish)
+    outbox::serve(to_publish)
 }

@@ -2,22 +2,9 @@
 
 use std::process::ExitCode;
 
-use account::http::{Signup, signup};
-use account::store::AccountTable;
-use kernel::SystemClock;
-use runtime::SystemRandom;
+use account::http::signup;
+use account::sign_up;
 
 fn main() -> ExitCode {
-    runtime::serve_http(
-        |env| async move {
-            let client = runtime::aws::dynamodb(&env)?;
-            Ok(Signup {
-                people: AccountTable::new(client, env.required("ACCOUNT_TABLE")?, SystemRandom),
-                password_policy: env.parsed("PASSWORD_MIN_LENGTH")?,
-                random: SystemRandom,
-                clock: SystemClock,
-            })
-        },
-        signup,
-    )
+    runtime::serve_http(|env| async move { sign_up::from_env(&env, runtime::aws::dynamodb(&env)?) }, signup)
 }

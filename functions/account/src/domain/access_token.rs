@@ -58,6 +58,8 @@ impl AccessTokens {
             epoch: person.epoch,
             iat: now.unix_seconds(),
             exp: now.plus(self.lifetime).unix_seconds(),
+            email: Some(person.email.as_str().to_owned()),
+            phone_number: person.phone.as_ref().map(|phone| phone.as_str().to_owned()),
         };
         let key = EncodingKey::from_ed_der(key.pkcs8().expose());
         Ok(Secret::new(jsonwebtoken::encode(&header, &claims, &key)?))
@@ -67,11 +69,11 @@ impl AccessTokens {
 #[cfg(test)]
 mod tests {
     use auth::{LoadKeys, LoadKeysError, PublicKey, Verifier};
+    use contact::{Email, Phone};
     use kernel::UserId;
     use kernel::random::Seeded;
     use kernel::time::FixedClock;
 
-    use super::super::Email;
     use super::*;
 
     struct Published(PublicKey);
@@ -82,14 +84,34 @@ mod tests {
         }
     }
 
+    fn now() -> Timestamp {
+        Timestamp::parse("2026-01-31T12:00:00.999Z").unwrap()
+    }
+
+    fn person(phone: Option<Phone>) -> Person {
+        let email = Email::parse("ada@example.com").unwrap();
+        Person { epoch: 4, ..Person::new(UserId::random(&Seeded::new(2)), email, phone, now()) }
+    }
+
+    #[tokio::test]
+    async fn a_token_says_how_its_person_is_reached() {
+        let key = SigningKey::generate(&Seeded::new(1)).unwrap();
+        let published = Published(PublicKey { kid: key.kid().clone(), x: key.public_key().to_owned() });
+        let verifier = Verifier::new("issuer", "audience", published, FixedClock(now()));
+        let tokens = AccessTokens::new("issuer", "audience", Duration::from_mins(15));
+        for phone in [None, Some(Phone::parse("+33612345678").unwrap())] {
+            let person = person(phone);
+            let token = tokens.issue(&key, &person, SessionId::random(&Seeded::new(3)), now()).unwrap();
+            let claims = verifier.claims(token.expose()).await.unwrap();
+            assert_eq!(claims.email.as_deref(), Some("ada@example.com"));
+            assert_eq!(claims.phone_number.as_deref(), person.phone.as_ref().map(Phone::as_str));
+        }
+    }
+
     #[tokio::test]
     async fn a_token_passes_the_verifier_for_its_lifetime() {
-        let now = Timestamp::parse("2026-01-31T12:00:00.999Z").unwrap();
+        let (now, person) = (now(), person(None));
         let key = SigningKey::generate(&Seeded::new(1)).unwrap();
-        let person = Person {
-            epoch: 4,
-            ..Person::new(UserId::random(&Seeded::new(2)), Email::parse("ada@example.com").unwrap(), None, now)
-        };
         let session = SessionId::random(&Seeded::new(3));
         let tokens = AccessTokens::new("issuer", "audience", Duration::from_mins(15));
         let token = tokens.issue(&key, &person, session, now).unwrap();

@@ -1,6 +1,6 @@
 //! What a person signs in by.
 
-use super::{Email, Phone};
+use contact::{Email, Phone};
 
 /// An e-mail address or a phone number: it names one person, whoever else has what in common with them.
 #[derive(Debug, Clone, PartialEq, Eq)]

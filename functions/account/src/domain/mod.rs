@@ -1,21 +1,17 @@
 //! Types and rules. Knows nothing of AWS or HTTP.
 
 mod access_token;
-mod email;
 mod identifier;
 mod password;
 mod password_hash;
 mod person;
-mod phone;
 mod session;
 mod signing_key;
 
 pub use access_token::{AccessTokens, SigningFailed};
-pub use email::{Email, InvalidEmail};
 pub use identifier::{Identifier, IdentifierKind};
 pub use password::{InvalidPasswordPolicy, Password, PasswordPolicy, RefusedPassword};
 pub use password_hash::{HashingFailed, InvalidPasswordHash, PasswordHash};
 pub use person::{Person, PersonStatus};
-pub use phone::{InvalidPhone, Phone};
 pub use session::{Revoked, Session, SignedIn};
 pub use signing_key::{InvalidSigningKey, SigningKey};

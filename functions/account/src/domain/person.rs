@@ -1,9 +1,10 @@
 //! People.
 
+use contact::{Email, Phone};
 use kernel::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{Email, Identifier, Phone};
+use super::Identifier;
 
 /// A person who signed up.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -74,10 +74,10 @@ impl SignedIn {
 
 #[cfg(test)]
 mod tests {
+    use contact::Email;
     use kernel::UserId;
     use kernel::random::Seeded;
 
-    use super::super::Email;
     use super::*;
 
     const LIFETIME: Duration = Duration::from_mins(15);

@@ -1,50 +1,22 @@
-//! Delivering a response by HTTP, with the client that the AWS SDK brings.
+//! Delivering a response by HTTP.
 
 use std::fmt::Display;
-use std::time::Duration;
 
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::body::SdkBody;
+use runtime::outbound::Outbound;
 
 use super::custom_resource::{DeliverResponse, DeliveryFailed, Response};
 
 /// Puts to an `https` or `http` URL, of S3 as a rule.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct HttpPut {
-    connector: Connector,
-}
-
-impl Default for HttpPut {
-    fn default() -> Self {
-        let settings = HttpConnectorSettings::builder()
-            .connect_timeout(Duration::from_secs(2))
-            .read_timeout(Duration::from_secs(3))
-            .build();
-        let connector = Connector::builder()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .sleep_impl(TokioSleep::new())
-            .connector_settings(settings)
-            .build();
-        Self { connector }
-    }
+    outbound: Outbound,
 }
 
 impl DeliverResponse for HttpPut {
     async fn deliver_response(&self, url: &str, response: &Response) -> Result<(), DeliveryFailed> {
         let body = serde_json::to_vec(response).map_err(failed)?;
-        let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method("PUT").map_err(failed)?;
-        // Not the error itself: it may print the URL, whose signature lets anybody answer.
-        request.set_uri(url).map_err(|_| DeliveryFailed("its ResponseURL is no URL".to_owned()))?;
         // The URL is signed for no type of content; S3 refuses any other.
-        request.headers_mut().insert("content-type", "");
-        let answer = self.connector.call(request).await.map_err(failed)?;
-        let status = answer.status();
-        if status.is_success() { Ok(()) } else { Err(failed(format!("it answered {}", status.as_u16()))) }
+        self.outbound.send("PUT", url, &[("content-type", "")], body).await.map_err(failed)
     }
 }
 
@@ -55,9 +27,9 @@ fn failed(why: impl Display) -> DeliveryFailed {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use testkit::http::serve_once;
 
     use super::super::custom_resource::Request;
-    use super::super::testing::serve_once;
     use super::*;
 
     fn response() -> Response {

@@ -1,77 +1,54 @@
 //! From a record of the account table's stream to the event that other contexts are told.
 
-use aws_lambda_events::dynamodb::EventRecord;
-use contracts::{Envelope, Event, SigningKey, User, UserStatus};
+use ::outbox::{EventRecord, UnreadableRecord, is_newer, is_of, new_image};
+use contracts::{AccountEvent, Envelope, SigningKey, User, UserStatus};
 use runtime::keys;
-use serde::Deserialize;
 
 use crate::domain::PersonStatus;
 use crate::store::items::{PROFILE, PersonItem, PublicKeyItem};
-
-/// The record is of an item that is published, and is not such an item.
-#[derive(Debug, thiserror::Error)]
-#[error("a record of the stream cannot be read: {0}")]
-pub struct UnreadableRecord(#[from] serde_dynamo::Error);
 
 /// The event that this record is of, if it is of one: a person or a public key is there that was not, or has changed.
 ///
 /// # Errors
 ///
-/// [`UnreadableRecord`] if it should be of one, but cannot be read. It MUST NOT be skipped: it is a change that nobody
-/// else would hear of.
-pub fn to_publish(record: &EventRecord) -> Result<Option<Envelope>, UnreadableRecord> {
-    if !matches!(record.event_name.as_str(), "INSERT" | "MODIFY") {
-        return Ok(None);
-    }
-    let key: Key = serde_dynamo::from_item(record.change.keys.clone())?;
-    let image = record.change.new_image.clone();
-    let event = if key.sk == PROFILE {
-        person_event(serde_dynamo::from_item(image)?)
-    } else if key.pk == keys::PARTITION {
-        signing_key_event(serde_dynamo::from_item(image)?)
+/// [`UnreadableRecord`] if it should be of one, but cannot be read.
+pub fn to_publish(record: &EventRecord) -> Result<Option<Envelope<AccountEvent>>, UnreadableRecord> {
+    let event = if is_of(record, |_pk, sk| sk == PROFILE)? {
+        person_event(new_image(record)?)
+    } else if is_of(record, |pk, _sk| pk == keys::PARTITION)? {
+        signing_key_event(new_image(record)?)
     } else {
         return Ok(None);
     };
-    let before = serde_dynamo::from_item::<_, Versioned>(record.change.old_image.clone());
-    let has_changed = before.map_or(true, |before| before.version < event.aggregate_version);
-    Ok(has_changed.then_some(event))
+    Ok(is_newer(record, event.aggregate_version).then_some(event))
 }
 
-#[derive(Deserialize)]
-struct Key {
-    pk: String,
-    sk: String,
-}
-
-#[derive(Deserialize)]
-struct Versioned {
-    version: u64,
-}
-
-fn person_event(PersonItem { id, person, .. }: PersonItem) -> Envelope {
+fn person_event(PersonItem { id, person, .. }: PersonItem) -> Envelope<AccountEvent> {
     let status = match person.status {
         PersonStatus::Active => UserStatus::Active,
         PersonStatus::Suspended => UserStatus::Suspended,
     };
     let user = User { id, email: person.email, status, epoch: person.epoch };
-    let event = if person.version == 1 { Event::UserCreated(user) } else { Event::UserUpdated(user) };
+    let event = if person.version == 1 { AccountEvent::UserCreated(user) } else { AccountEvent::UserUpdated(user) };
     Envelope::new(id.to_string(), person.version, person.updated_at, event)
 }
 
-fn signing_key_event(item: PublicKeyItem) -> Envelope {
+fn signing_key_event(item: PublicKeyItem) -> Envelope<AccountEvent> {
     let key = SigningKey { kid: item.kid.clone(), public_key: item.public_key };
-    Envelope::new(item.kid.as_str(), item.version, item.updated_at, Event::SigningKeyPublished(key))
+    Envelope::new(item.kid.as_str(), item.version, item.updated_at, AccountEvent::SigningKeyPublished(key))
 }
 
 #[cfg(test)]
 mod tests {
+    use ::contracts::Event;
+    use contact::Email;
     use kernel::random::Seeded;
     use kernel::{Timestamp, UserId};
     use serde_dynamo::Item;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::{self, Email, Person};
+    use crate::domain::{self, Person};
 
     const ADA: &str = "0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b";
 
@@ -92,7 +69,7 @@ mod tests {
         })
     }
 
-    fn event(name: &str, old: &Value, new: &Value) -> Result<Option<Envelope>, UnreadableRecord> {
+    fn event(name: &str, old: &Value, new: &Value) -> Result<Option<Envelope<AccountEvent>>, UnreadableRecord> {
         let image = if new.is_null() { old } else { new };
         let record = json!({
             "eventID": "e", "eventName": name, "awsRegion": "eu-west-1",
@@ -130,7 +107,7 @@ mod tests {
     fn a_public_key_is_published() {
         let event = event("INSERT", &Value::Null, &public_key()).unwrap().unwrap();
         let key = SigningKey { kid: kernel::KeyId::new("k1"), public_key: "AAAA".to_owned() };
-        assert_eq!((event.id.as_str(), event.event), ("k1.1", Event::SigningKeyPublished(key)));
+        assert_eq!((event.id.as_str(), event.event), ("k1.1", AccountEvent::SigningKeyPublished(key)));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! `GET /auth/me`: who is signed in.
 
 use auth::{LoadKeys, Verifier};
+use contact::{Email, Phone};
 use kernel::{Clock, Timestamp, UserId};
 use lambda_http::http::StatusCode;
 use runtime::http::{Answer, Problem, Request, authenticate};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::domain::{Person, Phone, Revoked};
+use crate::domain::{Person, Revoked};
 use crate::error::AccountError;
 use crate::store::FindSession;
 
@@ -20,11 +22,14 @@ pub struct Me<S, L, C> {
     pub clock: C,
 }
 
-#[derive(Serialize)]
+/// Who is signed in.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct SignedInPerson<'a> {
+pub(super) struct SignedInPerson<'a> {
     id: UserId,
+    #[schema(value_type = Email)]
     email: &'a str,
+    #[schema(value_type = Option<Phone>, required = true)]
     phone: Option<&'a str>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -72,10 +77,10 @@ mod tests {
     use runtime::http::kinds;
     use serde_json::{Value, json};
 
-    use super::super::testing::{PublicKeys, ada, now, signed_in_as_ada, verifier};
     use super::*;
     use crate::domain::{Session, SignedIn};
     use crate::store::StoreError;
+    use crate::testing::{PublicKeys, ada, now, signed_in_as_ada, verifier};
 
     struct Sessions(Result<Option<SignedIn>, StoreError>);
 

@@ -3,8 +3,9 @@
 use auth::{LoadKeys, Verifier};
 use kernel::Clock;
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, authenticate, kinds};
+use runtime::http::{Answer, Problem, Request, authenticate, kinds, query_parameter};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::cookie;
 use crate::error::AccountError;
@@ -20,8 +21,9 @@ pub struct Signout<S, L, C> {
     pub clock: C,
 }
 
-#[derive(Serialize)]
-struct SignedOut {
+/// A word to say that it is done.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SignedOut {
     message: &'static str,
 }
 
@@ -30,13 +32,17 @@ struct SignedOut {
 ///
 /// # Errors
 ///
-/// A 503 if the session could not be ended; then the cookie is kept, for the next try.
+/// A 503 if the session could not be ended; then the cookie is kept, for the next try. A 400 for another scope than this
+/// session: what was not done must not look done.
 pub async fn signout<S, L, C>(deps: &Signout<S, L, C>, request: Request) -> Result<Answer, Problem>
 where
     S: EndSession + Sync,
     L: LoadKeys + Sync,
     C: Clock + Sync,
 {
+    if query_parameter(&request, "scope")?.is_some_and(|scope| scope != "local") {
+        return Err(Problem::field("scope", "must be local: only this session can be ended here"));
+    }
     match authenticate(&deps.verifier, &request).await {
         Ok(principal) => {
             let ended = deps.sessions.end_session(principal.user_id, principal.session_id, deps.clock.now()).await;
@@ -60,9 +66,9 @@ mod tests {
     use kernel::{SessionId, Timestamp, UserId};
     use lambda_http::Body;
 
-    use super::super::testing::{PublicKeys, ada, now, signed_in_as_ada, verifier, verifier_with};
     use super::*;
     use crate::store::StoreError;
+    use crate::testing::{PublicKeys, ada, now, signed_in_as_ada, verifier, verifier_with};
 
     #[derive(Default)]
     struct Sessions {
@@ -110,6 +116,20 @@ mod tests {
             let deps = deps();
             assert_signed_out(&signout(&deps, request).await.unwrap());
             assert!(deps.sessions.ended.lock().unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn another_scope_than_this_session_is_refused_rather_than_ignored() {
+        use std::collections::HashMap;
+
+        use lambda_http::RequestExt;
+        for (scope, accepted) in [("local", true), ("global", false), ("", false)] {
+            let deps = deps();
+            let parameters = HashMap::from([("scope".to_owned(), scope.to_owned())]);
+            let request = signed_in_as_ada(session(), now()).with_query_string_parameters(parameters);
+            assert_eq!(signout(&deps, request).await.is_ok(), accepted, "{scope}");
+            assert_eq!(deps.sessions.ended.lock().unwrap().len(), usize::from(accepted));
         }
     }
 

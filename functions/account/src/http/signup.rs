@@ -1,46 +1,39 @@
 //! `POST /auth/signup`: somebody new.
 
+use contact::{Email, Phone};
 use kernel::{Clock, Random, Secret, Timestamp, UserId};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Fields, Problem, Request, json_body};
+use runtime::http::{Answer, Problem, Request, json_body};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::domain::{Email, Password, PasswordHash, PasswordPolicy, Person, Phone};
-use crate::error::AccountError;
-use crate::store::{CreatePerson, Created};
+use super::credentials::newcomer;
+use crate::domain::Person;
+use crate::sign_up::SignUp;
+use crate::store::CreatePerson;
 
-/// What the endpoint needs.
-#[derive(Debug)]
-pub struct Signup<S, R, C> {
-    /// Where people are created.
-    pub people: S,
-    /// What is asked of a password.
-    pub password_policy: PasswordPolicy,
-    /// For the person's id and the hash's salt.
-    pub random: R,
-    /// For the time of the sign-up.
-    pub clock: C,
-}
-
-#[derive(Deserialize)]
+/// Somebody new.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schema(as = SignUp)]
+pub(super) struct Body {
+    #[schema(value_type = Email)]
     email: String,
+    /// In any international spelling.
+    #[schema(example = "+250 788 123 456")]
     phone: Option<String>,
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
     password: Secret<String>,
 }
 
-struct SignUp {
-    email: Email,
-    phone: Option<Phone>,
-    password: Password,
-}
-
-#[derive(Serialize)]
+/// Who has signed up.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct SignedUp<'a> {
+pub(super) struct SignedUp<'a> {
     id: UserId,
+    #[schema(value_type = Email)]
     email: &'a str,
+    #[schema(value_type = Option<Phone>, required = true)]
     phone: Option<&'a str>,
     created_at: Timestamp,
 }
@@ -50,40 +43,16 @@ struct SignedUp<'a> {
 /// # Errors
 ///
 /// A 400 naming every field that is wrong; a 409 if the e-mail address or the phone number is somebody's.
-pub async fn signup<S, R, C>(deps: &Signup<S, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn signup<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Answer, Problem>
 where
     S: CreatePerson + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
-    let command = json_body::<Body>(&request)?.try_into_domain(deps.password_policy)?;
-    let person = deps.sign_up(command).await?;
+    let body: Body = json_body(&request)?;
+    let newcomer = newcomer(&body.email, body.phone.as_deref(), body.password, deps.password_policy)?;
+    let person = deps.sign_up(newcomer).await?;
     Answer::json(StatusCode::CREATED, &SignedUp::from(&person))
-}
-
-impl<S: CreatePerson, R: Random, C: Clock> Signup<S, R, C> {
-    async fn sign_up(&self, command: SignUp) -> Result<Person, AccountError> {
-        let hash = PasswordHash::of(&command.password, &self.random)?;
-        let person = Person::new(UserId::random(&self.random), command.email, command.phone, self.clock.now());
-        match self.people.create_person(&person, &hash).await? {
-            Created::Yes => Ok(person),
-            Created::Taken(identifiers) => Err(AccountError::IdentifierTaken(identifiers)),
-        }
-    }
-}
-
-impl Body {
-    fn try_into_domain(self, policy: PasswordPolicy) -> Result<SignUp, Problem> {
-        let mut fields = Fields::default();
-        let email = fields.read("email", Email::parse(&self.email));
-        let phone = fields.read_optional("phone", self.phone.as_deref().map(Phone::parse));
-        let known_phone = phone.as_ref().and_then(Option::as_ref);
-        let password = fields.read("password", policy.accept(self.password, email.as_ref(), known_phone));
-        match (email, phone, password) {
-            (Some(email), Some(phone), Some(password)) => Ok(SignUp { email, phone, password }),
-            _ => Err(fields.problem()),
-        }
-    }
 }
 
 impl<'a> From<&'a Person> for SignedUp<'a> {
@@ -99,41 +68,16 @@ impl<'a> From<&'a Person> for SignedUp<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
     use serde_json::{Value, json};
 
-    use super::super::testing::{now, post};
     use super::*;
     use crate::domain::IdentifierKind;
     use crate::http::kinds;
-    use crate::store::StoreError;
-
-    /// Creates whoever it is asked to, or answers as it was told.
-    #[derive(Default)]
-    struct People {
-        created: Mutex<Vec<(Person, PasswordHash)>>,
-        instead: Option<Result<Created, StoreError>>,
-    }
-
-    impl CreatePerson for People {
-        async fn create_person(&self, person: &Person, hash: &PasswordHash) -> Result<Created, StoreError> {
-            if let Some(answer) = &self.instead {
-                return answer.clone();
-            }
-            self.created.lock().unwrap().push((person.clone(), hash.clone()));
-            Ok(Created::Yes)
-        }
-    }
-
-    fn deps(people: People) -> Signup<People, Seeded, FixedClock> {
-        Signup { people, password_policy: "8".parse().unwrap(), random: Seeded::new(1), clock: FixedClock(now()) }
-    }
+    use crate::store::{Created, StoreError};
+    use crate::testing::{Newcomers, body_of, now, post, sign_up_of};
 
     async fn refused(body: Value) -> Problem {
-        let deps = deps(People::default());
+        let deps = sign_up_of(Newcomers::default());
         let problem = signup(&deps, post(&body)).await.unwrap_err();
         assert!(deps.people.created.lock().unwrap().is_empty());
         problem
@@ -141,8 +85,8 @@ mod tests {
 
     #[tokio::test]
     async fn somebody_new_is_created_with_their_password_hashed() {
-        let deps = deps(People::default());
-        let body = json!({"email": "Ada@Example.com", "phone": "+33612345678", "password": "correct horse"});
+        let deps = sign_up_of(Newcomers::default());
+        let body = json!({"email": "Ada@Example.com", "phone": "+33 6 12 34 56 78", "password": "correct horse"});
         let answer = signup(&deps, post(&body)).await.unwrap();
         let created = deps.people.created.into_inner().unwrap();
         let [(person, hash)] = created.as_slice() else { panic!("{created:?}") };
@@ -151,7 +95,7 @@ mod tests {
         let expected = json!({
             "id": person.id, "email": "ada@example.com", "phone": "+33612345678", "createdAt": now()
         });
-        assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap(), expected);
+        assert_eq!(body_of(&answer), expected);
     }
 
     #[tokio::test]
@@ -160,16 +104,9 @@ mod tests {
             json!({"email": "ada@example.com", "password": "correct horse"}),
             json!({"email": "ada@example.com", "password": "correct horse", "phone": null}),
         ] {
-            let answer = signup(&deps(People::default()), post(&body)).await.unwrap();
-            assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap()["phone"], Value::Null);
+            let answer = signup(&sign_up_of(Newcomers::default()), post(&body)).await.unwrap();
+            assert_eq!(body_of(&answer)["phone"], Value::Null);
         }
-    }
-
-    #[tokio::test]
-    async fn every_field_that_is_wrong_is_named_at_once() {
-        let problem = refused(json!({"email": "ada", "phone": "0612345678", "password": "short"})).await;
-        let pointers: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/email", "/phone", "/password"]);
     }
 
     #[tokio::test]
@@ -188,8 +125,8 @@ mod tests {
             (Err(StoreError::Unavailable("busy".to_owned())), &runtime::http::kinds::UNAVAILABLE),
         ];
         for (answer, kind) in answers {
-            let people = People { instead: Some(answer), ..People::default() };
-            assert_eq!(signup(&deps(people), post(&body)).await.unwrap_err().kind, kind);
+            let people = Newcomers { instead: Some(answer), ..Newcomers::default() };
+            assert_eq!(signup(&sign_up_of(people), post(&body)).await.unwrap_err().kind, kind);
         }
     }
 }

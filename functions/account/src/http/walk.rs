@@ -8,21 +8,24 @@ use kernel::time::FixedClock;
 use lambda_http::Body;
 use runtime::http::{Answer, Request, kinds};
 use runtime::keys::TableKeys;
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::Engine;
 
-use super::testing::{now, post, signing_key};
-use super::{Me, Signin, Signout, Signup, me, signin, signout, signup};
+use super::{Me, Signout, Validate, login, me, register, signin, signout, signup, validate};
 use crate::current_key::CurrentKey;
 use crate::domain::AccessTokens;
+use crate::sign_in::SignIn;
+use crate::sign_up::SignUp;
 use crate::store::{AccountTable, InstallFirstKey, KeyTables, SigningKeyTable};
+use crate::testing::{body_of, now, post, signing_key};
 
 struct Functions {
     engine: Engine,
-    signup: Signup<AccountTable<Seeded>, Seeded, FixedClock>,
-    signin: Signin<AccountTable<Seeded>, SigningKeyTable, Seeded, FixedClock>,
+    sign_up: SignUp<AccountTable<Seeded>, Seeded, FixedClock>,
+    sign_in: SignIn<AccountTable<Seeded>, SigningKeyTable, Seeded, FixedClock>,
     signout: Signout<AccountTable<Seeded>, TableKeys, FixedClock>,
     me: Me<AccountTable<Seeded>, TableKeys, FixedClock>,
+    validate: Validate<TableKeys, FixedClock>,
 }
 
 /// The functions of a fresh deployment, after their init.
@@ -38,12 +41,12 @@ async fn deployed() -> Functions {
     let signing_key = CurrentKey::new(SigningKeyTable::new(engine.client.clone(), &signing_keys));
     signing_key.warm_up().await;
     let tokens = AccessTokens::new("issuer", "audience", Duration::from_mins(15));
-    let (signout_verifier, me_verifier) = (verifier(&engine, &accounts).await, verifier(&engine, &accounts).await);
     let functions = Functions {
-        signup: Signup { people: table(2), password_policy: "8".parse().unwrap(), random: Seeded::new(3), clock },
-        signin: Signin { people: table(4), signing_key, tokens, random: Seeded::new(5), clock },
-        signout: Signout { sessions: table(6), verifier: signout_verifier, clock },
-        me: Me { sessions: table(7), verifier: me_verifier, clock },
+        sign_up: SignUp { people: table(2), password_policy: "8".parse().unwrap(), random: Seeded::new(3), clock },
+        sign_in: SignIn { people: table(4), signing_key, tokens, random: Seeded::new(5), clock },
+        signout: Signout { sessions: table(6), verifier: verifier(&engine, &accounts).await, clock },
+        me: Me { sessions: table(7), verifier: verifier(&engine, &accounts).await, clock },
+        validate: Validate { verifier: verifier(&engine, &accounts).await },
         engine,
     };
     functions.engine.round_trips();
@@ -60,8 +63,12 @@ async fn verifier(engine: &Engine, table: &str) -> Verifier<TableKeys, FixedCloc
 /// A request with the cookie that this answer sets, as a browser would send it.
 fn with_cookie_of(answer: &Answer) -> Request {
     let (_, cookie) = answer.headers.iter().find(|(name, _)| *name == "set-cookie").unwrap();
+    with("cookie", cookie.split(';').next().unwrap())
+}
+
+fn with(header: &'static str, value: &str) -> Request {
     let mut request = Request::new(Body::Empty);
-    request.headers_mut().insert("cookie", cookie.split(';').next().unwrap().parse().unwrap());
+    request.headers_mut().insert(header, value.parse().unwrap());
     request
 }
 
@@ -70,15 +77,15 @@ async fn a_person_signs_up_signs_in_is_shown_and_signs_out() {
     let functions = deployed().await;
     let credentials = json!({"email": "ada@example.com", "password": "correct horse"});
 
-    let signed_up = signup(&functions.signup, post(&credentials)).await.unwrap();
+    let signed_up = signup(&functions.sign_up, post(&credentials)).await.unwrap();
     assert_eq!(functions.engine.round_trips(), ["TransactWriteItems"]);
 
-    let signed_in = signin(&functions.signin, post(&credentials)).await.unwrap();
+    let signed_in = signin(&functions.sign_in, post(&credentials)).await.unwrap();
     assert_eq!(functions.engine.round_trips(), ["GetItem", "TransactWriteItems"]);
 
     let shown = me(&functions.me, with_cookie_of(&signed_in)).await.unwrap();
     assert_eq!(functions.engine.round_trips(), ["BatchGetItem"]);
-    let id = |answer: &Answer| serde_json::from_str::<Value>(&answer.body).unwrap()["id"].clone();
+    let id = |answer: &Answer| body_of(answer)["id"].clone();
     assert_eq!((id(&signed_in), id(&shown)), (id(&signed_up), id(&signed_up)));
 
     for _ in 0..2 {
@@ -90,14 +97,52 @@ async fn a_person_signs_up_signs_in_is_shown_and_signs_out() {
 }
 
 #[tokio::test]
+async fn one_who_registers_logs_in_by_any_spelling_of_the_number_and_the_token_is_validated_without_a_round_trip() {
+    let functions = deployed().await;
+    let newcomer = json!({"phone": "+250 788 123 456", "email": "ada@example.com", "password": "correct horse"});
+    let registered = body_of(&register(&functions.sign_up, post(&newcomer)).await.unwrap());
+    assert_eq!(registered["phone"], "+250788123456");
+    assert_eq!(functions.engine.round_trips(), ["TransactWriteItems"]);
+
+    for spelling in ["+250788123456", "+250 (788) 123-456", "+250 0788 123 456"] {
+        let credentials = json!({"phone": spelling, "password": "correct horse"});
+        let logged_in = body_of(&login(&functions.sign_in, post(&credentials)).await.unwrap());
+        assert_eq!(functions.engine.round_trips(), ["GetItem", "TransactWriteItems"]);
+        let signed_in = signin(&functions.sign_in, post(&credentials)).await.unwrap();
+        assert_eq!(body_of(&signed_in)["id"], registered["id"]);
+        functions.engine.round_trips();
+
+        let bearer = with("authorization", &format!("Bearer {}", logged_in["access_token"].as_str().unwrap()));
+        for request in [bearer, with_cookie_of(&signed_in)] {
+            let verdict = body_of(&validate(&functions.validate, request).await.unwrap());
+            let payload = &verdict["payload"];
+            assert_eq!((&verdict["valid"], &payload["sub"]), (&json!(true), &registered["id"]));
+            assert_eq!((&payload["phone"], &payload["email"]), (&registered["phone"], &registered["email"]));
+        }
+        assert_eq!(validate(&functions.validate, Request::new(Body::Empty)).await.unwrap().status, 200);
+        assert!(validate(&functions.validate, with("authorization", "Bearer a.b.c")).await.is_err());
+        assert_eq!(functions.engine.round_trips(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_phone_is_taken_in_any_spelling() {
+    let functions = deployed().await;
+    let newcomer = |phone, email| json!({"phone": phone, "email": email, "password": "correct horse"});
+    signup(&functions.sign_up, post(&newcomer("+250788123456", "ada@example.com"))).await.unwrap();
+    let again = post(&newcomer("+250-788-123-456", "bob@example.com"));
+    assert_eq!(register(&functions.sign_up, again).await.unwrap_err().kind, &super::kinds::IDENTIFIER_TAKEN);
+}
+
+#[tokio::test]
 async fn a_refused_sign_in_costs_one_round_trip_whether_there_is_such_a_person_or_not() {
     let functions = deployed().await;
     let credentials = json!({"email": "ada@example.com", "password": "correct horse"});
-    signup(&functions.signup, post(&credentials)).await.unwrap();
+    signup(&functions.sign_up, post(&credentials)).await.unwrap();
     functions.engine.round_trips();
     for email in ["ada@example.com", "bob@example.com"] {
         let attempt = json!({"email": email, "password": "wrong horse"});
-        assert!(signin(&functions.signin, post(&attempt)).await.is_err());
+        assert!(signin(&functions.sign_in, post(&attempt)).await.is_err());
         assert_eq!(functions.engine.round_trips(), ["GetItem"]);
     }
 }

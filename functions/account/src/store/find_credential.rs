@@ -43,10 +43,10 @@ impl<R: Random + Sync> FindCredential for AccountTable<R> {
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::types::AttributeValue;
+    use contact::{Email, Phone};
 
     use super::super::testing::Accounts;
     use super::*;
-    use crate::domain::{Email, Phone};
 
     #[tokio::test]
     async fn an_identifier_that_nobody_has_finds_nobody() {

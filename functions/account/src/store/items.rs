@@ -21,13 +21,14 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use contact::{Email, Phone};
 use kernel::{KeyId, SessionId, Timestamp, UserId};
 use runtime::keys;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Credential, StoreError};
-use crate::domain::{Email, Identifier, PasswordHash, Person, PersonStatus, Phone, Session, SigningKey};
+use crate::domain::{Identifier, PasswordHash, Person, PersonStatus, Session, SigningKey};
 
 /// An item as the SDK has it.
 pub(super) type Item = HashMap<String, AttributeValue>;

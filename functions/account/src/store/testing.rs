@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use contact::{Email, Phone};
 use kernel::random::Seeded;
 use kernel::{Secret, Timestamp, UserId};
 use testkit::Engine;
 
 use super::items::Item;
 use super::{AccountTable, CreatePerson, Created};
-use crate::domain::{Email, PasswordHash, PasswordPolicy, Person, Phone, Session};
+use crate::domain::{PasswordHash, PasswordPolicy, Person, Session};
 
 /// The account table, and the engine it is in.
 pub(super) struct Accounts {

@@ -5,15 +5,18 @@ use serde::Serialize;
 
 use super::Problem;
 
-/// An answer: a status, a JSON body, and headers beyond those that every answer bears.
+/// An answer: a status, a body, and headers beyond those that every answer bears. The body is JSON in its text, unless
+/// the function serves something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct Answer<B = String> {
     /// The status.
     pub status: StatusCode,
-    /// Further headers; a name may stand more than once.
+    /// What the body is.
+    pub media_type: &'static str,
+    /// Further headers; a name may stand more than once. Without a `cache-control` among them nobody may store the answer.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, JSON.
-    pub body: String,
+    /// The body.
+    pub body: B,
 }
 
 impl Answer {
@@ -24,7 +27,14 @@ impl Answer {
     /// [`Problem`] if the body cannot be written as JSON, which is a mistake in its type.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_string(body).map_err(|error| Problem::internal(&error))?;
-        Ok(Self { status, headers: Vec::new(), body })
+        Ok(Self { status, media_type: "application/json", headers: Vec::new(), body })
+    }
+}
+
+impl<B> Answer<B> {
+    /// An answer with a body of any type.
+    pub const fn of(media_type: &'static str, body: B) -> Self {
+        Self { status: StatusCode::OK, media_type, headers: Vec::new(), body }
     }
 
     /// The same answer with one more header.

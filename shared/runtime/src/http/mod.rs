@@ -6,6 +6,6 @@ mod problem;
 mod request;
 
 pub use answer::Answer;
-pub use principal::{ACCESS_TOKEN_COOKIE, access_token, authenticate};
+pub use principal::{ACCESS_TOKEN_COOKIE, access_token, authenticate, claims};
 pub use problem::{FieldError, Fields, Kind, Problem, kinds};
 pub use request::{IdempotencyKey, MAX_BODY_BYTES, Request, deadline, idempotency_key, json_body, query_parameter};

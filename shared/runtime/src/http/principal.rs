@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth::{LoadKeys, Principal, Rejection, Verifier};
+use auth::{Claims, LoadKeys, Principal, Rejection, Verifier};
 use kernel::{Clock, Secret};
 
 use super::{Problem, Request};
@@ -44,10 +44,28 @@ where
     let Some(token) = access_token(request) else {
         return Err(Problem::unauthenticated(false, "no access token"));
     };
-    verifier.verify(token.expose()).await.map_err(|rejection| match rejection {
+    verifier.verify(token.expose()).await.map_err(refuse)
+}
+
+/// What the request's access token says, if there is one.
+///
+/// # Errors
+///
+/// A 401 if it does not pass; a 503 if that cannot be told just now.
+pub async fn claims<L, C>(verifier: &Verifier<L, C>, request: &Request) -> Result<Option<Claims>, Problem>
+where
+    L: LoadKeys + Sync,
+    C: Clock + Sync,
+{
+    let Some(token) = access_token(request) else { return Ok(None) };
+    verifier.claims(token.expose()).await.map(Some).map_err(refuse)
+}
+
+fn refuse(rejection: Rejection) -> Problem {
+    match rejection {
         Rejection::Unavailable(error) => Problem::unavailable(Duration::from_secs(1), &error),
         Rejection::Invalid(_) | Rejection::Expired(_) => Problem::unauthenticated(true, rejection),
-    })
+    }
 }
 
 #[cfg(test)]

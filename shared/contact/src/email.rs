@@ -9,7 +9,8 @@ const MAX_BYTES: usize = 254;
 
 /// An e-mail address, in lower case: who differs only in that is the same person. RFC 5321 lets a mail host tell them
 /// apart, but none that people use does. It does not print itself.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(format = Email, max_length = 254, example = "ada@example.com", description = "An e-mail address.")]
 pub struct Email(String);
 
 /// The text is not an e-mail address.

@@ -5,10 +5,11 @@ use std::fmt::Display;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
-use contracts::Envelope;
+use contracts::{Envelope, Event};
 use runtime::{ConfigError, Env};
+use serde::Serialize;
 
-use super::publisher::{NotPublished, PublishEvents};
+use crate::{NotPublished, PublishEvents};
 
 /// A topic.
 #[derive(Debug, Clone)]
@@ -32,11 +33,11 @@ impl Topic {
     }
 }
 
-impl PublishEvents for Topic {
+impl<E: Event + Serialize + Sync> PublishEvents<E> for Topic {
     /// What `PublishBatch` takes. Ten of our events are far below the 256 KiB that it takes too.
     const MAX_EVENTS: usize = 10;
 
-    async fn publish_events(&self, events: &[Envelope]) -> Vec<Result<(), NotPublished>> {
+    async fn publish_events(&self, events: &[Envelope<E>]) -> Vec<Result<(), NotPublished>> {
         let entries =
             events.iter().enumerate().map(|(index, event)| entry(index, event)).collect::<Result<Vec<_>, _>>();
         let entries = match entries {
@@ -56,7 +57,7 @@ impl PublishEvents for Topic {
     }
 }
 
-fn entry(index: usize, event: &Envelope) -> Result<PublishBatchRequestEntry, NotPublished> {
+fn entry<E: Event + Serialize>(index: usize, event: &Envelope<E>) -> Result<PublishBatchRequestEntry, NotPublished> {
     let event_type = MessageAttributeValue::builder().data_type("String").string_value(event.event.name()).build();
     PublishBatchRequestEntry::builder()
         .id(index.to_string())
@@ -72,18 +73,18 @@ fn not_published(why: impl Display) -> NotPublished {
 
 #[cfg(test)]
 mod tests {
-    use contracts::{Event, SigningKey};
+    use contracts::{AccountEvent, SigningKey};
     use kernel::{KeyId, Timestamp};
+    use testkit::http::serve_once;
 
-    use super::super::testing::serve_once;
     use super::*;
 
     const ARN: &str = "arn:aws:sns:eu-west-1:123456789012:events";
 
-    fn events(count: usize) -> Vec<Envelope> {
+    fn events(count: usize) -> Vec<Envelope<AccountEvent>> {
         let now = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
         let key = SigningKey { kid: KeyId::new("k1"), public_key: "AAAA".to_owned() };
-        (0..count).map(|_| Envelope::new("k1", 1, now, Event::SigningKeyPublished(key.clone()))).collect()
+        (0..count).map(|_| Envelope::new("k1", 1, now, AccountEvent::SigningKeyPublished(key.clone()))).collect()
     }
 
     fn topic(url: &str) -> Topic {

@@ -1,22 +1,22 @@
-//! An HTTP server that answers one request, for what goes over the wire.
+//! An HTTP server of a test's own, for what goes over the wire.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// Serves one request with this answer. Gives the base URL, and the request once it has come.
-pub(super) async fn serve_once(status: u16, body: &str) -> (String, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+pub async fn serve_once(status: u16, body: &str) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("the port"));
     let answer = format!("HTTP/1.1 {status} Any\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
     let request = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut stream, _) = listener.accept().await.expect("a connection");
         let mut received = Vec::new();
         while !is_complete(&received) {
-            assert_ne!(stream.read_buf(&mut received).await.unwrap(), 0, "the request was cut off");
+            assert_ne!(stream.read_buf(&mut received).await.expect("a request"), 0, "the request was cut off");
         }
-        stream.write_all(answer.as_bytes()).await.unwrap();
-        String::from_utf8(received).unwrap()
+        stream.write_all(answer.as_bytes()).await.expect("somebody who waits for the answer");
+        String::from_utf8(received).expect("a request in UTF-8")
     });
     (url, request)
 }

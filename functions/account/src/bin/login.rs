@@ -1,0 +1,10 @@
+//! `POST /api/auth/login`.
+
+use std::process::ExitCode;
+
+use account::http::login;
+use account::sign_in;
+
+fn main() -> ExitCode {
+    runtime::serve_http(|env| async move { sign_in::from_env(&env, runtime::aws::dynamodb(&env)?).await }, login)
+}

@@ -1,0 +1,17 @@
+//! `POST /api/auth/register`.
+
+use std::process::ExitCode;
+
+use account::http::register;
+use account::sign_up;
+use contact::Phone;
+
+fn main() -> ExitCode {
+    runtime::serve_http(
+        |env| async move {
+            Phone::warm_up();
+            sign_up::from_env(&env, runtime::aws::dynamodb(&env)?)
+        },
+        register,
+    )
+}

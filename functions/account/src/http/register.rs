@@ -1,0 +1,108 @@
+//! `POST /api/auth/register`: somebody new, who can be called.
+
+use contact::{Email, Phone};
+use kernel::{Clock, Random, Secret, UserId};
+use lambda_http::http::StatusCode;
+use runtime::http::{Answer, Problem, Request, json_body};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::credentials::newcomer;
+use crate::domain::Person;
+use crate::sign_up::SignUp;
+use crate::store::CreatePerson;
+
+/// Somebody new, who can be called.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Register)]
+pub(super) struct Body {
+    /// In any international spelling.
+    #[schema(example = "+250 788 123 456")]
+    phone: String,
+    #[schema(value_type = Email)]
+    email: String,
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
+    password: Secret<String>,
+}
+
+/// Who has registered.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Registered<'a> {
+    id: UserId,
+    #[schema(value_type = Option<Phone>, required = true)]
+    phone: Option<&'a str>,
+    #[schema(value_type = Email)]
+    email: &'a str,
+}
+
+/// Answers one request.
+///
+/// # Errors
+///
+/// A 400 naming every field that is wrong; a 409 if the e-mail address or the phone number is somebody's.
+pub async fn register<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Answer, Problem>
+where
+    S: CreatePerson + Sync,
+    R: Random + Sync,
+    C: Clock + Sync,
+{
+    let body: Body = json_body(&request)?;
+    let newcomer = newcomer(&body.email, Some(&body.phone), body.password, deps.password_policy)?;
+    let person = deps.sign_up(newcomer).await?;
+    Answer::json(StatusCode::CREATED, &Registered::from(&person))
+}
+
+impl<'a> From<&'a Person> for Registered<'a> {
+    fn from(person: &'a Person) -> Self {
+        Self { id: person.id, phone: person.phone.as_ref().map(Phone::as_str), email: person.email.as_str() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::IdentifierKind;
+    use crate::http::kinds;
+    use crate::store::Created;
+    use crate::testing::{Newcomers, body_of, post, sign_up_of};
+
+    #[tokio::test]
+    async fn somebody_new_is_answered_with_their_phone_in_the_form_of_e_164() {
+        let deps = sign_up_of(Newcomers::default());
+        let body = json!({"phone": "+33 6 12-34-56-78", "email": "Ada@Example.com", "password": "correct horse"});
+        let answer = register(&deps, post(&body)).await.unwrap();
+        let created = deps.people.created.into_inner().unwrap();
+        let [(person, hash)] = created.as_slice() else { panic!("{created:?}") };
+        assert!(hash.matches(&Secret::new("correct horse".to_owned())));
+        assert_eq!(answer.status, StatusCode::CREATED);
+        let expected = json!({"id": person.id, "phone": "+33612345678", "email": "ada@example.com"});
+        assert_eq!(body_of(&answer), expected);
+    }
+
+    #[tokio::test]
+    async fn all_three_fields_are_required_and_there_is_no_other() {
+        let complete = json!({"phone": "+33612345678", "email": "ada@example.com", "password": "correct horse"});
+        for field in ["phone", "email", "password"] {
+            let mut body = complete.clone();
+            body.as_object_mut().unwrap().remove(field);
+            let problem = register(&sign_up_of(Newcomers::default()), post(&body)).await.unwrap_err();
+            assert_eq!(problem.errors[0].pointer, format!("/{field}"));
+        }
+        let mut body = complete;
+        body["role"] = json!("admin");
+        let problem = register(&sign_up_of(Newcomers::default()), post(&body)).await.unwrap_err();
+        assert_eq!(problem.errors[0].pointer, "/role");
+    }
+
+    #[tokio::test]
+    async fn a_taken_identifier_is_a_409_that_names_it() {
+        let body = json!({"phone": "+33612345678", "email": "ada@example.com", "password": "correct horse"});
+        let taken = Some(Ok(Created::Taken(vec![IdentifierKind::Phone])));
+        let deps = sign_up_of(Newcomers { instead: taken, ..Newcomers::default() });
+        let problem = register(&deps, post(&body)).await.unwrap_err();
+        assert_eq!((problem.kind, problem.errors[0].pointer.as_str()), (&kinds::IDENTIFIER_TAKEN, "/phone"));
+    }
+}

@@ -1,0 +1,107 @@
+//! `GET /api/auth/validate`: what an access token says, to whoever holds one and cannot read it.
+
+use auth::{Claims, LoadKeys, Verifier};
+use kernel::{Clock, UserId};
+use lambda_http::http::StatusCode;
+use runtime::http::{Answer, Problem, Request, claims};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What the endpoint needs.
+pub struct Validate<L, C> {
+    /// Tells what a token says.
+    pub verifier: Verifier<L, C>,
+}
+
+/// Whether a token is good, and what it says.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Verdict {
+    valid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    payload: Option<Payload>,
+}
+
+/// What a token says of whom it was issued to.
+#[derive(Serialize, ToSchema)]
+struct Payload {
+    sub: UserId,
+    /// Null where the token names none.
+    #[schema(required = true)]
+    phone: Option<String>,
+    /// Null where the token names none.
+    #[schema(required = true)]
+    email: Option<String>,
+    /// In seconds since 1970.
+    iat: i64,
+    /// In seconds since 1970.
+    exp: i64,
+}
+
+/// Answers one request, by the public keys in memory and no round trip. So it tells what was signed, and when that
+/// expires; whether the session has ended since, `GET /auth/me` asks the table.
+///
+/// # Errors
+///
+/// A 401 if there is a token and it does not pass.
+pub async fn validate<L, C>(deps: &Validate<L, C>, request: Request) -> Result<Answer, Problem>
+where
+    L: LoadKeys + Sync,
+    C: Clock + Sync,
+{
+    let payload = claims(&deps.verifier, &request).await?.map(Payload::from);
+    Answer::json(StatusCode::OK, &Verdict { valid: payload.is_some(), payload })
+}
+
+impl From<Claims> for Payload {
+    fn from(claims: Claims) -> Self {
+        Self { sub: claims.sub, phone: claims.phone_number, email: claims.email, iat: claims.iat, exp: claims.exp }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use auth::LoadKeysError;
+    use kernel::random::Seeded;
+    use kernel::{SessionId, Timestamp};
+    use lambda_http::Body;
+    use runtime::http::kinds;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{PublicKeys, ada, body_of, now, signed_in_as_ada, verifier, verifier_with};
+
+    fn with_a_token_of(at: Timestamp) -> Request {
+        signed_in_as_ada(SessionId::random(&Seeded::new(5)), at)
+    }
+
+    #[tokio::test]
+    async fn a_good_token_is_answered_with_what_it_says() {
+        let answer = validate(&Validate { verifier: verifier() }, with_a_token_of(now())).await.unwrap();
+        let (iat, exp) = (now().unix_seconds(), now().unix_seconds() + 900);
+        let payload = json!({
+            "sub": ada().id, "phone": "+33612345678", "email": "ada@example.com", "iat": iat, "exp": exp
+        });
+        assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, json!({"valid": true, "payload": payload})));
+    }
+
+    #[tokio::test]
+    async fn no_token_is_not_valid_and_no_error() {
+        let answer = validate(&Validate { verifier: verifier() }, Request::new(Body::Empty)).await.unwrap();
+        assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, json!({"valid": false})));
+    }
+
+    #[tokio::test]
+    async fn a_bad_or_expired_token_is_a_401_and_one_that_cannot_be_told_a_503() {
+        let mut garbage = Request::new(Body::Empty);
+        garbage.headers_mut().insert("cookie", "access_token=a.b.c".parse().unwrap());
+        let an_hour_ago = Timestamp::from_unix_seconds(now().unix_seconds() - 3600).unwrap();
+        for request in [garbage, with_a_token_of(an_hour_ago)] {
+            let problem = validate(&Validate { verifier: verifier() }, request).await.unwrap_err();
+            assert_eq!(problem.kind, &kinds::UNAUTHENTICATED);
+        }
+        let no_keys = verifier_with(PublicKeys(Err(LoadKeysError("no answer".to_owned()))));
+        let problem = validate(&Validate { verifier: no_keys }, with_a_token_of(now())).await.unwrap_err();
+        assert_eq!(problem.kind, &kinds::UNAVAILABLE);
+    }
+}

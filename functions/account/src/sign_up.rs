@@ -1,0 +1,67 @@
+//! Signing up: what `POST /auth/signup` and `POST /api/auth/register` do.
+
+use aws_sdk_dynamodb::Client;
+use contact::{Email, Phone};
+use kernel::{Clock, Random, SystemClock, UserId};
+use runtime::{ConfigError, Env, SystemRandom};
+
+use crate::domain::{Password, PasswordHash, PasswordPolicy, Person};
+use crate::error::AccountError;
+use crate::store::{AccountTable, CreatePerson, Created};
+
+/// Signs people up.
+#[derive(Debug)]
+pub struct SignUp<S, R, C> {
+    /// Where people are created.
+    pub people: S,
+    /// What is asked of a password.
+    pub password_policy: PasswordPolicy,
+    /// For the person's id and the hash's salt.
+    pub random: R,
+    /// For the time of the sign-up.
+    pub clock: C,
+}
+
+/// Somebody who wants to be a person here.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// What they sign in by.
+    pub email: Email,
+    /// What else they sign in by, if they like.
+    pub phone: Option<Phone>,
+    /// What they chose.
+    pub password: Password,
+}
+
+impl<S: CreatePerson, R: Random, C: Clock> SignUp<S, R, C> {
+    /// Creates the person, in one round trip to the table.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::IdentifierTaken`] if the e-mail address or the phone number is somebody's.
+    pub async fn sign_up(&self, newcomer: Newcomer) -> Result<Person, AccountError> {
+        let hash = PasswordHash::of(&newcomer.password, &self.random)?;
+        let person = Person::new(UserId::random(&self.random), newcomer.email, newcomer.phone, self.clock.now());
+        match self.people.create_person(&person, &hash).await? {
+            Created::Yes => Ok(person),
+            Created::Taken(identifiers) => Err(AccountError::IdentifierTaken(identifiers)),
+        }
+    }
+}
+
+/// Signs people up in the account table, as the function's environment says.
+///
+/// # Errors
+///
+/// [`ConfigError`] if a setting is missing.
+pub fn from_env(
+    env: &Env,
+    client: Client,
+) -> Result<SignUp<AccountTable<SystemRandom>, SystemRandom, SystemClock>, ConfigError> {
+    Ok(SignUp {
+        people: AccountTable::new(client, env.required("ACCOUNT_TABLE")?, SystemRandom),
+        password_policy: env.parsed("PASSWORD_MIN_LENGTH")?,
+        random: SystemRandom,
+        clock: SystemClock,
+    })
+}

@@ -1,0 +1,215 @@
+//! From a batch of the stream's records to the topic.
+
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::future::Future;
+
+use aws_lambda_events::dynamodb::{Event as StreamEvent, EventRecord};
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use contracts::Envelope;
+
+use crate::UnreadableRecord;
+
+/// Publishes events.
+pub trait PublishEvents<E> {
+    /// The most events that one call may publish.
+    const MAX_EVENTS: usize;
+
+    /// Publishes these events, at most [`MAX_EVENTS`](Self::MAX_EVENTS) of them. MUST answer for each of them, in their
+    /// order, whether it was published.
+    fn publish_events(&self, events: &[Envelope<E>]) -> impl Future<Output = Vec<Result<(), NotPublished>>> + Send;
+}
+
+/// Why an event was not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an event was not published: {0}")]
+pub struct NotPublished(pub String);
+
+/// Publishes what the records tell, in their order, up to the first that fails. That one is reported: Lambda delivers
+/// it and all that follow it again, so what was published after it would only come twice
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>).
+///
+/// # Errors
+///
+/// None: a failure is part of the answer.
+pub async fn publish<E, B: PublishEvents<E>>(
+    bus: &B,
+    event: &StreamEvent,
+    to_publish: fn(&EventRecord) -> Result<Option<Envelope<E>>, UnreadableRecord>,
+) -> Result<DynamoDbEventResponse, Infallible> {
+    let mut failures = DynamoDbEventResponse::default();
+    if let Err(record) = publish_in_order(bus, &event.records, to_publish).await {
+        // Without a sequence number, Lambda takes the whole batch for failed, as it should.
+        let mut failure = DynamoDbBatchItemFailure::default();
+        failure.item_identifier = Some(record.change.sequence_number.clone().unwrap_or_default());
+        failures.batch_item_failures.push(failure);
+    }
+    Ok(failures)
+}
+
+/// Publishes up to the first record that fails, and answers with that.
+async fn publish_in_order<'a, E, B: PublishEvents<E>>(
+    bus: &B,
+    records: &'a [EventRecord],
+    to_publish: fn(&EventRecord) -> Result<Option<Envelope<E>>, UnreadableRecord>,
+) -> Result<(), &'a EventRecord> {
+    let mut waiting = Vec::new();
+    for record in records {
+        match to_publish(record) {
+            Ok(None) => {}
+            Ok(Some(event)) => waiting.push((record, event)),
+            Err(error) => {
+                publish_all(bus, waiting).await?;
+                return Err(failed(record, &error));
+            }
+        }
+    }
+    publish_all(bus, waiting).await
+}
+
+async fn publish_all<'a, E, B: PublishEvents<E>>(
+    bus: &B,
+    waiting: Vec<(&'a EventRecord, Envelope<E>)>,
+) -> Result<(), &'a EventRecord> {
+    let (records, events): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+    for (records, events) in records.chunks(B::MAX_EVENTS).zip(events.chunks(B::MAX_EVENTS)) {
+        let outcomes = bus.publish_events(events).await;
+        for (record, outcome) in records.iter().zip(outcomes) {
+            outcome.map_err(|error| failed(record, &error))?;
+        }
+    }
+    Ok(())
+}
+
+fn failed<'a>(record: &'a EventRecord, error: &dyn Display) -> &'a EventRecord {
+    tracing::error!(
+        sequence_number = record.change.sequence_number,
+        %error,
+        "a change was not published; it and what follows it will be delivered again"
+    );
+    record
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use kernel::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{is_newer, is_of, new_image};
+
+    type Numbered = Envelope<u64>;
+
+    /// Publishes events by three, but for the one of one number.
+    #[derive(Default)]
+    struct Bus {
+        refuses: Option<u64>,
+        calls: Mutex<Vec<Vec<u64>>>,
+    }
+
+    impl PublishEvents<u64> for Bus {
+        const MAX_EVENTS: usize = 3;
+
+        async fn publish_events(&self, events: &[Numbered]) -> Vec<Result<(), NotPublished>> {
+            self.calls.lock().unwrap().push(events.iter().map(|event| event.event).collect());
+            let outcome = |event: &Numbered| {
+                if self.refuses == Some(event.event) { Err(NotPublished("no".to_owned())) } else { Ok(()) }
+            };
+            events.iter().map(outcome).collect()
+        }
+    }
+
+    fn to_publish(record: &EventRecord) -> Result<Option<Numbered>, UnreadableRecord> {
+        #[derive(serde::Deserialize)]
+        struct Told {
+            number: u64,
+        }
+        if !is_of(record, |_pk, sk| sk == "TOLD")? {
+            return Ok(None);
+        }
+        let Told { number } = new_image(record)?;
+        let now = Timestamp::from_unix_seconds(0).unwrap();
+        Ok(Some(Envelope::new("a", number, now, number)).filter(|event| is_newer(record, event.aggregate_version)))
+    }
+
+    fn record(number: u64, sk: &str) -> Value {
+        json!({
+            "eventID": "e", "eventName": "INSERT", "awsRegion": "eu-west-1",
+            "dynamodb": {
+                "Keys": {"pk": {"S": "a"}, "sk": {"S": sk}},
+                "NewImage": {"number": {"N": number.to_string()}},
+                "SequenceNumber": number.to_string(), "SizeBytes": 1
+            }
+        })
+    }
+
+    fn broken(number: u64) -> Value {
+        let mut record = record(number, "TOLD");
+        record["dynamodb"]["NewImage"] = json!({"number": {"S": "many"}});
+        record
+    }
+
+    fn told(numbers: impl IntoIterator<Item = u64>) -> Vec<Value> {
+        numbers.into_iter().map(|number| record(number, "TOLD")).collect()
+    }
+
+    /// What was handed to the bus by each call, and which sequence numbers were reported.
+    async fn run(bus: Bus, records: Vec<Value>) -> (Vec<Vec<u64>>, Vec<String>) {
+        let event = serde_json::from_value(json!({ "Records": records })).unwrap();
+        let Ok(answer) = publish(&bus, &event, to_publish).await;
+        let answer = serde_json::to_value(answer).unwrap();
+        let failures = answer["batchItemFailures"].as_array().unwrap();
+        let reported = failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect();
+        (bus.calls.into_inner().unwrap(), reported)
+    }
+
+    fn calls<const N: usize>(numbers: [&[u64]; N]) -> Vec<Vec<u64>> {
+        numbers.into_iter().map(<[u64]>::to_vec).collect()
+    }
+
+    #[tokio::test]
+    async fn all_that_changed_is_published_in_order_in_calls_that_the_bus_can_take() {
+        let mut records = told(0..7);
+        records.insert(2, record(99, "UNTOLD"));
+        let (called, reported) = run(Bus::default(), records).await;
+        assert_eq!(called, calls([&[0, 1, 2], &[3, 4, 5], &[6]]));
+        assert!(reported.is_empty());
+    }
+
+    #[tokio::test]
+    async fn nothing_to_publish_calls_nobody() {
+        let mut removed = record(2, "TOLD");
+        removed["eventName"] = json!("REMOVE");
+        let mut same_version = record(3, "TOLD");
+        same_version["eventName"] = json!("MODIFY");
+        same_version["dynamodb"]["OldImage"] = json!({"version": {"N": "3"}});
+        let records = vec![record(1, "UNTOLD"), removed, same_version];
+        assert_eq!(run(Bus::default(), records).await, (Vec::new(), Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn an_event_that_the_bus_refuses_is_reported_and_what_follows_waits() {
+        let (called, reported) = run(Bus { refuses: Some(4), ..Bus::default() }, told(0..9)).await;
+        assert_eq!(called, calls([&[0, 1, 2], &[3, 4, 5]]));
+        assert_eq!(reported, ["4"]);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_is_reported_once_all_before_it_is_published() {
+        let mut records = told(0..3);
+        records[2] = broken(2);
+        let (called, reported) = run(Bus::default(), records).await;
+        assert_eq!(called, calls([&[0, 1]]));
+        assert_eq!(reported, ["2"]);
+    }
+
+    #[tokio::test]
+    async fn of_two_failures_the_first_is_reported() {
+        let mut records = told(0..4);
+        records[3] = broken(3);
+        let (_, reported) = run(Bus { refuses: Some(1), ..Bus::default() }, records).await;
+        assert_eq!(reported, ["1"]);
+    }
+}

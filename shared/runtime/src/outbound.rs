@@ -1,0 +1,74 @@
+//! HTTP to others than AWS, with the client that the SDK brings.
+
+use std::time::Duration;
+
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+
+/// Sends requests to `https` and `http` URLs.
+#[derive(Debug)]
+pub struct Outbound {
+    connector: Connector,
+}
+
+/// A request was not answered with success. It does not tell the URL, which may hold a signature.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotDelivered {
+    /// The method, the URL or a header is none.
+    #[error("the request cannot be made: {0}")]
+    Impossible(&'static str),
+    /// No answer came.
+    #[error("no answer: {0}")]
+    NoAnswer(String),
+    /// The answer is no success.
+    #[error("the answer was {0}")]
+    Refused(u16),
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        let settings = HttpConnectorSettings::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .read_timeout(Duration::from_secs(5))
+            .build();
+        let connector = Connector::builder()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .sleep_impl(TokioSleep::new())
+            .connector_settings(settings)
+            .build();
+        Self { connector }
+    }
+}
+
+impl Outbound {
+    /// Sends a request, and waits for an answer of success.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDelivered`] if there is none.
+    pub async fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&'static str, &str)],
+        body: Vec<u8>,
+    ) -> Result<(), NotDelivered> {
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_method(method).map_err(|_| NotDelivered::Impossible("its method is none"))?;
+        request.set_uri(url).map_err(|_| NotDelivered::Impossible("its URL is none"))?;
+        for (name, value) in headers {
+            let value = (*value).to_owned();
+            request
+                .headers_mut()
+                .try_insert(*name, value)
+                .map_err(|_| NotDelivered::Impossible("one of its headers is none"))?;
+        }
+        let answer = self.connector.call(request).await.map_err(|error| NotDelivered::NoAnswer(error.to_string()))?;
+        let status = answer.status();
+        if status.is_success() { Ok(()) } else { Err(NotDelivered::Refused(status.as_u16())) }
+    }
+}
