@@ -1,6 +1,6 @@
 //! What the account context's events change here. Idempotent, whatever the order in which they come.
 
-use contracts::{Envelope, Event, Unreadable};
+use contracts::{AccountEvent, Envelope, Event, Unreadable};
 
 use crate::store::StoreError;
 use crate::store::keys::SyncKey;
@@ -26,14 +26,16 @@ pub enum SyncError {
 ///
 /// [`SyncError`] if nothing, or not all of it, was applied.
 pub async fn apply<S: SyncUser + SyncKey>(store: &S, body: &str) -> Result<(), SyncError> {
-    let Envelope { id, aggregate_version, event, .. } = Envelope::read(body)?;
+    let Envelope { id, aggregate_version, event, .. } = Envelope::<AccountEvent>::read(body)?;
     if aggregate_version == 0 {
         return Err(SyncError::NoVersion);
     }
     let name = event.name();
     match event {
-        Event::UserCreated(user) | Event::UserUpdated(user) => store.sync_user(&user, aggregate_version).await?,
-        Event::SigningKeyPublished(key) => store.sync_key(&key, aggregate_version).await?,
+        AccountEvent::UserCreated(user) | AccountEvent::UserUpdated(user) => {
+            store.sync_user(&user, aggregate_version).await?;
+        }
+        AccountEvent::SigningKeyPublished(key) => store.sync_key(&key, aggregate_version).await?,
     }
     tracing::info!(event_id = id, event = name, "applied");
     Ok(())

@@ -4,12 +4,14 @@ use std::fmt;
 
 use kernel::{Amount, Balance, Currency, MAX_AMOUNT_MINOR, Timestamp, UserId};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use super::{Posting, TransferType};
 
 /// The id of a payment account: chosen by the client that opens it, or made for it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]*$", example = "ada-main")]
 pub struct PaymentAccountId(String);
 
 /// The text cannot be the id of a payment account.
@@ -59,7 +61,7 @@ impl<'de> Deserialize<'de> for PaymentAccountId {
 }
 
 /// What kind of account it is: how far it may go below zero, and how far above.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum AccountType {
     /// Never below zero.
@@ -87,7 +89,7 @@ impl AccountType {
 }
 
 /// Whether money may move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum AccountStatus {
     /// It may.

@@ -8,6 +8,8 @@ use kernel::{Random, UserId};
 use ring::digest::{Context, SHA256};
 use uuid::Uuid;
 
+use super::PaymentReference;
+
 /// The identity of a request: what it makes bears this id, so it cannot be made twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId(Uuid);
@@ -16,6 +18,11 @@ impl RequestId {
     /// The id.
     pub const fn uuid(self) -> Uuid {
         self.0
+    }
+
+    /// The identity of what a payment's success moves: a payment succeeds once.
+    pub fn of_collection(reference: PaymentReference) -> Self {
+        Self(uuid_of(&[b"collection", reference.to_string().as_bytes()]))
     }
 
     /// The id of a second thing that the same request makes.

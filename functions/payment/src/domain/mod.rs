@@ -2,10 +2,17 @@
 
 mod account;
 mod idempotency;
+mod payment;
+mod place;
 mod refusal;
 mod transfer;
 
 pub use account::{Account, AccountStatus, AccountType, InvalidAccountId, NewAccount, PaymentAccountId};
 pub use idempotency::{Fingerprint, Request, RequestId};
+pub use payment::{
+    Actor, Advance, InvalidProviderTransactionId, InvalidReference, Payment, PaymentMethod, PaymentReference,
+    PaymentStatus, ProviderTransactionId, Step,
+};
+pub use place::Place;
 pub use refusal::{Party, Refusal};
 pub use transfer::{Direction, Note, NoteTooLong, Posting, Transfer, TransferId, TransferStatus, TransferType};

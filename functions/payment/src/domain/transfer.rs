@@ -4,12 +4,14 @@ use std::fmt;
 
 use kernel::{Amount, Currency, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{PaymentAccountId, Refusal, RequestId};
 
 /// The id of a transfer. It derives from the request that asked for it, so one request has one transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, format = "uuid", example = "0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b")]
 pub struct TransferId(Uuid);
 
 impl TransferId {
@@ -36,7 +38,7 @@ impl fmt::Display for TransferId {
 }
 
 /// What a transfer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TransferType {
     /// From the outside into an account.
@@ -45,6 +47,8 @@ pub enum TransferType {
     Withdrawal,
     /// From one account to another.
     Send,
+    /// From the outside into an account: what a provider collected for its owner.
+    Collection,
     /// From a loan account, when it opens, to the account that receives the principal.
     Disbursement,
 }
@@ -56,13 +60,16 @@ impl TransferType {
             Self::Deposit => "DEPOSIT",
             Self::Withdrawal => "WITHDRAWAL",
             Self::Send => "SEND",
+            Self::Collection => "COLLECTION",
             Self::Disbursement => "DISBURSEMENT",
         }
     }
 
     /// The other way round.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Deposit, Self::Withdrawal, Self::Send, Self::Disbursement].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Deposit, Self::Withdrawal, Self::Send, Self::Collection, Self::Disbursement]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
     }
 }
 
@@ -86,8 +93,9 @@ impl TransferStatus {
 }
 
 /// A word from the payer to the payee, at most 140 characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(max_length = 140, example = "Dinner")]
 pub struct Note(String);
 
 /// The note is longer than 140 characters.
@@ -120,6 +128,11 @@ pub enum Posting {
         /// The account that receives.
         to: PaymentAccountId,
     },
+    /// From the outside, as a provider collected it.
+    Collection {
+        /// The account that receives.
+        to: PaymentAccountId,
+    },
     /// To the outside.
     Withdrawal {
         /// The account that pays.
@@ -141,6 +154,7 @@ impl Posting {
     pub const fn kind(&self) -> TransferType {
         match self {
             Self::Deposit { .. } => TransferType::Deposit,
+            Self::Collection { .. } => TransferType::Collection,
             Self::Withdrawal { .. } => TransferType::Withdrawal,
             Self::Between { kind, .. } => *kind,
         }
@@ -149,7 +163,7 @@ impl Posting {
     /// The account that pays, unless it is the outside.
     pub const fn from(&self) -> Option<&PaymentAccountId> {
         match self {
-            Self::Deposit { .. } => None,
+            Self::Deposit { .. } | Self::Collection { .. } => None,
             Self::Withdrawal { from } | Self::Between { from, .. } => Some(from),
         }
     }
@@ -158,7 +172,7 @@ impl Posting {
     pub const fn to(&self) -> Option<&PaymentAccountId> {
         match self {
             Self::Withdrawal { .. } => None,
-            Self::Deposit { to } | Self::Between { to, .. } => Some(to),
+            Self::Deposit { to } | Self::Collection { to } | Self::Between { to, .. } => Some(to),
         }
     }
 }
@@ -185,7 +199,7 @@ pub struct Transfer {
 }
 
 /// Which way money went, as the reader of a history sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Direction {
     /// To the reader.

@@ -5,6 +5,7 @@ use kernel::{Amount, Clock, Currency, Random, SystemClock};
 use runtime::http::{Answer, Fields, Problem, Request, deadline, json_body};
 use runtime::{ConfigError, Env, SystemRandom};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::posting::{answer, named_request};
 use super::wire::{AccountBody, MinorUnits};
@@ -13,15 +14,29 @@ use crate::domain::{AccountType, NewAccount, PaymentAccountId, RequestId, Transf
 use crate::store::Fence;
 use crate::store::accounts::{OpenAccount, Opening};
 
-#[derive(Debug, Deserialize, Serialize)]
+/// What an account opens with.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Body {
+#[schema(as = OpenAccount)]
+pub(super) struct Body {
     payment_account_type: AccountType,
+    /// A name of your choice, that nobody else has; where it is left out, one is made.
+    #[schema(value_type = Option<PaymentAccountId>)]
     payment_account_id: Option<String>,
+    /// The currency of everything in the account; where it is left out, the deployment's default.
+    #[schema(value_type = Option<Currency>)]
     currency: Option<String>,
+    /// DEBIT alone: an opening deposit, where the deployment lets people deposit by themselves.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     balance: Option<MinorUnits>,
+    /// CREDIT alone: how far below zero the account may go; where it is left out, the highest that is granted.
+    #[schema(value_type = Option<Amount>)]
     credit_limit: Option<MinorUnits>,
+    /// LOAN alone, and needed there: what is lent.
+    #[schema(value_type = Option<Amount>)]
     principal: Option<MinorUnits>,
+    /// LOAN alone, and needed there: your DEBIT account that receives the principal.
+    #[schema(value_type = Option<PaymentAccountId>)]
     disburse_to: Option<String>,
 }
 

@@ -8,6 +8,7 @@ use lambda_http::http::StatusCode;
 use runtime::http::{Answer, Fields, Problem, Request, deadline, idempotency_key};
 use runtime::{ConfigError, Env, SystemRandom};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::problems::{self, REPLAYED, SideFields};
 use super::wire::{MinorUnits, TransferBody};
@@ -72,11 +73,17 @@ impl<L> Poster<L> {
 }
 
 /// A request that names one account of one's own, and the outside by what it asks.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(description = "Money in from the outside, or out to it.")]
 pub(super) struct OneSided {
+    /// An account of yours.
+    #[schema(value_type = PaymentAccountId)]
     payment_account_id: String,
+    #[schema(value_type = Amount)]
     amount: MinorUnits,
+    /// The account's; where it is left out, the deployment's default.
+    #[schema(value_type = Option<Currency>)]
     currency: Option<String>,
 }
 

@@ -5,48 +5,63 @@ use std::time::Duration;
 use runtime::http::{Kind, Problem};
 
 use crate::domain::{Party, Refusal};
+use crate::secrets::LoadSecretsError;
 use crate::store::StoreError;
 use crate::store::accounts::OpenError;
 use crate::store::histories::HistoryError;
 use crate::store::ledger::PostError;
+use crate::store::payments::{AdvanceError, CreateError};
+use crate::store::webhooks::WebhookError;
 
-const ACCOUNT_NOT_FOUND: Kind =
+pub(super) const ACCOUNT_NOT_FOUND: Kind =
     Kind { code: "account_not_found", status: 404, title: "No such payment account", retryable: false };
-const TRANSFER_NOT_FOUND: Kind =
+pub(super) const TRANSFER_NOT_FOUND: Kind =
     Kind { code: "transfer_not_found", status: 404, title: "No such transfer", retryable: false };
-const ACCOUNT_ID_TAKEN: Kind =
+pub(super) const PAYMENT_NOT_FOUND: Kind =
+    Kind { code: "payment_not_found", status: 404, title: "No such payment", retryable: false };
+pub(super) const INVALID_TRANSITION: Kind =
+    Kind { code: "invalid_transition", status: 400, title: "The payment cannot take this step", retryable: false };
+pub(super) const INVALID_SIGNATURE: Kind =
+    Kind { code: "invalid_signature", status: 401, title: "The webhook is not authentic", retryable: false };
+pub(super) const WEBHOOK_ID_REUSED: Kind =
+    Kind { code: "webhook_id_reused", status: 409, title: "The webhook's id was used before", retryable: false };
+pub(super) const ACCOUNT_ID_TAKEN: Kind =
     Kind { code: "account_id_taken", status: 409, title: "The payment account id is taken", retryable: false };
-const INSUFFICIENT_FUNDS: Kind =
+pub(super) const INSUFFICIENT_FUNDS: Kind =
     Kind { code: "insufficient_funds", status: 422, title: "Insufficient funds", retryable: false };
-const CURRENCY_MISMATCH: Kind =
+pub(super) const CURRENCY_MISMATCH: Kind =
     Kind { code: "currency_mismatch", status: 422, title: "The currencies differ", retryable: false };
-const ACCOUNT_FROZEN: Kind =
+pub(super) const ACCOUNT_FROZEN: Kind =
     Kind { code: "account_frozen", status: 422, title: "The account is frozen", retryable: false };
-const HEADROOM_EXCEEDED: Kind =
+pub(super) const HEADROOM_EXCEEDED: Kind =
     Kind { code: "headroom_exceeded", status: 422, title: "More than the account may take in", retryable: false };
-const SAME_ACCOUNT: Kind =
+pub(super) const SAME_ACCOUNT: Kind =
     Kind { code: "same_account", status: 422, title: "Both sides are the same account", retryable: false };
-const WRONG_ACCOUNT_TYPE: Kind =
+pub(super) const WRONG_ACCOUNT_TYPE: Kind =
     Kind { code: "wrong_account_type", status: 422, title: "Not for this type of account", retryable: false };
-const LIMIT_EXCEEDED: Kind =
+pub(super) const LIMIT_EXCEEDED: Kind =
     Kind { code: "limit_exceeded", status: 422, title: "Beyond a limit of this platform", retryable: false };
-const IDEMPOTENCY_KEY_REUSED: Kind = Kind {
+pub(super) const IDEMPOTENCY_KEY_REUSED: Kind = Kind {
     code: "idempotency_key_reused",
     status: 422,
     title: "The idempotency key was used for another request",
     retryable: false,
 };
-const SELF_DEPOSIT_DISABLED: Kind =
+pub(super) const SELF_DEPOSIT_DISABLED: Kind =
     Kind { code: "self_deposit_disabled", status: 403, title: "Deposits are closed here", retryable: false };
-const USER_NOT_SYNCED: Kind =
+pub(super) const USER_NOT_SYNCED: Kind =
     Kind { code: "user_not_synced", status: 503, title: "The user is not known here yet", retryable: true };
-const CONTENTION: Kind =
+pub(super) const CONTENTION: Kind =
     Kind { code: "contention", status: 503, title: "Too much at once on these accounts", retryable: true };
 
 /// Every kind of problem that this context adds to those all endpoints share.
 pub const ALL: &[Kind] = &[
     ACCOUNT_NOT_FOUND,
     TRANSFER_NOT_FOUND,
+    PAYMENT_NOT_FOUND,
+    INVALID_TRANSITION,
+    INVALID_SIGNATURE,
+    WEBHOOK_ID_REUSED,
     ACCOUNT_ID_TAKEN,
     INSUFFICIENT_FUNDS,
     CURRENCY_MISMATCH,
@@ -136,6 +151,62 @@ pub(super) fn open(error: &OpenError) -> Problem {
         OpenError::Contention => contention(error),
         OpenError::Store(error) => store(error),
     }
+}
+
+pub(super) fn create_payment(error: &CreateError) -> Problem {
+    match error {
+        CreateError::Account(refusal) => {
+            refused(*refusal, SideFields { from: "paymentAccountId", to: "paymentAccountId" })
+        }
+        CreateError::AccountType => Problem::new(&WRONG_ACCOUNT_TYPE, "A loan takes no collections.")
+            .at("paymentAccountId", "name a DEBIT or CREDIT account of yours"),
+        CreateError::KeyReused => key_reused(),
+        CreateError::Contention => contention(error),
+        CreateError::Store(error) => store(error),
+    }
+}
+
+pub(super) fn advance(error: &AdvanceError) -> Problem {
+    match error {
+        AdvanceError::NotFound => payment_not_found(),
+        AdvanceError::InvalidTransition { from, to } => {
+            let detail = format!("A payment that is {from} does not become {to}.");
+            Problem::new(&INVALID_TRANSITION, detail).at("status", format!("the payment is {from}"))
+        }
+        AdvanceError::Revoked => Problem::unauthenticated(true, error),
+        AdvanceError::CreditNotAllowed => self_deposit_disabled(),
+        AdvanceError::Credit(refusal) => {
+            refused(*refusal, SideFields { from: "paymentAccountId", to: "paymentAccountId" })
+        }
+        AdvanceError::Contention => contention(error),
+        AdvanceError::Store(error) => store(error),
+    }
+}
+
+pub(super) fn webhook(error: &WebhookError) -> Problem {
+    match error {
+        WebhookError::IdReused => {
+            Problem::new(&WEBHOOK_ID_REUSED, "Another body came under this webhook id. Nothing was changed.")
+        }
+        WebhookError::Advance(error) => advance(error),
+    }
+}
+
+/// One answer for every cause: a forger learns nothing.
+pub(super) fn invalid_signature(rejection: webhook::Rejection) -> Problem {
+    let detail = "Sign the message by Standard Webhooks, with the secret of this deployment, and send it at once.";
+    Problem::new(&INVALID_SIGNATURE, detail)
+        .header("www-authenticate", "Signature realm=\"webhooks\"")
+        .because(rejection)
+}
+
+/// The secrets cannot be had just now.
+pub(super) fn secrets_unavailable(error: &LoadSecretsError) -> Problem {
+    Problem::unavailable(SOON, error)
+}
+
+pub(super) fn payment_not_found() -> Problem {
+    Problem::new(&PAYMENT_NOT_FOUND, "You have no payment of this reference.")
 }
 
 pub(super) fn history(error: &HistoryError) -> Problem {

@@ -4,6 +4,7 @@ use auth::Principal;
 use kernel::{Amount, Clock, Currency, Random};
 use runtime::http::{Answer, Fields, Problem, Request, json_body};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Poster;
 use super::posting::Ask;
@@ -12,13 +13,24 @@ use super::wire::MinorUnits;
 use crate::domain::{Note, PaymentAccountId, Posting, TransferType};
 use crate::store::ledger::PostTransfer;
 
-#[derive(Debug, Deserialize, Serialize)]
+/// Money from one's own account to anyone's.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Body {
+#[schema(as = Send)]
+pub(super) struct Body {
+    /// An account of yours.
+    #[schema(value_type = PaymentAccountId)]
     from_payment_account_id: String,
+    /// Anyone's account.
+    #[schema(value_type = PaymentAccountId)]
     to_payment_account_id: String,
+    #[schema(value_type = Amount)]
     amount: MinorUnits,
+    /// That of both accounts; where it is left out, the deployment's default.
+    #[schema(value_type = Option<Currency>)]
     currency: Option<String>,
+    /// A word to the payee.
+    #[schema(value_type = Option<Note>)]
     note: Option<String>,
 }
 

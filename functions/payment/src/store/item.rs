@@ -8,8 +8,8 @@ use kernel::{Amount, Balance, Currency, SessionId, Timestamp, UserId};
 
 use super::StoreError;
 use crate::domain::{
-    Account, AccountStatus, AccountType, Fingerprint, Note, PaymentAccountId, Posting, Refusal, Transfer, TransferId,
-    TransferStatus, TransferType,
+    Account, AccountStatus, AccountType, Fingerprint, Note, PaymentAccountId, Place, Posting, Refusal, Transfer,
+    TransferId, TransferStatus, TransferType,
 };
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -39,11 +39,6 @@ pub(crate) fn transfer_key(id: TransferId) -> Item {
 
 pub(crate) fn user_key(id: UserId) -> Item {
     key(format!("USER#{id}"), "USER")
-}
-
-/// Where a transfer stands in a history: texts of this form sort as the transfers were made.
-pub(crate) fn order(created_at: Timestamp, id: TransferId) -> String {
-    format!("{created_at}#{id}")
 }
 
 /// Reads an item's attributes, naming what is wrong.
@@ -76,12 +71,17 @@ impl<'a> Reader<'a> {
         self.0.get(name).and_then(|value| value.as_ss().ok()).map(Vec::as_slice).unwrap_or_default()
     }
 
-    fn unreadable(&self, name: &str, reason: impl Display) -> StoreError {
+    /// A list of maps, such as the steps of a payment.
+    pub(crate) fn maps(&self, name: &str) -> impl Iterator<Item = &'a Item> {
+        self.0.get(name).and_then(|value| value.as_l().ok()).into_iter().flatten().filter_map(|value| value.as_m().ok())
+    }
+
+    pub(crate) fn unreadable(&self, name: &str, reason: impl Display) -> StoreError {
         let pk = self.optional_text("pk").unwrap_or("?");
         StoreError::Broken(format!("{pk}: {name}: {reason}"))
     }
 
-    fn known<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+    pub(crate) fn known<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
         self.read(name, |value| parse(value).ok_or_else(|| format!("{value} is not known")))
     }
 }
@@ -142,7 +142,7 @@ pub(crate) fn transfer_item(transfer: &Transfer, fingerprint: Option<&Fingerprin
         set("fingerprint", text(fingerprint.as_str()));
     }
     match transfer.status {
-        TransferStatus::Completed => set("order", text(order(transfer.created_at, transfer.id))),
+        TransferStatus::Completed => set("order", text(Place::of(transfer.created_at, transfer.id))),
         TransferStatus::Failed(refusal) => {
             let (code, party) = refusal.as_stored();
             set("failureCode", text(code));
@@ -157,6 +157,7 @@ pub(crate) fn read_transfer(item: &Item) -> Result<Transfer, StoreError> {
     let account = |name: &str| reader.read(name, PaymentAccountId::parse);
     let posting = match reader.known("type", TransferType::parse)? {
         TransferType::Deposit => Posting::Deposit { to: account("to")? },
+        TransferType::Collection => Posting::Collection { to: account("to")? },
         TransferType::Withdrawal => Posting::Withdrawal { from: account("from")? },
         kind => Posting::Between { from: account("from")?, to: account("to")?, kind },
     };

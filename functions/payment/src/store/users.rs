@@ -19,7 +19,7 @@ pub trait SyncUser {
 
 impl SyncUser for Table {
     async fn sync_user(&self, user: &User, version: u64) -> Result<(), StoreError> {
-        let replica = self.newest(user, version).await?;
+        let replica = self.replica_after(user, version).await?;
         let reader = Reader(&replica);
         let epoch: u64 = reader.integer("epoch")?;
         for account in reader.texts("accountIds") {
@@ -31,7 +31,7 @@ impl SyncUser for Table {
 
 impl Table {
     /// Applies the event unless a newer one was, and answers with the replica as it then stands.
-    async fn newest(&self, user: &User, version: u64) -> Result<Item, StoreError> {
+    async fn replica_after(&self, user: &User, version: u64) -> Result<Item, StoreError> {
         let status = match user.status {
             UserStatus::Active => "ACTIVE",
             UserStatus::Suspended => "SUSPENDED",

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::Direction::{Between, In, Out};
-use crate::domain::{Direction, TransferId};
-use crate::store::histories::{Cursor, HistoryError, HistoryPage, HistoryQuery, ReadHistory};
+use crate::domain::{Direction, Place, TransferId};
+use crate::store::histories::{HistoryError, HistoryPage, HistoryQuery, ReadHistory};
 
 impl World {
     async fn history(&self, query: HistoryQuery) -> HistoryPage {
@@ -78,7 +78,7 @@ async fn transfers_of_the_same_millisecond_are_told_apart_by_their_ids() {
     }
     let whole = ids(&world.history(all_of(ada)).await);
     let (first, rest) = whole.split_at(2);
-    let after = Some(Cursor { created_at: now, id: first[1] });
+    let after = Some(Place::of(now, first[1]));
     assert_eq!(ids(&world.history(HistoryQuery { after, ..all_of(ada) }).await), rest);
 }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod histories;
 mod ledger;
+mod payments;
 mod users;
 
 use std::sync::{Arc, Mutex};

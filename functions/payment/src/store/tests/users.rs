@@ -1,4 +1,4 @@
-use contracts::{Envelope, Event, SigningKey};
+use contracts::{AccountEvent, Envelope, SigningKey};
 use kernel::KeyId;
 
 use super::*;
@@ -11,7 +11,7 @@ impl World {
         (user["version"].as_n().unwrap().clone(), user["epoch"].as_n().unwrap().clone())
     }
 
-    async fn apply(&self, version: u64, event: Event) -> Result<(), SyncError> {
+    async fn apply(&self, version: u64, event: AccountEvent) -> Result<(), SyncError> {
         let at = self.clock.now();
         let body = serde_json::to_string(&Envelope::new("aggregate", version, at, event)).unwrap();
         apply(&self.table, &body).await
@@ -23,7 +23,7 @@ async fn the_newest_event_wins_whatever_the_order_and_however_often_each_comes()
     let world = World::new().await;
     let id = UserId::random(&world.random);
     for version in [3, 1, 2, 3, 2, 1] {
-        world.apply(version, Event::UserUpdated(user(id, version * 10))).await.unwrap();
+        world.apply(version, AccountEvent::UserUpdated(user(id, version * 10))).await.unwrap();
     }
     assert_eq!(world.replica(id).await, ("3".to_owned(), "30".to_owned()));
 }
@@ -33,7 +33,7 @@ async fn an_event_keeps_what_this_side_knows_of_the_person() {
     let world = World::new().await;
     let ada = world.person().await;
     world.debit(ada, "main", 10).await;
-    world.apply(2, Event::UserUpdated(user(ada.id, 0))).await.unwrap();
+    world.apply(2, AccountEvent::UserUpdated(user(ada.id, 0))).await.unwrap();
     assert_eq!(world.balance(ada, "main").await, 10);
 }
 
@@ -48,7 +48,7 @@ async fn a_sync_that_ended_half_way_is_completed_by_the_same_event_again() {
     let update = update.expression_attribute_values(":epoch", number(7));
     update.expression_attribute_values(":version", number(2)).send().await.unwrap();
 
-    world.apply(2, Event::UserUpdated(user(ada.id, 7))).await.unwrap();
+    world.apply(2, AccountEvent::UserUpdated(user(ada.id, 7))).await.unwrap();
 
     let outcome = world.post(ada, withdrawal("main"), 1).await;
     assert!(matches!(outcome, Err(PostError::Revoked)), "{outcome:?}");
@@ -59,8 +59,8 @@ async fn an_older_event_never_lowers_the_fence() {
     let world = World::new().await;
     let ada = world.person().await;
     world.debit(ada, "main", 10).await;
-    world.apply(3, Event::UserUpdated(user(ada.id, 2))).await.unwrap();
-    world.apply(2, Event::UserUpdated(user(ada.id, 1))).await.unwrap();
+    world.apply(3, AccountEvent::UserUpdated(user(ada.id, 2))).await.unwrap();
+    world.apply(2, AccountEvent::UserUpdated(user(ada.id, 1))).await.unwrap();
     let stale = Person { fence: Fence { epoch: 1, ..ada.fence }, ..ada };
     assert!(matches!(world.post(stale, withdrawal("main"), 1).await, Err(PostError::Revoked)));
 }
@@ -68,7 +68,8 @@ async fn an_older_event_never_lowers_the_fence() {
 #[tokio::test]
 async fn a_public_key_is_stored_for_the_verifier_and_an_older_event_changes_nothing() {
     let world = World::new().await;
-    let published = |x: &str| Event::SigningKeyPublished(SigningKey { kid: KeyId::new("a"), public_key: x.to_owned() });
+    let published =
+        |x: &str| AccountEvent::SigningKeyPublished(SigningKey { kid: KeyId::new("a"), public_key: x.to_owned() });
     world.apply(2, published("new")).await.unwrap();
     world.apply(1, published("old")).await.unwrap();
     let stored = world.item(key("SIGNING_KEYS", "KEY#a")).await.unwrap();
@@ -82,7 +83,7 @@ async fn what_is_no_event_is_refused_and_changes_nothing() {
     for body in ["", "{}", "nonsense"] {
         assert!(matches!(apply(&world.table, body).await, Err(SyncError::Unreadable(_))), "{body}");
     }
-    let outcome = world.apply(0, Event::UserCreated(user(id, 0))).await;
+    let outcome = world.apply(0, AccountEvent::UserCreated(user(id, 0))).await;
     assert!(matches!(outcome, Err(SyncError::NoVersion)), "{outcome:?}");
     assert_eq!(world.items().await, []);
 }
