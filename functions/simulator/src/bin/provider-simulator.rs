@@ -1,0 +1,32 @@
+//! The queue of payments that were handed to the provider.
+
+use std::convert::Infallible;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::SqsEvent;
+use kernel::SystemClock;
+use runtime::Env;
+use simulator::provider::{Provider, settle};
+use simulator::queue::Queue;
+use simulator::secret::ManagedSecret;
+use simulator::webhooks::HttpWebhook;
+
+fn main() -> ExitCode {
+    runtime::serve_events(
+        async |env: Env| {
+            Ok(Provider {
+                queue: Queue::from_env(&env)?,
+                secret: ManagedSecret::from_env(&env)?,
+                webhooks: HttpWebhook::from_env(&env)?,
+                clock: SystemClock,
+                late: Duration::from_secs(env.parsed("LATE_SECONDS")?),
+            })
+        },
+        |provider, event: SqsEvent| async move {
+            Ok::<_, Infallible>(
+                runtime::batch::each_message(event, |body| async move { settle(provider, &body).await }).await,
+            )
+        },
+    )
+}

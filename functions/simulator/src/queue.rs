@@ -1,0 +1,76 @@
+//! The queue that pending payments come by, and go back to when they are to be late.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use runtime::{ConfigError, Env};
+
+/// Puts messages off.
+pub trait SendLater {
+    /// Sends a message that is delivered after this delay, 15 minutes at most, and not before.
+    fn send_later(&self, body: &str, delay: Duration) -> impl Future<Output = Result<(), NotQueued>>;
+}
+
+/// A message was not put off.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the payment could not be put off: {0}")]
+pub struct NotQueued(pub String);
+
+/// A queue.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue that `QUEUE_URL` names. `AWS_ENDPOINT_URL_SQS` goes before `AWS_ENDPOINT_URL`, as the SDKs agree.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let mut config = aws_sdk_sqs::config::Builder::from(&runtime::aws::sdk_config(env)?);
+        if let Some(url) = env.optional("AWS_ENDPOINT_URL_SQS") {
+            config.set_endpoint_url(Some(url.to_owned()));
+        }
+        Ok(Self { client: Client::from_conf(config.build()), url: env.required("QUEUE_URL")?.to_owned() })
+    }
+}
+
+impl SendLater for Queue {
+    async fn send_later(&self, body: &str, delay: Duration) -> Result<(), NotQueued> {
+        // Whole seconds, and none too few.
+        let seconds = delay.as_millis().div_ceil(1000);
+        let seconds = i32::try_from(seconds).map_err(|error| NotQueued(error.to_string()))?;
+        let request = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(seconds);
+        request.send().await.map_err(|error| NotQueued(DisplayErrorContext(error).to_string()))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::http::serve_once;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_is_put_off_for_whole_seconds_and_none_too_few() {
+        let (url, request) = serve_once(200, r#"{"MessageId": "1"}"#).await;
+        let env = Env::from_iter([
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("AWS_ENDPOINT_URL_SQS", &url),
+            ("QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/simulator"),
+        ]);
+        Queue::from_env(&env).unwrap().send_later("the event", Duration::from_millis(27_001)).await.unwrap();
+        let request = request.await.unwrap();
+        let body: serde_json::Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert_eq!((&body["MessageBody"], &body["DelaySeconds"]), (&"the event".into(), &28.into()), "{request}");
+    }
+}
