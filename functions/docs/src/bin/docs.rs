@@ -1,0 +1,7 @@
+//! `GET /openapi.json`, `GET /docs` and `GET /docs/{file}`: the API's document, and a page to read and try it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runtime::serve_http(async |_env| Ok(()), |(), request| async move { docs::files::answer(&request) })
+}

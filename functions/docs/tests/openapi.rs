@@ -1,0 +1,213 @@
+//! The API's document: made here from the endpoints' own types, and compared with the one that is checked in.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use docs::files::FILE_NOT_FOUND;
+use openapi::{Endpoint, Schemas};
+use serde_json::{Map, Value, json};
+
+const TAG: &str = "About";
+
+/// Set by `make openapi`: then the document is written before it is compared.
+const WRITE: &str = "WRITE_OPENAPI";
+
+#[test]
+fn the_document_that_is_checked_in_is_the_one_that_the_types_make() {
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(path(), text()).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(path()).unwrap();
+    assert!(checked_in == text(), "functions/docs/openapi.json is stale: run `make openapi` and look at its diff");
+}
+
+#[test]
+fn every_operation_has_a_name_of_its_own() {
+    let document = document();
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let names: Vec<_> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+}
+
+#[test]
+fn every_schema_that_is_referred_to_is_there() {
+    let document = document();
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(document.pointer(reference).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn every_problem_of_either_context_can_be_met_somewhere() {
+    let text = document()["paths"].to_string();
+    let kinds = [runtime::http::kinds::ALL, account::http::kinds::ALL, payment::http::problems::ALL];
+    for kind in kinds.into_iter().flatten() {
+        assert!(text.contains(&format!("\"{}\"", kind.code)), "no operation answers {}", kind.code);
+    }
+}
+
+#[test]
+fn what_a_file_is_refused_with_is_documented() {
+    let row = format!("| `{}` | {} |", FILE_NOT_FOUND.code, FILE_NOT_FOUND.status);
+    assert!(include_str!("../../../docs/api.md").contains(&row), "docs/api.md has no row that begins {row}");
+}
+
+#[test]
+fn the_function_itself_depends_on_neither_context() {
+    let manifest = include_str!("../Cargo.toml");
+    let (shipped, for_tests) = manifest.split_once("[dev-dependencies]").unwrap();
+    for context in ["account = ", "payment = "] {
+        assert!(!shipped.contains(context) && for_tests.contains(context), "{context}");
+    }
+}
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("openapi.json")
+}
+
+/// The document as it is checked in. In the order of the alphabet, whatever order a map keeps here.
+fn text() -> String {
+    format!("{:#}\n", sorted(document()))
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+            members.sort_by(|(left, _), (right, _)| left.cmp(right));
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        value => value,
+    }
+}
+
+fn document() -> Value {
+    let (mut paths, mut schemas) = (Map::new(), Schemas::default());
+    account::http::describe(&mut paths, &mut schemas);
+    payment::http::describe(&mut paths, &mut schemas);
+    for endpoint in [health(), page(), page_file(), this_document()] {
+        endpoint.write(&mut paths, &mut schemas);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Payments API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": include_str!("introduction.md"),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        // Beside this document, whatever the deployment is called.
+        "servers": [{"url": "./"}],
+        "tags": [
+            {"name": "Account", "description": "People, and how they sign in."},
+            {"name": "Wallet", "description": "Payment accounts, and the money that moves between them."},
+            {"name": "Payments", "description": "Money that a merchant asks of a customer and a provider collects."},
+            {"name": TAG, "description": "What the platform says about itself."},
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.into_json(),
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The `access_token` of `POST /api/auth/login`. If both are sent, this counts.",
+                },
+                "webhook": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "webhook-signature",
+                    "description": "`v1,` and the base64 HMAC-SHA256 of `webhook-id.webhook-timestamp.body`.",
+                },
+                "cookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "access_token",
+                    "description": "What `POST /auth/signin` sets. A browser sends it by itself.",
+                },
+            },
+            "parameters": {"IdempotencyKey": idempotency_key()},
+            "headers": headers(),
+        },
+    })
+}
+
+fn idempotency_key() -> Value {
+    json!({
+        "in": "header",
+        "name": "Idempotency-Key",
+        "required": false,
+        "description": "A name of your choice for this request, bare or quoted. However often a request with the same \
+            name is sent, it is carried out once, and answered as the first time.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+        "example": "9c3f0b6e-5d0b-4a53-8a57-0d4a3a1f3c11",
+    })
+}
+
+fn headers() -> Value {
+    let text = json!({"type": "string"});
+    json!({
+        "RequestId": {"description": "The request's id: quote it when you report a problem.", "schema": text},
+        "IdempotentReplayed": {
+            "description": "There when the answer is that of an earlier request with the same key.",
+            "schema": {"const": "true"},
+        },
+        "RetryAfter": {
+            "description": "How many seconds to wait before sending the request again.",
+            "schema": {"type": "integer", "minimum": 0},
+        },
+        "WwwAuthenticate": {"description": "How to authenticate (RFC 6750).", "schema": text},
+        "AccessTokenCookie": {
+            "description": "The cookie `access_token`: HttpOnly, Secure, SameSite=Lax, Path=/. Empty, to clear it.",
+            "schema": text,
+        },
+        "ETag": {"description": "Names this version; send it back in If-None-Match.", "schema": text},
+        "CacheControl": {"description": "How long it may be kept.", "schema": text},
+    })
+}
+
+fn health() -> Endpoint {
+    let schema = json!({
+        "type": "object",
+        "required": ["status", "version"],
+        "properties": {"status": {"const": "ok"}, "version": {"type": "string"}},
+        "additionalProperties": false,
+    });
+    let example = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")});
+    let content = json!({"application/json": {"schema": schema, "examples": {"example": {"value": example}}}});
+    Endpoint::new("get", "/health", TAG, "getHealth", "Whether the platform runs")
+        .answers_content(200, "It runs.", content)
+}
+
+fn page() -> Endpoint {
+    let content = json!({"text/html": {"schema": {"type": "string"}}});
+    file(Endpoint::new("get", "/docs", TAG, "getDocs", "A page to read and try this API"), content)
+}
+
+fn page_file() -> Endpoint {
+    let files = json!({
+        "type": "string",
+        "enum": ["swagger-ui-bundle.js", "swagger-ui.css", "docs.js", "favicon-32x32.png"],
+    });
+    let anything = json!({"text/javascript": {}, "text/css": {}, "image/png": {}});
+    file(Endpoint::new("get", "/docs/{file}", TAG, "getDocsFile", "What the page is made of"), anything)
+        .path_parameter("file", "The file's name.", &files)
+        .refuses(&[&FILE_NOT_FOUND])
+}
+
+fn this_document() -> Endpoint {
+    let content = json!({"application/json": {"schema": {"type": "object", "required": ["openapi", "info", "paths"]}}});
+    file(Endpoint::new("get", "/openapi.json", TAG, "getOpenapi", "This document"), content)
+}
+
+fn file(endpoint: Endpoint, content: Value) -> Endpoint {
+    endpoint
+        .answers_content(200, "The file. It may be kept for an hour.", content)
+        .with_header(200, "ETag", "ETag")
+        .with_header(200, "Cache-Control", "CacheControl")
+        .answers_content(304, "You have it: `If-None-Match` named its `ETag`.", json!({}))
+}
