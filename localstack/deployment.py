@@ -11,11 +11,19 @@ from botocore.exceptions import ClientError
 from samcli.yamlhelper import yaml_parse
 
 import routes
-from console import Failure
+import simulator
+from console import Failure, say
 from settings import ADMINISTRATOR, ARCHITECTURE, REGION, ROOT, STACK_NAME, TOOLS, Cloud
 
 BUCKET = "deployment-packages"
 READY_SECONDS = 60
+# What the stack is told beside the template's defaults. The simulated provider is quick: somebody waits for it.
+SETTINGS = [
+    "SelfDeposit=enabled",
+    "ProviderSimulator=enabled",
+    "ProviderDelaySeconds=1",
+    "ProviderLateSeconds=5",
+]
 
 
 def session() -> boto3.Session:
@@ -52,9 +60,12 @@ def deploy(cloud: Cloud, template: Path) -> str:
     }
     api_id = resources["HttpApi"]
     routes.give(session().client("apigatewayv2", endpoint_url=cloud.endpoint), api_id, template, resources)
-    until("the first signing key has not reached the payment side", lambda: has_public_key(cloud, cloudformation))
     # By path: an API's own host name, under *.localhost, does not resolve everywhere.
-    return f"{cloud.endpoint}/_aws/execute-api/{api_id}"
+    url = f"{cloud.endpoint}/_aws/execute-api/{api_id}"
+    functions = session().client("lambda", endpoint_url=cloud.endpoint)
+    simulator.lead_to(functions, resources["ProviderSimulatorFunction"], url)
+    until("the first signing key has not reached the payment side", lambda: has_public_key(cloud, cloudformation))
+    return url
 
 
 def is_complete(cloudformation) -> bool:
@@ -80,7 +91,7 @@ def sam_deploy(cloud: Cloud, template: Path) -> None:
                 "--no-fail-on-empty-changeset",
                 # The environment of samconfig.toml that says nothing: the settings are all here.
                 "--config-env", "local",
-                "--parameter-overrides", f"Architecture={ARCHITECTURE}", "SelfDeposit=enabled",
+                "--parameter-overrides", f"Architecture={ARCHITECTURE}", *SETTINGS,
             ],
             cwd=ROOT,
             env=cloud.environment(),
@@ -89,7 +100,8 @@ def sam_deploy(cloud: Cloud, template: Path) -> None:
             stderr=subprocess.STDOUT,
         )
     if sam.returncode != 0:
-        raise Failure(f"sam deploy failed: see the end of {log}")
+        say("\n".join(log.read_text(errors="replace").splitlines()[-20:]))
+        raise Failure("sam deploy failed: see its message above (make clean-state, to begin afresh)")
 
 
 def has_public_key(cloud: Cloud, cloudformation) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import server
 from build import build
-from console import main, say
+from console import Failure, main, say
 from deployment import deploy, session
 from settings import ROOT, STACK_NAME, Cloud
 
@@ -31,18 +31,20 @@ def run(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="payment-platform-e2e-") as folder:
         cloud = Cloud(Path(folder), server.free_port())
         with server.running(cloud):
-            url = deploy(cloud, template)
-            say(f"testing {url}")
-            status = pytest(cloud.environment() | {"STACK_NAME": STACK_NAME, "API_URL": url}, arguments)
+            try:
+                url = deploy(cloud, template)
+                say(f"testing {url}")
+                status = pytest(cloud.environment() | {"STACK_NAME": STACK_NAME, "API_URL": url}, arguments)
+            except Failure:
+                show_errors(cloud)
+                raise
             if status != 0:
-                say("What the functions logged as errors:")
-                for message in errors(cloud):
-                    say(message)
+                show_errors(cloud)
     return status
 
 
-def errors(cloud: Cloud, most: int = 40) -> list[str]:
-    """The last lines that the functions logged as errors."""
+def show_errors(cloud: Cloud, most: int = 40) -> None:
+    """Print the last lines that the functions logged as errors: the stack is gone in a moment."""
     logs = session().client("logs", endpoint_url=cloud.endpoint)
     events = [
         event
@@ -51,7 +53,9 @@ def errors(cloud: Cloud, most: int = 40) -> list[str]:
         for event in page["events"]
         if '"level":"ERROR"' in event["message"]
     ]
-    return [event["message"].rstrip() for event in sorted(events, key=lambda event: event["timestamp"])[-most:]]
+    say("What the functions logged as errors:")
+    for event in sorted(events, key=lambda event: event["timestamp"])[-most:]:
+        say(event["message"].rstrip())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import pytest
 from person import Person, http_session
 from stack import Stack
+from webhooks import Provider, Vault
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +57,9 @@ def ada_wallet(ada):
 @pytest.fixture(scope="session")
 def bob_wallet(bob):
     return bob.open_account()
+
+
+@pytest.fixture(scope="session")
+def provider(stack, anyone):
+    """The provider that collects payments here, as far as its webhooks tell."""
+    return Provider(anyone, Vault(stack).read()["current"])

@@ -5,6 +5,9 @@ ACCOUNT = [
     "SigninFunction",
     "SignoutFunction",
     "MeFunction",
+    "RegisterFunction",
+    "LoginFunction",
+    "ValidateFunction",
     "PublisherFunction",
     "RotateKeysFunction",
 ]
@@ -16,17 +19,29 @@ PAYMENT = [
     "SendFunction",
     "HistoriesFunction",
     "GetTransferFunction",
+    "CreatePaymentFunction",
+    "GetPaymentFunction",
+    "ListPaymentsFunction",
+    "UpdatePaymentStatusFunction",
+    "ProviderWebhookFunction",
+    "PaymentPublisherFunction",
     "SyncFunction",
 ]
+# An outsider that plays the provider.
+SIMULATOR = ["ProviderSimulatorFunction"]
 # Serves what the platform says about itself.
-DOCS = ["HealthFunction"]
-EVERY_FUNCTION = ACCOUNT + PAYMENT + DOCS
+DOCS = ["HealthFunction", "DocsFunction"]
+EVERY_FUNCTION = ACCOUNT + PAYMENT + SIMULATOR + DOCS
 
 TABLES = ["AccountTable", "SigningKeyTable", "PaymentTable"]
 # The only functions that read or make the private halves of the signing keys.
-SIGNERS = ["SigninFunction", "RotateKeysFunction"]
-# What reads a stream or nothing needs no table.
-WITHOUT_A_TABLE = ["PublisherFunction", *DOCS]
+SIGNERS = ["SigninFunction", "LoginFunction", "RotateKeysFunction"]
+# The table whose stream a function reads, which is not the table.
+STREAMS = {"PublisherFunction": "AccountTable", "PaymentPublisherFunction": "PaymentTable"}
+# What reads a stream, a queue or nothing needs no table.
+WITHOUT_A_TABLE = [*STREAMS, *SIMULATOR, *DOCS]
+# The only functions that read what webhooks are signed with.
+KNOW_THE_WEBHOOK_SECRET = ["ProviderWebhookFunction", *SIMULATOR]
 
 
 def own_tables(function):

@@ -89,9 +89,18 @@ class Stack:
 
     @cached_property
     def topic_arn(self):
-        """The topic that the publisher function publishes to."""
-        configuration = self.functions.get_function_configuration(FunctionName=self.function("PublisherFunction"))
-        return configuration["Environment"]["Variables"]["TOPIC_ARN"]
+        """The topic that the account side's publisher publishes to."""
+        return self.environment("PublisherFunction")["TOPIC_ARN"]
+
+    @cached_property
+    def payment_topic_arn(self):
+        """The topic that the payment side's publisher publishes to."""
+        return self.environment("PaymentPublisherFunction")["TOPIC_ARN"]
+
+    def environment(self, logical_id):
+        """What a function is told by its environment."""
+        configuration = self.functions.get_function_configuration(FunctionName=self.function(logical_id))
+        return configuration["Environment"]["Variables"]
 
     def queue_url(self, arn):
         return self.sqs.get_queue_url(QueueName=arn.rsplit(":", 1)[1])["QueueUrl"]

@@ -4,8 +4,9 @@ import secrets
 import time
 
 import pytest
-from contexts import ACCOUNT, PAYMENT
+from contexts import ACCOUNT, PAYMENT, SIMULATOR
 from eventually import eventually
+from merchant import ask_and_move, settled
 from person import Person, unique_email, unique_phone
 
 # A clock of the engine's host may stand a little before this one.
@@ -14,10 +15,10 @@ CLOCK_SKEW_MILLISECONDS = 5_000
 
 @pytest.fixture(scope="module")
 def log_groups(stack):
-    """The log group of every function of both contexts."""
+    """The log group of every function that hears of people."""
     configured = (
         stack.functions.get_function_configuration(FunctionName=stack.function(function))["LoggingConfig"]
-        for function in ACCOUNT + PAYMENT
+        for function in ACCOUNT + PAYMENT + SIMULATOR
     )
     return {logging["LogGroup"] for logging in configured}
 
@@ -46,10 +47,16 @@ def test_no_log_holds_a_password_a_token_an_email_or_a_phone(stack, http, log_gr
         somebody.post("/auth/signup", identity | {"email": f"{somebody.email} ", "phone": f"{somebody.phone}x"}),
         somebody.post("/auth/signin", {"email": somebody.email, "password": password[:-1]}),
         somebody.post("/auth/signin", {"phone": somebody.phone, "password": [password]}),
+        somebody.post("/api/auth/register", identity),
+        somebody.post("/api/auth/login", {"phone": somebody.phone, "password": password[:-1]}),
         somebody.get("/auth/me", headers={"Authorization": f"Bearer {somebody.token}x"}),
     ]
-    assert [answer.status_code for answer in refused] == [409, 400, 401, 400, 401]
+    assert [answer.status_code for answer in refused] == [409, 400, 401, 400, 409, 401, 401]
+    bearer = somebody.post("/api/auth/login", {"phone": somebody.phone, "password": password}).json()["access_token"]
+    assert somebody.get("/api/auth/validate", headers={"Authorization": f"Bearer {bearer}"}).json()["valid"]
     wallet = somebody.open_account(balance=5)
+    customer = {"customerEmail": unique_email(), "customerPhone": unique_phone()}
+    settled(somebody, ask_and_move(somebody, "PENDING", **customer))
     last = somebody.try_withdraw(wallet, 6)
     assert last.status_code == 422
 
@@ -62,9 +69,12 @@ def test_no_log_holds_a_password_a_token_an_email_or_a_phone(stack, http, log_gr
         password,
         somebody.token,
         somebody.token.rsplit(".", 1)[1],
+        bearer.rsplit(".", 1)[1],
         somebody.email,
         somebody.email.split("@")[0],
         somebody.phone,
         somebody.phone.removeprefix("+"),
+        customer["customerEmail"],
+        customer["customerPhone"].removeprefix("+"),
     ):
         assert secret not in text

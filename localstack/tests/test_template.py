@@ -4,7 +4,15 @@ import json
 
 import pytest
 import templates
-from contexts import DOCS, EVERY_FUNCTION, PAYMENT, other_tables
+from contexts import (
+    DOCS,
+    EVERY_FUNCTION,
+    KNOW_THE_WEBHOOK_SECRET,
+    PAYMENT,
+    SIMULATOR,
+    STREAMS,
+    other_tables,
+)
 from templates import as_list, of_type, statements, texts
 
 TEMPLATE = templates.read("template.yaml")
@@ -45,10 +53,10 @@ def test_every_function_belongs_to_a_context():
 @pytest.mark.parametrize("function", EVERY_FUNCTION)
 def test_a_function_names_no_table_of_the_other_context(function):
     said = list(texts(FUNCTIONS[function]))
-    # The publisher reads the account table's stream, and so names that; it may not name the table.
-    streams = {name for name in said if name.endswith("StreamArn")} if function == "PublisherFunction" else set()
     for table in other_tables(function):
-        names = set(names_of(table)) - streams
+        # A publisher reads its table's stream, and so names that; it may not name the table.
+        stream = {name for name in names_of(table) if name.endswith("StreamArn") and STREAMS.get(function) == table}
+        names = set(names_of(table)) - stream
         named = [text for text in said for name in names if name in text]
         assert not named, f"{function} names {table}: {named}"
 
@@ -98,7 +106,48 @@ def test_a_function_has_no_events_for_which_sam_would_add_a_policy_of_its_own(fu
 @pytest.mark.parametrize("function", PAYMENT)
 def test_the_payment_side_takes_part_in_nothing_of_the_account_side_but_its_events(function):
     environment = FUNCTIONS[function].get("Environment", {}).get("Variables", {})
-    assert not {"ACCOUNT_TABLE", "SIGNING_KEY_TABLE", "TOPIC_ARN"} & environment.keys()
+    assert not {"ACCOUNT_TABLE", "SIGNING_KEY_TABLE"} & environment.keys()
+    assert not [text for text in texts(FUNCTIONS[function]) if "AccountEventsTopic" in text]
+
+
+@pytest.mark.parametrize("function", EVERY_FUNCTION)
+def test_only_who_signs_or_verifies_webhooks_may_read_their_secret(function):
+    knows = [text for text in texts(FUNCTIONS[function]) if "WebhookSecret" in text or "secretsmanager:" in text]
+    assert bool(knows) == (function in KNOW_THE_WEBHOOK_SECRET), knows
+
+
+def test_all_that_simulates_exists_only_where_the_simulator_is_enabled_and_prod_refuses_that():
+    assert TEMPLATE["Conditions"]["HasProviderSimulator"] == {"Fn::Equals": [{"Ref": "ProviderSimulator"}, "enabled"]}
+    simulates = {name: resource for name, resource in TEMPLATE["Resources"].items() if "Simulator" in name}
+    assert simulates.keys() > set(SIMULATOR)
+    assert {resource.get("Condition") for resource in simulates.values()} == {"HasProviderSimulator"}
+    rule = TEMPLATE["Rules"]["ProductionHasARealProvider"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
+    (assertion,) = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Equals": [{"Ref": "ProviderSimulator"}, "disabled"]}
+    assert TEMPLATE["Parameters"]["ProviderSimulator"]["Default"] == "disabled"
+
+
+def test_the_simulator_hears_only_of_pending_payments():
+    subscription = nested_resource("SimulatorSubscription")["Properties"]
+    assert subscription["FilterPolicy"] == {"type": ["payment:pending"]}
+
+
+def test_the_payment_publisher_is_woken_only_by_what_is_published():
+    filters = mapping_to("PaymentPublisherFunction")["FilterCriteria"]["Filters"]
+    assert [json.loads(each["Pattern"]) for each in filters] == [
+        {
+            "eventName": ["INSERT", "MODIFY"],
+            "dynamodb": {
+                "Keys": {"sk": {"S": ["PAYMENT"]}},
+                "NewImage": {"status": {"S": ["PENDING", "SUCCESS", "FAILED"]}},
+            },
+        },
+        {
+            "eventName": ["INSERT"],
+            "dynamodb": {"Keys": {"sk": {"S": ["TRANSFER"]}}, "NewImage": {"status": {"S": ["COMPLETED"]}}},
+        },
+    ]
 
 
 def test_the_publisher_is_woken_only_by_what_is_published():
@@ -108,8 +157,9 @@ def test_the_publisher_is_woken_only_by_what_is_published():
     assert keys == [{"sk": {"S": ["PROFILE"]}}, {"pk": {"S": ["SIGNING_KEYS"]}}]
 
 
-def test_the_outbox_stream_is_bisected_retried_within_bounds_and_never_dropped():
-    stream = mapping_to("PublisherFunction")
+@pytest.mark.parametrize("publisher", STREAMS)
+def test_an_outbox_stream_is_bisected_retried_within_bounds_and_never_dropped(publisher):
+    stream = mapping_to(publisher)
     assert stream["BisectBatchOnFunctionError"] is True
     assert 1 <= stream["MaximumRetryAttempts"] <= 1_000
     assert 60 <= stream["MaximumRecordAgeInSeconds"] <= 86_400
@@ -118,12 +168,14 @@ def test_the_outbox_stream_is_bisected_retried_within_bounds_and_never_dropped()
     assert stream["StartingPosition"] == "TRIM_HORIZON", "what was written before the mapping existed counts too"
 
 
-def test_the_queue_reports_partial_failures_and_its_messages_are_retried_then_kept():
-    batch = mapping_to("SyncFunction")
+@pytest.mark.parametrize(
+    ("function", "queue"), [("SyncFunction", "SyncQueue"), ("ProviderSimulatorFunction", "SimulatorQueue")]
+)
+def test_a_queue_reports_partial_failures_and_its_messages_are_retried_then_kept(function, queue):
+    batch = mapping_to(function)
     assert batch["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    queue = nested_resource("SyncQueue")["Properties"]
-    sync = FUNCTIONS["SyncFunction"]
-    timeout = sync.get("Timeout", TEMPLATE["Globals"]["Function"].get("Timeout", 3))
+    queue = nested_resource(queue)["Properties"]
+    timeout = FUNCTIONS[function].get("Timeout", TEMPLATE["Globals"]["Function"].get("Timeout", 3))
     assert queue["VisibilityTimeout"] >= 6 * timeout, "AWS asks for six times the timeout of the function that reads"
     redrive = queue["RedrivePolicy"]
     assert redrive["maxReceiveCount"] >= 5, "fewer, and a throttled function loses good messages to the dead letters"

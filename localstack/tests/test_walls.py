@@ -6,7 +6,7 @@ import boto3
 import pytest
 import requests
 from botocore.exceptions import ClientError
-from contexts import EVERY_FUNCTION, other_tables, own_tables
+from contexts import EVERY_FUNCTION, KNOW_THE_WEBHOOK_SECRET, other_tables, own_tables
 
 # A row that no table has, behind a condition that never holds: were the wall down, nothing would be written.
 NOWHERE = {"pk": {"S": "WALL#probe"}, "sk": {"S": "WALL"}}
@@ -37,6 +37,9 @@ OWN = {
     "SigninFunction": ("AccountTable", "GetItem"),
     "SignoutFunction": ("AccountTable", "UpdateItem"),
     "MeFunction": ("AccountTable", "BatchGetItem"),
+    "RegisterFunction": ("AccountTable", "PutItem"),
+    "LoginFunction": ("AccountTable", "GetItem"),
+    "ValidateFunction": ("AccountTable", "Query"),
     "RotateKeysFunction": ("SigningKeyTable", "PutItem"),
     "OpenAccountFunction": ("PaymentTable", "PutItem"),
     "ListAccountsFunction": ("PaymentTable", "GetItem"),
@@ -45,16 +48,21 @@ OWN = {
     "SendFunction": ("PaymentTable", "UpdateItem"),
     "HistoriesFunction": ("PaymentTable", "Query"),
     "GetTransferFunction": ("PaymentTable", "BatchGetItem"),
+    "CreatePaymentFunction": ("PaymentTable", "PutItem"),
+    "GetPaymentFunction": ("PaymentTable", "GetItem"),
+    "ListPaymentsFunction": ("PaymentTable", "Query"),
+    "UpdatePaymentStatusFunction": ("PaymentTable", "UpdateItem"),
+    "ProviderWebhookFunction": ("PaymentTable", "BatchGetItem"),
     "SyncFunction": ("PaymentTable", "UpdateItem"),
 }
 WITH_A_TABLE = [function for function in EVERY_FUNCTION if own_tables(function)]
 
 
-def assumed(stack, role_arn):
-    """DynamoDB with the credentials of a role."""
+def assumed(stack, role_arn, service="dynamodb"):
+    """A service with the credentials of a role."""
     credentials = stack.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="wall-test")["Credentials"]
     return boto3.client(
-        "dynamodb",
+        service,
         aws_access_key_id=credentials["AccessKeyId"],
         aws_secret_access_key=credentials["SecretAccessKey"],
         aws_session_token=credentials["SessionToken"],
@@ -97,14 +105,14 @@ def is_ministack(stack):
 
 @pytest.fixture(scope="module")
 def as_function(stack):
-    """DynamoDB with the credentials of a function's role."""
+    """A service, DynamoDB as a rule, with the credentials of a function's role."""
     clients = {}
 
-    def client(logical_id):
-        if logical_id not in clients:
+    def client(logical_id, service="dynamodb"):
+        if (logical_id, service) not in clients:
             function = stack.functions.get_function_configuration(FunctionName=stack.function(logical_id))
-            clients[logical_id] = assumed(stack, function["Role"])
-        return clients[logical_id]
+            clients[logical_id, service] = assumed(stack, function["Role"], service)
+        return clients[logical_id, service]
 
     return client
 
@@ -131,8 +139,29 @@ def test_no_function_may_delete_or_read_all_of_its_own_table(stack, as_function,
         assert refusal(request, as_function(function), stack.resources[table]) == "AccessDeniedException"
 
 
-@pytest.mark.parametrize("function", ["ListAccountsFunction", "HistoriesFunction", "GetTransferFunction", "MeFunction"])
+ONLY_READ = [
+    "ListAccountsFunction",
+    "HistoriesFunction",
+    "GetTransferFunction",
+    "GetPaymentFunction",
+    "ListPaymentsFunction",
+    "MeFunction",
+    "ValidateFunction",
+]
+
+
+@pytest.mark.parametrize("function", ONLY_READ)
 def test_a_function_that_only_reads_may_not_write(stack, as_function, function):
     table, _request = OWN[function]
     for request in ("PutItem", "UpdateItem", "TransactWriteItems"):
         assert refusal(request, as_function(function), stack.resources[table]) == "AccessDeniedException"
+
+
+@pytest.mark.parametrize("function", EVERY_FUNCTION)
+def test_only_who_signs_or_verifies_webhooks_may_read_their_secret(stack, as_function, function):
+    try:
+        as_function(function, "secretsmanager").get_secret_value(SecretId=stack.resources["WebhookSecret"])
+        refused = None
+    except ClientError as error:
+        refused = error.response["Error"]["Code"]
+    assert refused == (None if function in KNOW_THE_WEBHOOK_SECRET else "AccessDeniedException")
