@@ -346,11 +346,22 @@ def test_an_end_repeated_and_a_pending_after_it_change_nothing(stack, provider, 
     told = provider.tell(payment, end, providerTransactionId="momo-1")
     balance, webhook_id = merchant.balance(wallet), new_id()
     status = end if again == "the same end" else again
-    answered = provider.tell(payment, status, webhook_id=webhook_id, providerTransactionId="momo-2")
+    answered = provider.tell(payment, status, webhook_id=webhook_id, providerTransactionId="momo-1")
     assert answered == told == read(merchant, payment)
     assert merchant.balance(wallet) == balance
     assert record(stack, webhook_id)["outcome"] == {"PENDING": "STALE"}.get(status, "REPEATED")
     assert awaiting_reconciliation(stack, payment) == []
+
+
+def test_a_success_by_another_transaction_of_the_providers_is_recorded_for_reconciliation(stack, provider, pending):
+    merchant, wallet, payment = pending
+    told = provider.tell(payment, "SUCCESS", providerTransactionId="momo-1")
+    balance, webhook_id = merchant.balance(wallet), new_id()
+    answered = provider.tell(payment, "SUCCESS", webhook_id=webhook_id, providerTransactionId="momo-2")
+    assert answered == told == read(merchant, payment)
+    assert merchant.balance(wallet) == balance
+    (item,) = eventually(lambda: awaiting_reconciliation(stack, payment))
+    assert (item["pk"], item["outcome"]) == (f"WEBHOOK#{webhook_id}", "CONTRADICTED")
 
 
 @pytest.mark.parametrize(("end", "contradiction"), [("SUCCESS", "FAILED"), ("FAILED", "SUCCESS")])

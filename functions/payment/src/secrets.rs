@@ -61,16 +61,19 @@ impl LoadSecrets for ManagedSecret {
 }
 
 fn read(document: &str) -> Result<Vec<WebhookSecret>, LoadSecretsError> {
-    let fault = |text: String| LoadSecretsError(text);
     let document: Map<String, Value> =
-        serde_json::from_str(document).map_err(|_| fault("they must be a JSON object".to_owned()))?;
+        serde_json::from_str(document).map_err(|_| LoadSecretsError("they must be a JSON object".to_owned()))?;
     let texts = document.iter().filter(|(_, value)| *value != &Value::String(String::new()));
-    texts
-        .map(|(name, value)| {
-            let text = value.as_str().ok_or_else(|| fault(format!("{name} must be a string")))?;
-            WebhookSecret::parse(text).map_err(|error| fault(format!("{name}: {error}")))
-        })
-        .collect()
+    Ok(texts.filter_map(|(name, value)| read_one(name, value)).collect())
+}
+
+/// One of the secrets. What is none is left out, and does not keep the others from being changed.
+fn read_one(name: &str, value: &Value) -> Option<WebhookSecret> {
+    let secret = value.as_str().and_then(|text| WebhookSecret::parse(text).ok());
+    if secret.is_none() {
+        tracing::error!(name, "this value is no webhook secret: the base64 of at least 24 bytes");
+    }
+    secret
 }
 
 /// The secrets as they were when last looked at.
@@ -194,8 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_named_but_not_told() {
-        for document in ["", "[]", r#"{"current": 5}"#, r#"{"current": "hunter2"}"#] {
+    fn what_is_no_secret_is_left_out_and_keeps_no_other_from_being_changed() {
+        let document = serde_json::json!({"current": SECRET, "previous": "hunter2", "next": 5});
+        assert_eq!(read(&document.to_string()).unwrap().len(), 1);
+        for document in ["", "[]", "hunter2"] {
             let LoadSecretsError(text) = read(document).unwrap_err();
             assert!(!text.contains("hunter2"), "{text}");
         }

@@ -10,4 +10,4 @@ mod verifier;
 
 pub use claims::{Claims, Principal, TOKEN_TYPE};
 pub use provider::install_crypto;
-pub use verifier::{LoadKeys, LoadKeysError, PublicKey, RELOAD_INTERVAL, Rejection, Verifier};
+pub use verifier::{LoadKeys, LoadKeysError, MAX_AGE, PublicKey, RELOAD_INTERVAL, Rejection, Verifier};

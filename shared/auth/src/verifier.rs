@@ -16,6 +16,9 @@ use crate::{Claims, Principal, TOKEN_TYPE, install_crypto};
 /// query per interval and execution environment, and a new key is known within it.
 pub const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long keys are believed without a look: so long does one that was taken out go on verifying tokens.
+pub const MAX_AGE: Duration = Duration::from_mins(10);
+
 /// The public half of a signing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
@@ -60,6 +63,8 @@ pub enum Rejection {
 struct Cache {
     keys: HashMap<String, DecodingKey>,
     loaded_at: Option<Timestamp>,
+    /// When they were looked for last, whatever came of it.
+    looked_at: Option<Timestamp>,
 }
 
 /// Verifies access tokens. Holds the public keys in memory, so that a token costs no round trip.
@@ -133,11 +138,17 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
     }
 
     async fn key(&self, kid: &str) -> Result<DecodingKey, Rejection> {
-        if let Some(key) = self.cached(kid) {
-            return Ok(key);
-        }
-        if self.may_reload() {
-            self.reload().await?;
+        let cached = self.cached(kid);
+        match cached {
+            Some(key) if !self.is_stale() || !self.may_reload() => return Ok(key),
+            Some(key) => {
+                if let Err(error) = self.reload().await {
+                    tracing::error!(%error, "the keys of a while ago go on");
+                    return Ok(key);
+                }
+            }
+            None if self.may_reload() => self.reload().await?,
+            None => {}
         }
         self.cached(kid).ok_or_else(|| Rejection::Invalid("no key of ours has its key id".to_owned()))
     }
@@ -151,16 +162,23 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
     }
 
     fn may_reload(&self) -> bool {
-        self.cache().loaded_at.is_none_or(|at| self.clock.now() >= at.plus(RELOAD_INTERVAL))
+        self.cache().looked_at.is_none_or(|at| self.clock.now() >= at.plus(RELOAD_INTERVAL))
+    }
+
+    fn is_stale(&self) -> bool {
+        self.cache().loaded_at.is_none_or(|at| self.clock.now() >= at.plus(MAX_AGE))
     }
 
     async fn reload(&self) -> Result<(), LoadKeysError> {
+        self.cache().looked_at = Some(self.clock.now());
         let mut keys = HashMap::new();
         for PublicKey { kid, x } in self.source.load_keys().await? {
             let bytes = URL_SAFE_NO_PAD.decode(&x).map_err(|error| LoadKeysError(format!("key {kid}: {error}")))?;
             keys.insert(kid.to_string(), DecodingKey::from_ed_der(&bytes));
         }
-        *self.cache() = Cache { keys, loaded_at: Some(self.clock.now()) };
+        let mut cache = self.cache();
+        cache.keys = keys;
+        cache.loaded_at = Some(self.clock.now());
         Ok(())
     }
 }
@@ -312,6 +330,20 @@ mod tests {
             let verdict = verifier.verify(&token).await;
             assert!(matches!(verdict, Err(Rejection::Invalid(_))), "{what}: {verdict:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_taken_out_is_forgotten() {
+        let key = Key::generate("a");
+        let now = Timestamp::parse(NOW).unwrap();
+        let lasting = with("exp", json!(now.unix_seconds() + 3600));
+        let mut verifier = verifier(&[&key]);
+        verifier.warm_up().await.unwrap();
+        verifier.source.keys.clear();
+        assert!(verifier.verify(&key.token(&lasting)).await.is_ok(), "no token costs a round trip");
+        verifier.clock.0 = now.plus(MAX_AGE);
+        assert!(verifier.verify(&key.token(&lasting)).await.is_err());
+        assert_eq!(verifier.source.loads.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]

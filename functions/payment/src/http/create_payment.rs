@@ -93,7 +93,9 @@ pub async fn handle<S: CreatePayment, C: Clock, R: Random>(
         version: 1,
     };
     let order = PaymentOrder { payment, fingerprint: named.fingerprint, deadline: deadline(request) };
-    let created = desk.store.create(order).await.map_err(|error| problems::create_payment(&error))?;
+    let is_named = order.fingerprint.is_some();
+    let created = desk.store.create(order).await;
+    let created = created.map_err(|error| problems::of_command(problems::create_payment(&error), is_named))?;
     answer(&PaymentBody::from(&created.payment), created.replayed)
 }
 

@@ -48,6 +48,7 @@ fn open_account() -> Endpoint {
         )
         .signed_in()
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
+        .refuses(&[&problems::OUTCOME_UNKNOWN])
         .takes::<open_account::Body>(&[
             ("debit", json!({"paymentAccountType": "DEBIT", "paymentAccountId": "ada-main", "balance": 10_000})),
             ("credit", json!({"paymentAccountType": "CREDIT", "currency": "USD", "creditLimit": 50_000})),
@@ -77,6 +78,7 @@ fn deposit() -> Endpoint {
         .about("Only where the deployment lets people deposit by themselves; elsewhere money comes in by collections.")
         .signed_in()
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
+        .refuses(&[&problems::OUTCOME_UNKNOWN])
         .takes::<OneSided>(&[("deposit", json!({"paymentAccountId": "ada-main", "amount": 10_000}))])
         .answers::<TransferBody<'_>>(201, "The transfer.", &a_transfer("DEPOSIT", None, Some("ada-main")))
         .refuses(REFUSED_TRANSFER)
@@ -87,6 +89,7 @@ fn withdraw() -> Endpoint {
     Endpoint::new("post", "/payments/withdraw", TAG, "withdraw", "Money from your account to the outside")
         .signed_in()
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
+        .refuses(&[&problems::OUTCOME_UNKNOWN])
         .takes::<OneSided>(&[("withdrawal", json!({"paymentAccountId": "ada-main", "amount": 550, "currency": "USD"}))])
         .answers::<TransferBody<'_>>(201, "The transfer.", &a_transfer("WITHDRAWAL", Some("ada-main"), None))
         .refuses(REFUSED_TRANSFER)
@@ -100,6 +103,7 @@ fn send() -> Endpoint {
     Endpoint::new("post", "/payments/send", TAG, "send", "Money from your account to anyone's")
         .signed_in()
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
+        .refuses(&[&problems::OUTCOME_UNKNOWN])
         .takes::<send::Body>(&[("dinner", dinner)])
         .answers::<TransferBody<'_>>(201, "The transfer.", &a_transfer("SEND", Some("ada-main"), Some("ben-main")))
         .refuses(REFUSED_TRANSFER)
@@ -148,6 +152,7 @@ fn create_payment() -> Endpoint {
         .about("The payment is INITIATED. Move it to PENDING to hand it to the provider.")
         .signed_in()
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
+        .refuses(&[&problems::OUTCOME_UNKNOWN])
         .takes::<create_payment::Body>(&[("collection", collection)])
         .answers::<PaymentBody<'_>>(201, "The payment.", &a_payment())
         .refuses(REFUSED_TRANSFER)

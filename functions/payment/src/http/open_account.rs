@@ -111,6 +111,9 @@ pub async fn handle<S: OpenAccount, C: Clock, R: Random>(
     let now = opener.clock.now();
     let id = id.unwrap_or_else(|| named.id.uuid().into());
     let currency = currency.unwrap_or(opener.default_currency);
+    if matches!(&new, NewAccount::Loan { disburse_to, .. } if *disburse_to == id) {
+        return Err(problems::same_account("disburseTo"));
+    }
     let transfer = new.opening_transfer(&id).map(|(posting, amount)| Transfer {
         id: RequestId::derive(named.id, "opening").into(),
         posting,
@@ -130,7 +133,9 @@ pub async fn handle<S: OpenAccount, C: Clock, R: Random>(
         max_accounts: opener.limits.max_accounts_per_user,
         deadline: deadline(request),
     };
-    let made = opener.store.open(opening).await.map_err(|error| problems::open(&error))?;
+    let is_named = opening.request.fingerprint.is_some();
+    let made = opener.store.open(opening).await;
+    let made = made.map_err(|error| problems::of_command(problems::open(&error), is_named))?;
     answer(&AccountBody::from(&made.account), made.replayed)
 }
 
@@ -166,11 +171,6 @@ impl Wish {
         let (Some(id), Some(currency), Some(new), true) = (id, currency, new, fields.are_good()) else {
             return Err(fields.problem());
         };
-        if let (Some(id), NewAccount::Loan { disburse_to, .. }) = (&id, &new)
-            && id == disburse_to
-        {
-            return Err(problems::same_account("disburseTo"));
-        }
         Ok(Self { id, currency, new })
     }
 }
@@ -225,8 +225,9 @@ mod tests {
     use kernel::time::FixedClock;
     use serde_json::{Value, json};
 
-    use super::super::testing::{ada, body_of, now, pointers, request};
+    use super::super::testing::{ada, body_of, named, now, pointers, request};
     use super::*;
+    use crate::domain;
     use crate::store::accounts::{OpenError, Opened};
 
     #[derive(Default)]
@@ -326,6 +327,11 @@ mod tests {
         ] {
             assert_eq!(open(body.clone()).await.unwrap_err().kind.code, code, "{body}");
         }
+        // An id that is made for a keyed request can be foretold, and named in it.
+        let foretold = domain::Request::named(ada().user_id, "open-account", "k", &()).unwrap().id.uuid();
+        let wish = json!({"paymentAccountType": "LOAN", "principal": 1, "disburseTo": foretold.to_string()});
+        let to_itself = handle(&opener(SelfDeposit::Enabled), ada(), &named(&wish, "k")).await;
+        assert_eq!(to_itself.unwrap_err().kind.code, "same_account");
         let closed = opener(SelfDeposit::Disabled);
         let with_deposit = request(&json!({"paymentAccountType": "DEBIT", "balance": 1}));
         assert_eq!(handle(&closed, ada(), &with_deposit).await.unwrap_err().kind.code, "self_deposit_disabled");

@@ -136,7 +136,9 @@ impl<L: PostTransfer, C: Clock, R: Random> Poster<L, C, R> {
             fence: Fence::from(&principal),
             deadline: deadline(request),
         };
-        let posted = self.ledger.post(order).await.map_err(|error| problems::post(&error, ask.fields))?;
+        let is_named = order.fingerprint.is_some();
+        let posted = self.ledger.post(order).await;
+        let posted = posted.map_err(|error| problems::of_command(problems::post(&error, ask.fields), is_named))?;
         answer(&TransferBody::from(&posted.transfer), posted.replayed)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::http::{Kind, Problem};
+use runtime::http::{Kind, Problem, kinds};
 
 use crate::domain::{Party, Refusal};
 use crate::secrets::LoadSecretsError;
@@ -74,7 +74,12 @@ pub const ALL: &[Kind] = &[
     SELF_DEPOSIT_DISABLED,
     USER_NOT_SYNCED,
     CONTENTION,
+    OUTCOME_UNKNOWN,
 ];
+
+/// A request without a key whose answer from the table was lost.
+pub(super) const OUTCOME_UNKNOWN: Kind =
+    Kind { code: "outcome_unknown", status: 503, title: "It is not known what came of it", retryable: false };
 
 /// When to try again what failed for a reason that passes.
 const SOON: Duration = Duration::from_secs(1);
@@ -109,6 +114,17 @@ pub(super) fn store(error: &StoreError) -> Problem {
         StoreError::Unavailable(_) => Problem::unavailable(SOON, error),
         StoreError::Broken(_) => Problem::internal(error),
     }
+}
+
+/// What a client is told of a command that failed. If the table's answer was lost, the command may have been carried out:
+/// sent again with its key it acts once, but without one it would act twice.
+pub(super) fn of_command(problem: Problem, is_named: bool) -> Problem {
+    if is_named || ![kinds::UNAVAILABLE.code, kinds::INTERNAL.code].contains(&problem.kind.code) {
+        return problem;
+    }
+    let detail = "It may have been carried out. Look before you send it again, and send an Idempotency-Key with what must \
+                  not happen twice.";
+    Problem::new(&OUTCOME_UNKNOWN, detail).because(problem.cause().unwrap_or_default())
 }
 
 fn contention(error: &dyn std::error::Error) -> Problem {
@@ -242,8 +258,6 @@ pub(super) fn limit_exceeded(field: &str, most: i64) -> Problem {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use runtime::http::kinds;
 
     use super::*;
 

@@ -61,7 +61,11 @@ pub async fn handle<S: ApplyWebhook, L: LoadSecrets, C: Clock>(
     let header_id = desk.authenticate(request, now).await?;
     let body: Body = json_body(request)?;
     let webhook = read(&body, header_id, request, now)?;
-    let (payment, outcome) = desk.store.apply(webhook).await.map_err(|error| problems::webhook(&error))?;
+    let (payment, outcome) = desk.store.apply(webhook).await.map_err(|error| {
+        // Money may have been collected: what is refused must leave a trace.
+        tracing::error!(reference = body.reference, told = %body.status, %error, "an authentic webhook was refused");
+        problems::webhook(&error)
+    })?;
     if outcome == WebhookOutcome::Contradicted {
         tracing::error!(
             reference = %payment.reference,

@@ -38,8 +38,9 @@ pub async fn handle<L: PostTransfer, C: Clock, R: Random>(
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::{FakeLedger, ada, body_of, poster, request};
+    use super::super::testing::{FakeLedger, ada, body_of, named, poster, request};
     use super::*;
+    use crate::store::StoreError;
     use crate::store::ledger::PostError;
 
     #[tokio::test]
@@ -51,6 +52,20 @@ mod tests {
             (&answered["type"], &answered["fromPaymentAccountId"], &answered["toPaymentAccountId"]),
             (&json!("WITHDRAWAL"), &json!("ada"), &json!(null))
         );
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_may_be_asked_for_again_only_under_a_key() {
+        let body = json!({"paymentAccountId": "ada", "amount": 5});
+        for (request, code, retryable) in
+            [(request(&body), "outcome_unknown", false), (named(&body, "k"), "unavailable", true)]
+        {
+            let ledger = FakeLedger::default();
+            *ledger.error.lock().unwrap() = Some(StoreError::Unavailable("timeout".to_owned()).into());
+            let problem = handle(&poster(ledger), ada(), &request).await.unwrap_err();
+            assert_eq!((problem.kind.code, problem.kind.retryable), (code, retryable));
+            assert!(problem.cause().is_some_and(|cause| cause.contains("timeout")));
+        }
     }
 
     #[tokio::test]

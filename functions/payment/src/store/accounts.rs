@@ -117,7 +117,8 @@ impl OpenAccount for Table {
         add(Part::Owner, self.claim(account, *fence, *max_accounts)?);
         if let Some(transfer) = transfer {
             add(Part::Transfer, self.put_new(transfer_item(transfer, None))?);
-            if let Some(payee) = transfer.posting.to().filter(|payee| **payee != account.id) {
+            // A deposit's payee is the account itself, which opens with the money in it.
+            if let (Some(_), Some(payee)) = (transfer.posting.from(), transfer.posting.to()) {
                 add(Part::Payee, self.disburse(account_key(payee), transfer, *fence)?);
             }
         }

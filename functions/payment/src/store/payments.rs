@@ -502,8 +502,8 @@ pub(crate) fn read_payment(item: &Item) -> Result<Payment, StoreError> {
         amount: amount.map_err(|error| reader.unreadable("amount", error))?,
         currency: reader.read("currency", Currency::parse)?,
         method: reader.known("paymentMethod", PaymentMethod::parse)?,
-        customer_phone: reader.read("customerPhone", Phone::parse)?,
-        customer_email: reader.read("customerEmail", Email::parse)?,
+        customer_phone: Phone::from_stored(reader.text("customerPhone")?),
+        customer_email: Email::from_stored(reader.text("customerEmail")?),
         status: reader.known("status", PaymentStatus::parse)?,
         provider_name: reader.text("providerName")?.to_owned(),
         provider_transaction_id: provider_transaction_id

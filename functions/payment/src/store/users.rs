@@ -3,8 +3,10 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use contracts::{User, UserStatus};
+use futures_util::future::join_all;
+use runtime::dynamodb::Outcome;
 
 use super::item::{Item, Reader, key, number, text, user_key};
 use super::{StoreError, Table};
@@ -22,10 +24,9 @@ impl SyncUser for Table {
         let replica = self.replica_after(user, version).await?;
         let reader = Reader(&replica);
         let epoch: u64 = reader.integer("epoch")?;
-        for account in reader.texts("accountIds") {
-            self.raise_fence(account, epoch).await?;
-        }
-        Ok(())
+        // Every account is tried, whatever becomes of the others: what fails is done by the next delivery.
+        let raised = join_all(reader.texts("accountIds").iter().map(|account| self.raise_fence(account, epoch))).await;
+        raised.into_iter().collect()
     }
 }
 
@@ -63,23 +64,18 @@ impl Table {
         replica.ok_or_else(|| StoreError::broken("the replica was not returned"))
     }
 
+    /// Raises the fence on an account, unless it stands as high. In a transaction of its own, which waits for its turn: an
+    /// account that is kept busy must not keep the fence away.
     async fn raise_fence(&self, account: &str, epoch: u64) -> Result<(), StoreError> {
-        let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(key(format!("ACCOUNT#{account}"), "ACCOUNT")))
-            .update_expression("SET ownerEpoch = :epoch")
-            .condition_expression("attribute_exists(pk) AND ownerEpoch < :epoch")
-            .expression_attribute_values(":epoch", AttributeValue::N(epoch.to_string()))
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(error.into()),
-            },
+        let raise = self.update(key(format!("ACCOUNT#{account}"), "ACCOUNT"), |update| {
+            update
+                .update_expression("SET ownerEpoch = :epoch")
+                .condition_expression("attribute_exists(pk) AND ownerEpoch < :epoch")
+                .expression_attribute_values(":epoch", number(epoch))
+        })?;
+        match self.transact(vec![raise], None).await? {
+            Outcome::Committed | Outcome::Refused(_) => Ok(()),
+            Outcome::Contended => Err(StoreError::Unavailable("other transactions held the account".to_owned())),
         }
     }
 }

@@ -47,7 +47,7 @@ pub enum WebhookOutcome {
     Repeated,
     /// It has gone on since.
     Stale,
-    /// It had come to the opposite end: written down for reconciliation, and not applied.
+    /// It had come to the opposite end, or to success by another transaction of the provider's: written down for reconciliation, and not applied.
     Contradicted,
     /// The webhook came before.
     Duplicate,
@@ -92,7 +92,15 @@ impl ApplyWebhook for Table {
             if record.is_some() {
                 return Ok((payment, WebhookOutcome::Duplicate));
             }
-            let outcome = consider(payment.status, webhook.status)?;
+            let outcome = match consider(payment.status, webhook.status)? {
+                // A success under another of the provider's ids: the customer may have paid twice.
+                WebhookOutcome::Repeated
+                    if payment.status == PaymentStatus::Success && webhook.names_another(&payment) =>
+                {
+                    WebhookOutcome::Contradicted
+                }
+                outcome => outcome,
+            };
             let advance = webhook.advance();
             let (mut items, mut parts) = match outcome {
                 WebhookOutcome::Applied => self.settle(&payment, &advance, None)?,
@@ -131,6 +139,12 @@ fn webhook_key(id: &str) -> Item {
 }
 
 impl Webhook {
+    /// Whether it is about another transaction of the provider's than the payment is.
+    fn names_another(&self, payment: &Payment) -> bool {
+        let ids = (&self.provider_transaction_id, &payment.provider_transaction_id);
+        matches!(ids, (Some(told), Some(known)) if told != known)
+    }
+
     fn advance(&self) -> Advance {
         Advance {
             to: self.status,

@@ -151,7 +151,7 @@ impl Problem {
 
     /// Something that this depends on does not answer; to be tried again after `wait`.
     pub fn unavailable(wait: Duration, error: &dyn Error) -> Self {
-        Self::new(&kinds::UNAVAILABLE, "The request was not carried out. Try it again.")
+        Self::new(&kinds::UNAVAILABLE, "The endpoint could not finish. Try it again.")
             .retry_after(wait)
             .because(Chain(error))
     }

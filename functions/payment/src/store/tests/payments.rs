@@ -278,6 +278,23 @@ async fn a_webhook_comes_to_what_the_payment_allows() {
 }
 
 #[tokio::test]
+async fn the_same_end_by_another_transaction_of_the_providers_is_kept_for_reconciliation() {
+    let world = World::new().await;
+    let ada = world.person().await;
+    world.debit(ada, "ada", 0).await;
+    let reference = world.pending(ada, Some("ada")).await.reference;
+    world.told("w1", reference, Success).await.unwrap();
+    let twice = Webhook {
+        provider_transaction_id: Some(ProviderTransactionId::parse("momo-2").unwrap()),
+        ..world.webhook("w2", reference, Success)
+    };
+    let (payment, outcome) = world.table.apply(twice).await.unwrap();
+    assert_eq!((payment.status, outcome), (Success, Contradicted));
+    assert_eq!(payment.provider_transaction_id.unwrap().as_str(), "momo-1");
+    assert_eq!(world.balance(ada, "ada").await, 2500);
+}
+
+#[tokio::test]
 async fn another_body_under_the_same_id_is_refused_and_an_unknown_payment_is_not_found() {
     let world = World::new().await;
     let ada = world.person().await;

@@ -55,6 +55,20 @@ async fn a_sync_that_ended_half_way_is_completed_by_the_same_event_again() {
 }
 
 #[tokio::test]
+async fn an_account_that_is_kept_busy_does_not_keep_the_fence_away() {
+    let world = World::new().await;
+    let ada = world.person().await;
+    world.debit(ada, "main", 10).await;
+    world.debit(ada, "savings", 10).await;
+    world.engine.raise_transaction_conflicts(4, 0, 1);
+    world.apply(2, AccountEvent::UserUpdated(user(ada.id, 1))).await.unwrap();
+    for account in ["main", "savings"] {
+        let outcome = world.post(ada, withdrawal(account), 1).await;
+        assert!(matches!(outcome, Err(PostError::Revoked)), "{account}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_older_event_never_lowers_the_fence() {
     let world = World::new().await;
     let ada = world.person().await;
