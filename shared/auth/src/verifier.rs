@@ -65,6 +65,8 @@ struct Cache {
     loaded_at: Option<Timestamp>,
     /// When they were looked for last, whatever came of it.
     looked_at: Option<Timestamp>,
+    /// Why that look came to nothing, if it did: then an unknown key id may be a good one.
+    failure: Option<LoadKeysError>,
 }
 
 /// Verifies access tokens. Holds the public keys in memory, so that a token costs no round trip.
@@ -148,7 +150,11 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
                 }
             }
             None if self.may_reload() => self.reload().await?,
-            None => {}
+            None => {
+                if let Some(failure) = self.cache().failure.clone() {
+                    return Err(failure.into());
+                }
+            }
         }
         self.cached(kid).ok_or_else(|| Rejection::Invalid("no key of ours has its key id".to_owned()))
     }
@@ -170,16 +176,22 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
     }
 
     async fn reload(&self) -> Result<(), LoadKeysError> {
-        self.cache().looked_at = Some(self.clock.now());
-        let mut keys = HashMap::new();
-        for PublicKey { kid, x } in self.source.load_keys().await? {
-            let bytes = URL_SAFE_NO_PAD.decode(&x).map_err(|error| LoadKeysError(format!("key {kid}: {error}")))?;
-            keys.insert(kid.to_string(), DecodingKey::from_ed_der(&bytes));
-        }
+        let now = self.clock.now();
+        self.cache().looked_at = Some(now);
+        let loaded = self.load().await;
         let mut cache = self.cache();
-        cache.keys = keys;
-        cache.loaded_at = Some(self.clock.now());
+        cache.failure = loaded.as_ref().err().cloned();
+        cache.keys = loaded?;
+        cache.loaded_at = Some(now);
         Ok(())
+    }
+
+    async fn load(&self) -> Result<HashMap<String, DecodingKey>, LoadKeysError> {
+        let read = |PublicKey { kid, x }: PublicKey| match URL_SAFE_NO_PAD.decode(&x) {
+            Ok(bytes) => Ok((kid.to_string(), DecodingKey::from_ed_der(&bytes))),
+            Err(error) => Err(LoadKeysError(format!("key {kid}: {error}"))),
+        };
+        self.source.load_keys().await?.into_iter().map(read).collect()
     }
 }
 
@@ -330,6 +342,23 @@ mod tests {
             let verdict = verifier.verify(&token).await;
             assert!(matches!(verdict, Err(Rejection::Invalid(_))), "{what}: {verdict:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn while_the_keys_cannot_be_loaded_a_token_is_not_called_bad_and_nobody_is_hammered() {
+        let key = Key::generate("a");
+        let mut verifier = verifier(&[&key]);
+        verifier.source.keys[0].x = "no key".to_owned();
+        assert!(verifier.warm_up().await.is_err());
+        for _ in 0..20 {
+            let verdict = verifier.verify(&key.token(&claims())).await;
+            assert!(matches!(verdict, Err(Rejection::Unavailable(_))), "{verdict:?}");
+        }
+        assert_eq!(verifier.source.loads.load(Ordering::SeqCst), 1);
+
+        verifier.source.keys = vec![key.public()];
+        verifier.clock.0 = verifier.clock.0.plus(RELOAD_INTERVAL);
+        assert!(verifier.verify(&key.token(&claims())).await.is_ok());
     }
 
     #[tokio::test]
