@@ -11,7 +11,7 @@ PORT   ?= 4566
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run url stop demo test test-browser deny e2e openapi build deploy clean-state
+.PHONY: help run url stop demo codes test test-browser deny e2e openapi build deploy clean-state
 
 help: ## List what make can do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ stop: $(TOOLS) ## End what make run serves; its state is kept
 
 demo: $(TOOLS) ## Walk from sign-up to money sent, and to a payment collected, against what make run serves
 	@$(LOCAL)/demo.py
+
+codes: $(TOOLS) ## Print the verification codes that what make run serves has sent
+	@$(LOCAL)/codes.py
 
 test: $(TOOLS) ## Check format and lints, run the Rust tests and the end-to-end tests
 	@$(LOCAL)/verify.py

@@ -70,7 +70,7 @@ def package(template: Path, programs: dict[str, Path], output: Path) -> Path:
 def grant_publish_batch(policies: list[dict]) -> None:
     """Let who may publish also publish in batches. To AWS that is one action, sns:Publish; MiniStack asks for a second."""
     for statement in (statement for policy in policies for statement in policy["Statement"]):
-        if statement["Action"] == "sns:Publish":
+        if statement.get("Action") == "sns:Publish":
             statement["Action"] = ["sns:Publish", "sns:PublishBatch"]
 
 

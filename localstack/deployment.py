@@ -17,12 +17,15 @@ from settings import ADMINISTRATOR, ARCHITECTURE, REGION, ROOT, STACK_NAME, TOOL
 
 BUCKET = "deployment-packages"
 READY_SECONDS = 60
+# Whom e-mails with verification codes are from.
+SENDER = "codes@example.com"
 # What the stack is told beside the template's defaults. The simulated provider is quick: somebody waits for it.
 SETTINGS = [
     "SelfDeposit=enabled",
     "ProviderSimulator=enabled",
     "ProviderDelaySeconds=1",
     "ProviderLateSeconds=5",
+    f"VerificationSender={SENDER}",
 ]
 
 
@@ -48,6 +51,7 @@ def fingerprint(template: Path) -> str:
 def deploy(cloud: Cloud, template: Path) -> str:
     """Bring the cloud to the template; the API's base URL there."""
     cloudformation = session().client("cloudformation", endpoint_url=cloud.endpoint)
+    session().client("sesv2", endpoint_url=cloud.endpoint).create_email_identity(EmailIdentity=SENDER)
     deployed, wanted = cloud.folder / "deployed", fingerprint(template)
     if not (deployed.exists() and deployed.read_text() == wanted and is_complete(cloudformation)):
         deployed.unlink(missing_ok=True)

@@ -8,6 +8,15 @@ ACCOUNT = [
     "RegisterFunction",
     "LoginFunction",
     "ValidateFunction",
+    "JwksFunction",
+    "RefreshFunction",
+    "ListSessionsFunction",
+    "EndSessionFunction",
+    "SendCodeFunction",
+    "ConfirmCodeFunction",
+    "ChangePasswordFunction",
+    "UpdateMeFunction",
+    "SetPersonStatusFunction",
     "PublisherFunction",
     "RotateKeysFunction",
 ]
@@ -33,9 +42,37 @@ SIMULATOR = ["ProviderSimulatorFunction"]
 DOCS = ["HealthFunction", "DocsFunction"]
 EVERY_FUNCTION = ACCOUNT + PAYMENT + SIMULATOR + DOCS
 
-TABLES = ["AccountTable", "SigningKeyTable", "PaymentTable"]
-# The only functions that read or make the private halves of the signing keys.
-SIGNERS = ["SigninFunction", "LoginFunction", "RotateKeysFunction"]
+TABLES = ["AccountTable", "SigningKeyTable", "AuditTable", "PaymentTable"]
+# The only functions that read or make the private halves of the signing keys. Whoever ends all sessions
+# but their own goes on with a fresh token.
+SIGNERS = [
+    "SigninFunction",
+    "SignoutFunction",
+    "LoginFunction",
+    "RefreshFunction",
+    "ChangePasswordFunction",
+    "RotateKeysFunction",
+]
+# Functions that do something of which the audit trail tells, and may therefore add records to it.
+AUDITED = [
+    "SignupFunction",
+    "SigninFunction",
+    "SignoutFunction",
+    "RegisterFunction",
+    "LoginFunction",
+    "RefreshFunction",
+    "EndSessionFunction",
+    "SendCodeFunction",
+    "ConfirmCodeFunction",
+    "ChangePasswordFunction",
+    "UpdateMeFunction",
+    "SetPersonStatusFunction",
+    "RotateKeysFunction",
+]
+# Functions that the clock invokes.
+SCHEDULED = ["RotateKeysFunction"]
+# The only functions that delete anything: a private key that signs no more, an identifier that somebody gives up.
+DELETE = {"RotateKeysFunction": "SigningKeyTable", "UpdateMeFunction": "AccountTable"}
 # The table whose stream a function reads, which is not the table.
 STREAMS = {"PublisherFunction": "AccountTable", "PaymentPublisherFunction": "PaymentTable"}
 # What reads a stream, a queue or nothing needs no table.
@@ -50,7 +87,12 @@ def own_tables(function):
         return set()
     if function in PAYMENT:
         return {"PaymentTable"}
-    return {"AccountTable"} | ({"SigningKeyTable"} if function in SIGNERS else set())
+    own = {"AccountTable"}
+    if function in SIGNERS:
+        own.add("SigningKeyTable")
+    if function in AUDITED:
+        own.add("AuditTable")
+    return own
 
 
 def other_tables(function):

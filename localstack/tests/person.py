@@ -1,5 +1,6 @@
 """A person who uses the API over HTTP, as their client would."""
 
+import copy
 import secrets
 from http.cookiejar import DefaultCookiePolicy
 from http.cookies import SimpleCookie
@@ -7,6 +8,7 @@ from http.cookies import SimpleCookie
 import requests
 from eventually import eventually
 from requests.adapters import HTTPAdapter
+from tokens import parts
 
 PASSWORD = "correct horse battery staple"
 
@@ -38,7 +40,7 @@ def set_cookies(answer):
 
 
 class Person:
-    """Somebody with an e-mail, a password and, once signed in, an access token."""
+    """Somebody with an e-mail, a password and, once signed in, an access token and a refresh token."""
 
     def __init__(self, api_url, http, email=None, phone=None, password=PASSWORD):
         self._api_url = api_url
@@ -48,6 +50,7 @@ class Person:
         self.password = password
         self.id = None
         self.token = None
+        self.refresh_token = None
 
     def request(self, method, path, headers=None, **body_or_query):
         """One request with this person's bearer token, unless `headers` says otherwise."""
@@ -72,8 +75,64 @@ class Person:
     def sign_in(self):
         answer = self.post("/auth/signin", {"email": self.email, "password": self.password})
         assert answer.status_code == 200, answer.text
-        self.token = set_cookies(answer)["access_token"].value
+        self.token, self.refresh_token = (set_cookies(answer)[name].value for name in ("access_token", "refresh_token"))
         return answer
+
+    def elsewhere(self):
+        """The same person on another device: with a session of their own."""
+        device = copy.copy(self)
+        device.sign_in()
+        return device
+
+    @property
+    def session_id(self):
+        """The session that this person's token is of."""
+        return parts(self.token)[1]["sid"]
+
+    def is_signed_in(self):
+        """Whether this person's access token still speaks for them."""
+        status = self.get("/auth/me").status_code
+        assert status in (200, 401)
+        return status == 200
+
+    def try_sign_in(self, password=None, headers=None):
+        """An attempt without any credentials but these."""
+        body = {"email": self.email, "password": password or self.password}
+        return self.post("/auth/signin", body, headers={"Authorization": None} | (headers or {}))
+
+    def try_refresh(self, refresh_token=None):
+        """Presents a refresh token, the person's own unless another is named, in the way of a program."""
+        body = {"refresh_token": refresh_token or self.refresh_token}
+        return self.post("/auth/refresh", body, headers={"Authorization": None})
+
+    def refresh(self):
+        """Goes on with fresh tokens."""
+        answer = self.try_refresh()
+        assert answer.status_code == 200, answer.text
+        self.token, self.refresh_token = (answer.json()[name] for name in ("access_token", "refresh_token"))
+        return answer
+
+    def sessions(self):
+        """This person's list of sessions, by id."""
+        answer = self.get("/auth/sessions")
+        assert answer.status_code == 200, answer.text
+        return {session["id"]: session for session in answer.json()["data"]}
+
+    def end_session(self, session_id):
+        return self.request("DELETE", f"/auth/sessions/{session_id}")
+
+    def sign_out(self, scope="local"):
+        answer = self.request("POST", "/auth/signout", params={"scope": scope})
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def try_change_password(self, new, current=None):
+        body = {"currentPassword": current or self.password, "newPassword": new}
+        return self.post("/auth/password", body)
+
+    def try_update(self, **changes):
+        """Changes the e-mail or the phone, proving it by the password."""
+        return self.request("PATCH", "/auth/me", json={"currentPassword": self.password} | changes)
 
     def try_open_account(self, key=None, **fields):
         """Opens an account, trying again for as long as the payment side has not heard of this person."""

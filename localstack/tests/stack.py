@@ -1,10 +1,14 @@
 """The deployed stack under test: its resources by logical id, and an administrator's clients to look behind the API."""
 
 import os
+import time
+from datetime import UTC, datetime
 from functools import cached_property
 
 import boto3
+import trail
 from boto3.dynamodb.conditions import Key
+from invoke import invoke
 
 REQUIRED = ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "STACK_NAME", "API_URL")
 
@@ -66,6 +70,11 @@ class Stack:
         return self.table("SigningKeyTable")
 
     @cached_property
+    def audit(self):
+        """The audit trail."""
+        return self.table("AuditTable")
+
+    @cached_property
     def payments(self):
         """The payment context's table."""
         return self.table("PaymentTable")
@@ -124,26 +133,88 @@ class Stack:
             ExpressionAttributeValues={":frozen": "FROZEN"},
         )
 
-    def revoke_session(self, payment_account_id, session_id):
-        """Fences one session off an account, as an administrator."""
-        self.payments.update_item(
-            Key={"pk": f"ACCOUNT#{payment_account_id}", "sk": "ACCOUNT"},
-            UpdateExpression="ADD revokedSessions :session",
+    def audit_of(self, user_id, kind=None):
+        """What the audit trail tells of a person, oldest first: all of it, or what is of one kind."""
+        found = trail.ask(self, "what happened to a person", USER_ID=user_id, FROM="0", TO="9")
+        return [record for record in found if kind in (None, record["kind"])]
+
+    def set_person_status(self, user_id, status, reason="a test"):
+        """Suspends a person, or lets them act again, as an operator does."""
+        return invoke(self, "SetPersonStatusFunction", {"userId": user_id, "status": status, "reason": reason})
+
+    def session(self, somebody):
+        """The session that somebody's token is of, as the account side keeps it."""
+        return self.accounts.get_item(Key=session_key(somebody), ConsistentRead=True)["Item"]
+
+    def change_session(self, somebody, **attributes):
+        """Changes attributes of that session, as an administrator: so that a test need not wait for its time to pass."""
+        self.accounts.update_item(
+            Key=session_key(somebody),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
             ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeValues={":session": {session_id}},
+            ExpressionAttributeNames={f"#{name}": name for name in attributes},
+            ExpressionAttributeValues={f":{name}": value for name, value in attributes.items()},
         )
 
-    def raise_epoch(self, user_id):
-        """Revokes all of a person's sessions, as an administrator: no endpoint does that yet."""
+    def backdate_rotation(self, somebody, seconds):
+        """Makes the last rotation of somebody's refresh token as old as that."""
+        rotation = self.session(somebody)["rotation"]
+        self.change_session(somebody, rotation=rotation | {"at": timestamp(time.time() - seconds)})
+
+    def attempts(self, identifier):
+        """How many attempts to sign in by `{"email": ...}` or `{"phone": ...}` are counted, or None."""
+        item = self.accounts.get_item(Key=identifier_key(identifier), ConsistentRead=True)["Item"]
+        return item.get("attempts")
+
+    def set_last_attempt(self, identifier, attempts, seconds_ago):
+        """Makes it so many attempts by an identifier, the last so long ago. One at least must have been made."""
         self.accounts.update_item(
-            Key={"pk": f"USER#{user_id}", "sk": "PROFILE"},
-            UpdateExpression="ADD epoch :one, version :one",
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeValues={":one": 1},
+            Key=identifier_key(identifier),
+            UpdateExpression="SET attempts = :attempts, lastAttemptAt = :at",
+            ConditionExpression="attribute_exists(attempts)",
+            ExpressionAttributeValues={":attempts": attempts, ":at": int((time.time() - seconds_ago) * 1000)},
+        )
+
+    def verification(self, somebody, identifier):
+        """What the account side keeps of the codes that somebody was sent for their "email" or "phone"."""
+        return self.accounts.get_item(Key=verification_key(somebody, identifier), ConsistentRead=True)["Item"]
+
+    def backdate_codes(self, somebody, identifier, older):
+        """Makes the codes that somebody was sent older by so many seconds."""
+        item = self.verification(somebody, identifier)
+        times = [timestamp(seconds(time) - older) for time in item["sentAt"]]
+        self.accounts.update_item(
+            Key=verification_key(somebody, identifier),
+            UpdateExpression="SET sentAt = :times, codeExpiresAt = codeExpiresAt - :older",
+            ExpressionAttributeValues={":times": times, ":older": older * 1000},
         )
 
     def signing_key_items(self, table):
         return table.query(KeyConditionExpression=Key("pk").eq("SIGNING_KEYS"), ConsistentRead=True)["Items"]
+
+
+def timestamp(seconds):
+    """A time, in seconds since 1970, as the tables hold it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(text):
+    """A time as the tables and the API have it, in seconds since 1970."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def session_key(somebody):
+    return {"pk": f"USER#{somebody.id}", "sk": f"SESSION#{somebody.session_id}"}
+
+
+def verification_key(somebody, identifier):
+    return {"pk": f"USER#{somebody.id}", "sk": f"VERIFICATION#{identifier}"}
+
+
+def identifier_key(identifier):
+    """Where the account side keeps what somebody signs in by: `{"email": ...}` or `{"phone": ...}`."""
+    ((kind, value),) = identifier.items()
+    return {"pk": f"IDENTIFIER#{kind}#{value}", "sk": "IDENTIFIER"}
 
 
 def scan(table):

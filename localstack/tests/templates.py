@@ -37,6 +37,14 @@ def of_type(template, resource_type):
     }
 
 
+def routes(template):
+    """Every route of the API: its method and its path."""
+    functions = of_type(template, "AWS::Serverless::Function").values()
+    events = [event for function in functions for event in function.get("Events", {}).values()]
+    served = [event["Properties"] for event in events if event["Type"] == "HttpApi"]
+    return {(route["Method"], route["Path"]) for route in served}
+
+
 def texts(value):
     """Every piece of text in a template's value, keys included: names, references, substitutions, actions."""
     if isinstance(value, dict):
@@ -51,10 +59,11 @@ def texts(value):
 
 
 def statements(policies):
-    """Every statement of a SAM function's Policies."""
+    """Every statement of a SAM function's Policies, those too that stand there under a condition."""
     for policy in policies:
         found = policy["Statement"]
-        yield from found if isinstance(found, list) else [found]
+        for statement in found if isinstance(found, list) else [found]:
+            yield from statement["Fn::If"][1:] if "Fn::If" in statement else [statement]
 
 
 def as_list(value):

@@ -13,10 +13,13 @@ LOGIN = "/api/auth/login"
 VALIDATE = "/api/auth/validate"
 
 # What anyone may ask. Signing out answers everyone; test_sign_out.py shows that it ends the session of either credential.
+# A refresh is authorised by its own token.
 UNPROTECTED = {
     "POST /auth/signup",
     "POST /auth/signin",
     "POST /auth/signout",
+    "POST /auth/refresh",
+    "GET /.well-known/jwks.json",
     "POST /api/auth/register",
     "POST /api/auth/login",
     "GET /api/auth/validate",
@@ -31,9 +34,7 @@ UNPROTECTED = {
 
 def routes():
     """Every route of the API, as its template has it."""
-    functions = templates.of_type(templates.read("template.yaml"), "AWS::Serverless::Function").values()
-    events = [event for function in functions for event in function.get("Events", {}).values()]
-    return {f"{route['Method']} {route['Path']}" for route in (event["Properties"] for event in events)}
+    return {f"{method} {path}" for method, path in templates.routes(templates.read("template.yaml"))}
 
 
 PROTECTED = sorted(routes() - UNPROTECTED)
@@ -128,7 +129,7 @@ def test_logging_in_answers_with_a_bearer_token_and_sets_no_cookie(anyone, regis
     answer = anyone.post(LOGIN, {"email": registered["email"], "password": PASSWORD})
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    assert body.keys() == {"access_token", "token_type", "expires_in"}
+    assert body.keys() == {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"}
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 15 * 60)
     assert parts(body["access_token"])[1]["sub"] == registered["id"]
     assert not set_cookies(answer)
@@ -224,7 +225,7 @@ def test_every_unprotected_route_is_one():
 def asked(anyone, route, headers):
     """The answer to a request for nothing in particular: what names a thing names one that there is not."""
     method, path = route.replace("{id}", "none").replace("{reference}", "none").split()
-    body = {"json": {}} if method == "POST" else {}
+    body = {"json": {}} if method in ("POST", "PATCH") else {}
     return anyone.request(method, path, headers=headers, **body)
 
 

@@ -4,6 +4,7 @@ import json
 import secrets
 
 import pytest
+from codes import codes_to
 from contexts import EVERY_FUNCTION
 from eventually import eventually
 from invoke import invoke
@@ -11,6 +12,7 @@ from merchant import ask, ask_and_move, read
 from person import PASSWORD, unique_email, unique_phone
 from published import listening
 from templates import ROOT
+from tokens import parts
 from webhooks import Vault, signed
 
 SAMPLES = {
@@ -21,6 +23,15 @@ SAMPLES = {
     "register": "RegisterFunction",
     "login": "LoginFunction",
     "validate": "ValidateFunction",
+    "jwks": "JwksFunction",
+    "refresh": "RefreshFunction",
+    "list-sessions": "ListSessionsFunction",
+    "end-session": "EndSessionFunction",
+    "change-password": "ChangePasswordFunction",
+    "update-me": "UpdateMeFunction",
+    "set-person-status": "SetPersonStatusFunction",
+    "send-code": "SendCodeFunction",
+    "confirm-code": "ConfirmCodeFunction",
     "publisher": "PublisherFunction",
     "rotate-keys": "RotateKeysFunction",
     "open-account": "OpenAccountFunction",
@@ -102,6 +113,14 @@ def test_me_accepts_its_sample(stack, ada):
     assert answer(stack, "me", signed_in_as(sample("me"), ada), 200)["id"] == ada.id
 
 
+def test_send_code_and_confirm_code_accept_their_samples(stack, person):
+    somebody = person()
+    assert answer(stack, "send-code", signed_in_as(sample("send-code"), somebody), 202)["expiresAt"]
+    (code,) = codes_to(stack, somebody.email)
+    event = with_body(sample("confirm-code"), code=code)
+    assert answer(stack, "confirm-code", signed_in_as(event, somebody), 200)["emailVerified"]
+
+
 def test_register_accepts_its_sample(stack):
     event = with_body(sample("register"), email=unique_email(), phone=unique_phone())
     assert answer(stack, "register", event, 201)["id"]
@@ -116,6 +135,49 @@ def test_login_accepts_its_sample(stack, person):
 def test_validate_accepts_its_sample(stack, ada):
     verdict = answer(stack, "validate", signed_in_as(sample("validate"), ada), 200)
     assert verdict["payload"]["sub"] == ada.id
+
+
+def test_jwks_accepts_its_sample(stack, ada):
+    response = invoke(stack, "JwksFunction", sample("jwks"))
+    assert response["statusCode"] == 200, response
+    kids = {key["kid"] for key in json.loads(response["body"])["keys"]}
+    assert parts(ada.token)[0]["kid"] in kids
+
+
+def test_refresh_accepts_its_sample(stack, person):
+    event = with_body(sample("refresh"), refresh_token=person().refresh_token)
+    assert answer(stack, "refresh", event, 200)["access_token"]
+
+
+def test_list_sessions_accepts_its_sample(stack, ada):
+    sessions = answer(stack, "list-sessions", signed_in_as(sample("list-sessions"), ada), 200)["data"]
+    assert ada.session_id in {session["id"] for session in sessions}
+
+
+def test_end_session_accepts_its_sample(stack, person):
+    somebody = person()
+    device = somebody.elsewhere()
+    event = signed_in_as(sample("end-session"), somebody)
+    event = json.loads(json.dumps(event).replace(event["pathParameters"]["id"], device.session_id))
+    assert invoke(stack, "EndSessionFunction", event)["statusCode"] == 204
+    assert not device.is_signed_in()
+
+
+def test_change_password_accepts_its_sample(stack, person):
+    event = with_body(signed_in_as(sample("change-password"), person()), currentPassword=PASSWORD)
+    assert answer(stack, "change-password", event, 200)
+
+
+def test_update_me_accepts_its_sample(stack, person):
+    event = with_body(signed_in_as(sample("update-me"), person()), email=unique_email(), currentPassword=PASSWORD)
+    assert answer(stack, "update-me", event, 200)["email"] == json.loads(event["body"])["email"]
+
+
+def test_set_person_status_accepts_its_sample(stack, person):
+    somebody = person()
+    event = sample("set-person-status") | {"email": somebody.email}
+    assert invoke(stack, "SetPersonStatusFunction", event)["status"] == "SUSPENDED"
+    assert not somebody.is_signed_in()
 
 
 def test_open_account_accepts_its_sample(stack, person):

@@ -4,6 +4,7 @@ import secrets
 import time
 
 import pytest
+from codes import another, codes_to
 from contexts import ACCOUNT, PAYMENT, SIMULATOR
 from eventually import eventually
 from merchant import ask_and_move, settled
@@ -54,6 +55,10 @@ def test_no_log_holds_a_password_a_token_an_email_or_a_phone(stack, http, log_gr
     assert [answer.status_code for answer in refused] == [409, 400, 401, 400, 409, 401, 401]
     bearer = somebody.post("/api/auth/login", {"phone": somebody.phone, "password": password}).json()["access_token"]
     assert somebody.get("/api/auth/validate", headers={"Authorization": f"Bearer {bearer}"}).json()["valid"]
+    for identifier in ("email", "phone"):
+        assert somebody.post("/auth/verifications", {"identifier": identifier}).status_code == 202
+    wrong = {"identifier": "email", "code": another(*codes_to(stack, somebody.email))}
+    assert somebody.post("/auth/verifications/confirm", wrong).status_code == 400
     wallet = somebody.open_account(balance=5)
     customer = {"customerEmail": unique_email(), "customerPhone": unique_phone()}
     settled(somebody, ask_and_move(somebody, "PENDING", **customer))
@@ -74,6 +79,8 @@ def test_no_log_holds_a_password_a_token_an_email_or_a_phone(stack, http, log_gr
         somebody.email.split("@")[0],
         somebody.phone,
         somebody.phone.removeprefix("+"),
+        # Six digits are in every log; the sentence around a code is not.
+        "is your code",
         customer["customerEmail"],
         customer["customerPhone"].removeprefix("+"),
     ):

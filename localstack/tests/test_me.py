@@ -9,7 +9,7 @@ def shown_to(somebody, **headers):
 
 def test_me_shows_the_person_whom_the_bearer_token_names(ada):
     me = shown_to(ada)
-    assert me.keys() == {"id", "email", "phone", "createdAt", "updatedAt"}
+    assert me.keys() == {"id", "email", "emailVerified", "phone", "phoneVerified", "createdAt", "updatedAt"}
     assert (me["id"], me["email"]) == (ada.id, ada.email)
 
 

@@ -429,7 +429,7 @@ def test_a_revoked_token_credits_nothing_and_the_providers_word_does(stack, prov
     merchant = person()
     wallet = merchant.open_account()
     payments = [ask_and_move(merchant, "PENDING", amount=100, paymentAccountId=wallet) for _ in range(2)]
-    stack.raise_epoch(merchant.id)
+    merchant.sign_out("global")
     eventually(lambda: stack.payment_account(wallet)["ownerEpoch"] == 1)
     problem(try_move(merchant, payments[0], "SUCCESS"), 401, "unauthenticated")
     assert stack.payment_account(wallet)["balance"] == 0

@@ -47,9 +47,7 @@ def test_an_example_fits_its_schema(schema, example):
 
 
 def test_every_route_is_an_operation_and_every_operation_a_route():
-    functions = templates.of_type(templates.read("template.yaml"), "AWS::Serverless::Function")
-    events = [event for function in functions.values() for event in function.get("Events", {}).values()]
-    routes = {(event["Properties"]["Path"], event["Properties"]["Method"].lower()) for event in events}
+    routes = {(path, method.lower()) for method, path in templates.routes(templates.read("template.yaml"))}
     assert routes == {(path, method) for path, item in DOCUMENT["paths"].items() for method in METHODS & item.keys()}
 
 

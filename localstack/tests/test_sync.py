@@ -151,7 +151,7 @@ def test_a_poison_message_ends_in_the_dead_letter_queue_and_its_neighbours_are_a
 def test_a_changed_person_is_published_and_reaches_the_replica_and_every_account(stack, published, person):
     somebody = person()
     wallets = [somebody.open_account(), somebody.open_account()]
-    stack.raise_epoch(somebody.id)
+    somebody.sign_out("global")
     event = published.of(somebody.id, version=2)
     assert (event["type"], event["data"]["epoch"]) == ("user:updated", 1)
     eventually(lambda: stack.replica(somebody.id)["epoch"] == 1)

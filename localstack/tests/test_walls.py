@@ -6,7 +6,7 @@ import boto3
 import pytest
 import requests
 from botocore.exceptions import ClientError
-from contexts import EVERY_FUNCTION, KNOW_THE_WEBHOOK_SECRET, other_tables, own_tables
+from contexts import AUDITED, DELETE, EVERY_FUNCTION, KNOW_THE_WEBHOOK_SECRET, SIGNERS, other_tables, own_tables
 
 # A row that no table has, behind a condition that never holds: were the wall down, nothing would be written.
 NOWHERE = {"pk": {"S": "WALL#probe"}, "sk": {"S": "WALL"}}
@@ -34,12 +34,21 @@ REQUESTS = {
 # What each role demonstrably may do: the control that a refusal is the wall's, not of bad credentials.
 OWN = {
     "SignupFunction": ("AccountTable", "PutItem"),
-    "SigninFunction": ("AccountTable", "GetItem"),
+    "SigninFunction": ("AccountTable", "UpdateItem"),
     "SignoutFunction": ("AccountTable", "UpdateItem"),
     "MeFunction": ("AccountTable", "BatchGetItem"),
     "RegisterFunction": ("AccountTable", "PutItem"),
-    "LoginFunction": ("AccountTable", "GetItem"),
+    "LoginFunction": ("AccountTable", "UpdateItem"),
     "ValidateFunction": ("AccountTable", "Query"),
+    "JwksFunction": ("AccountTable", "Query"),
+    "RefreshFunction": ("AccountTable", "UpdateItem"),
+    "ListSessionsFunction": ("AccountTable", "Query"),
+    "EndSessionFunction": ("AccountTable", "UpdateItem"),
+    "ChangePasswordFunction": ("AccountTable", "UpdateItem"),
+    "UpdateMeFunction": ("AccountTable", "UpdateItem"),
+    "SetPersonStatusFunction": ("AccountTable", "UpdateItem"),
+    "SendCodeFunction": ("AccountTable", "PutItem"),
+    "ConfirmCodeFunction": ("AccountTable", "UpdateItem"),
     "RotateKeysFunction": ("SigningKeyTable", "PutItem"),
     "OpenAccountFunction": ("PaymentTable", "PutItem"),
     "ListAccountsFunction": ("PaymentTable", "GetItem"),
@@ -133,11 +142,33 @@ def test_a_function_may_do_its_own_work(stack, as_function, function):
 
 
 @pytest.mark.parametrize("function", WITH_A_TABLE)
-def test_no_function_may_delete_or_read_all_of_its_own_table(stack, as_function, function):
-    table, _request = OWN[function]
-    for request in ("DeleteItem", "Scan"):
-        assert refusal(request, as_function(function), stack.resources[table]) == "AccessDeniedException"
+def test_no_function_may_read_all_of_its_own_tables_and_few_may_delete(stack, as_function, function):
+    for table in sorted(own_tables(function)):
+        assert refusal("Scan", as_function(function), stack.resources[table]) == "AccessDeniedException"
+        deletes = DELETE.get(function) == table
+        refused = refusal("DeleteItem", as_function(function), stack.resources[table])
+        assert refused == ("ConditionalCheckFailedException" if deletes else "AccessDeniedException"), table
 
+
+@pytest.mark.parametrize("function", AUDITED)
+def test_a_function_may_add_to_the_audit_trail_and_neither_read_nor_change_it(stack, as_function, function):
+    outcomes = {
+        request: refusal(request, as_function(function), stack.resources["AuditTable"]) for request in REQUESTS
+    }
+    adds = {"PutItem": "ConditionalCheckFailedException", "TransactWriteItems": "TransactionCanceledException"}
+    assert outcomes == {request: adds.get(request, "AccessDeniedException") for request in REQUESTS}
+
+
+@pytest.mark.parametrize("function", sorted(set(SIGNERS) - {"RotateKeysFunction"}))
+def test_a_function_that_signs_may_read_the_private_keys_and_not_write_them(stack, as_function, function):
+    table = stack.resources["SigningKeyTable"]
+    assert refusal("Query", as_function(function), table) is None
+    for request in ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"):
+        assert refusal(request, as_function(function), table) == "AccessDeniedException"
+
+
+# The topic that each of these may publish to.
+PUBLISHERS = {"PublisherFunction": "AccountEventsTopic", "PaymentPublisherFunction": "PaymentEventsTopic"}
 
 ONLY_READ = [
     "ListAccountsFunction",
@@ -147,6 +178,8 @@ ONLY_READ = [
     "ListPaymentsFunction",
     "MeFunction",
     "ValidateFunction",
+    "JwksFunction",
+    "ListSessionsFunction",
 ]
 
 
@@ -165,3 +198,12 @@ def test_only_who_signs_or_verifies_webhooks_may_read_their_secret(stack, as_fun
     except ClientError as error:
         refused = error.response["Error"]["Code"]
     assert refused == (None if function in KNOW_THE_WEBHOOK_SECRET else "AccessDeniedException")
+
+
+@pytest.mark.parametrize("function", EVERY_FUNCTION)
+def test_only_its_publisher_may_tell_a_topic_of_events(stack, as_function, function):
+    for topic in ("AccountEventsTopic", "PaymentEventsTopic"):
+        if PUBLISHERS.get(function) != topic:
+            with pytest.raises(ClientError) as refused:
+                as_function(function, "sns").publish(TopicArn=stack.resources[topic], Message="from behind the wall")
+            assert refused.value.response["Error"]["Code"] == "AuthorizationError", topic

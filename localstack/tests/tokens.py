@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 # In a PKCS#8 document of either version: an OCTET STRING of 34 bytes that holds one of 32, the private key (RFC 8410).
 ED25519_SEED_PREFIX = bytes.fromhex("04220420")
+# The key ring, in the table of the private keys.
+RING = {"pk": "CURRENT_SIGNING_KEY", "sk": "CURRENT_SIGNING_KEY"}
 
 
 def encode(raw):
@@ -38,6 +40,11 @@ def signed(header, claims, private_key):
 def signed_with_hmac(header, claims, secret):
     message = signing_input(header, claims)
     return f"{message}.{encode(hmac.digest(secret, message.encode(), 'sha256'))}"
+
+
+def current_kid(stack):
+    """The key that signs, read as an administrator. What signed before it may be gone."""
+    return stack.signing_keys.get_item(Key=RING, ConsistentRead=True)["Item"]["kid"]
 
 
 def platform_key(stack, kid):

@@ -1,15 +1,22 @@
 //! Signing in: what `POST /auth/signin` and `POST /api/auth/login` do.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::Client;
-use kernel::{Clock, Random, Secret, SystemClock};
+use futures_util::future::join;
+use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
 use runtime::{ConfigError, Env, SystemRandom};
 
-use crate::current_key::CurrentKey;
-use crate::domain::{AccessTokens, Identifier, PasswordHash, Person, PersonStatus, Session};
+use crate::domain::throttle::FREE_ATTEMPTS;
+use crate::domain::{
+    AuditKind, AuditSubject, AuditTrail, Caller, Identifier, Lifetimes, Password, PasswordHash, Person, PersonStatus,
+    Session,
+};
 use crate::error::AccountError;
-use crate::store::{AccountTable, FindCredential, LoadSigningKey, SigningKeyTable, StartSession, Started};
+use crate::issue::{Grant, Issuer};
+use crate::settings;
+use crate::store::{
+    AccountTable, CountAttempt, Counted, Credential, FindCredential, LoadSigningKey, NewSession, RecordEvent,
+    SigningKeyTable, StartSession, Started,
+};
 
 /// How often a sign-in begins anew because the person changed under it.
 const ATTEMPTS: usize = 3;
@@ -19,11 +26,13 @@ const ATTEMPTS: usize = 3;
 pub struct SignIn<S, L, R, C> {
     /// Where credentials are found and sessions are started.
     pub people: S,
-    /// What tokens are signed with.
-    pub signing_key: CurrentKey<L>,
     /// Issues the tokens.
-    pub tokens: AccessTokens,
-    /// For the session's id.
+    pub issuer: Issuer<L>,
+    /// How long the session lasts.
+    pub lifetimes: Lifetimes,
+    /// Writes down what came of it.
+    pub trail: AuditTrail,
+    /// For the session's id and secrets.
     pub random: R,
     /// For the time of the sign-in.
     pub clock: C,
@@ -36,55 +45,104 @@ pub struct Attempt {
     pub identifier: Identifier,
     /// As it was typed: how long it must be was asked when it was chosen.
     pub password: Secret<String>,
+    /// Who tries.
+    pub caller: Caller,
 }
 
 impl<S, L, R, C> SignIn<S, L, R, C>
 where
-    S: FindCredential + StartSession,
+    S: CountAttempt + FindCredential + StartSession + RecordEvent,
     L: LoadSigningKey,
     R: Random,
     C: Clock,
 {
-    /// Starts a session, in two round trips to the table: who signed in, and an access token that says so.
+    /// Starts a session, in two round trips to the table: who signed in, and the tokens to go on with.
+    ///
+    /// The attempt is counted before the password is looked at, in the round trip that finds the credential, so that
+    /// guesses at the same time are counted like guesses in a row. A refusal is two round trips too, and one computation
+    /// of a hash, whoever the identifier names and whether it names anybody.
     ///
     /// The credential's copy of the person may be behind, so the session is started on the condition that it is not. If
     /// it is, the answer says how the person is now; but then the password may have changed too, and all is checked anew.
     ///
     /// # Errors
     ///
-    /// [`AccountError::InvalidCredentials`], whatever the cause, unless it is on our side.
-    pub async fn sign_in(&self, attempt: &Attempt) -> Result<(Person, Secret<String>), AccountError> {
-        let key = self.signing_key.get().await?;
+    /// [`AccountError::InvalidCredentials`], whatever the cause, unless it is on our side;
+    /// [`AccountError::TooManyAttempts`] if the identifier has to wait.
+    pub async fn sign_in(&self, attempt: &Attempt) -> Result<(Person, Grant), AccountError> {
+        let now = self.clock.now();
+        let (key, counted) =
+            join(self.issuer.signing_key.get(), self.people.count_attempt(&attempt.identifier, now)).await;
+        key?;
+        let (credential, attempts) = match counted? {
+            Counted::Allowed { credential, attempts } => (credential, attempts),
+            Counted::Locked(wait) => return Err(AccountError::TooManyAttempts(wait)),
+        };
+        let whose = credential.as_ref().map(|credential| credential.person.id);
+        let signed_in = self.with_credential(attempt, credential, now).await;
+        if matches!(signed_in, Err(AccountError::InvalidCredentials)) {
+            let subject = whose.map_or_else(|| self.trail.nobody(&attempt.identifier), AuditSubject::Person);
+            let kind = if attempts < FREE_ATTEMPTS { AuditKind::SignInFailed } else { AuditKind::IdentifierLocked };
+            let record = self.trail.record(kind, subject, &attempt.caller, now, &self.random);
+            let record = record.with_detail(format!("attempt {attempts} by {}", attempt.identifier.kind().name()));
+            self.people.record_event(&record).await?;
+        }
+        signed_in
+    }
+
+    async fn with_credential(
+        &self,
+        attempt: &Attempt,
+        mut credential: Option<Credential>,
+        now: Timestamp,
+    ) -> Result<(Person, Grant), AccountError> {
         let mut newer: Option<Person> = None;
         for _ in 0..ATTEMPTS {
-            let copy = self.check(attempt).await?;
+            let Credential { person: copy, password_hash } = check(credential, &attempt.password)?;
             let person =
                 newer.take().filter(|newer| newer.id == copy.id && newer.version > copy.version).unwrap_or(copy);
-            let now = self.clock.now();
-            let session = Session::start(&self.random, now, self.tokens.lifetime());
-            match self.people.start_session(&person, &session).await? {
+            if person.status != PersonStatus::Active {
+                return Err(AccountError::InvalidCredentials);
+            }
+            let new_hash = if password_hash.is_outdated() {
+                let password = Password::known(&attempt.password);
+                Some(PasswordHash::of(&password, &self.random)?)
+            } else {
+                None
+            };
+            let user_agent = attempt.caller.user_agent.clone();
+            let (session, refresh_token) = Session::start(&person, user_agent, self.lifetimes, now, &self.random);
+            let subject = AuditSubject::Person(person.id);
+            let record = self.trail.record(AuditKind::SignedIn, subject, &attempt.caller, now, &self.random);
+            let new = NewSession {
+                person: &person,
+                identifier: &attempt.identifier,
+                new_hash: new_hash.as_ref(),
+                session: &session,
+                record: &record.in_session(session.id).with_detail(format!("by {}", attempt.identifier.kind().name())),
+            };
+            match self.people.start_session(new).await? {
                 Started::Yes => {
-                    let token = self.tokens.issue(&key, &person, session.id, now)?;
-                    return Ok((person, token));
+                    let grant = self.issuer.grant(&person, &session, &refresh_token, now).await?;
+                    return Ok((person, grant));
                 }
                 Started::PersonIsNow(Some(changed)) if changed.status == PersonStatus::Active => newer = Some(*changed),
                 Started::PersonIsNow(_) => return Err(AccountError::InvalidCredentials),
             }
+            credential = self.people.find_credential(&attempt.identifier).await?;
         }
         Err(AccountError::PersonKeptChanging)
     }
-
-    /// Whose identifier and password these are. It takes as long for an identifier that nobody has.
-    async fn check(&self, attempt: &Attempt) -> Result<Person, AccountError> {
-        let credential = self.people.find_credential(&attempt.identifier).await?;
-        let hash = credential.as_ref().map_or_else(PasswordHash::of_nobody, |found| found.password_hash.clone());
-        let matches = hash.matches(&attempt.password);
-        credential.filter(|_| matches).map(|found| found.person).ok_or(AccountError::InvalidCredentials)
-    }
 }
 
-/// Signs people in by the account table, as the function's environment says. The key that signs is loaded here, and with
-/// it the connection is open before the first request comes.
+/// The credential, if the password is its own. It takes as long where there is none.
+pub(crate) fn check(credential: Option<Credential>, password: &Secret<String>) -> Result<Credential, AccountError> {
+    let hash = credential.as_ref().map_or_else(PasswordHash::of_nobody, |found| found.password_hash.clone());
+    let matches = hash.matches(password);
+    credential.filter(|_| matches).ok_or(AccountError::InvalidCredentials)
+}
+
+/// Signs people in by the account table, as the function's environment says.
 ///
 /// # Errors
 ///
@@ -93,13 +151,14 @@ pub async fn from_env(
     env: &Env,
     client: Client,
 ) -> Result<SignIn<AccountTable<SystemRandom>, SigningKeyTable, SystemRandom, SystemClock>, ConfigError> {
-    let lifetime = Duration::from_secs(env.parsed("ACCESS_TOKEN_SECONDS")?);
-    let signing_key = CurrentKey::new(SigningKeyTable::new(client.clone(), env.required("SIGNING_KEY_TABLE")?));
-    signing_key.warm_up().await;
     Ok(SignIn {
-        people: AccountTable::new(client, env.required("ACCOUNT_TABLE")?, SystemRandom),
-        signing_key,
-        tokens: AccessTokens::new(env.required("TOKEN_ISSUER")?, env.required("TOKEN_AUDIENCE")?, lifetime),
+        people: AccountTable::from_env(env, client.clone())?,
+        issuer: Issuer {
+            signing_key: settings::signing_key(env, client).await?,
+            tokens: settings::access_tokens(env)?,
+        },
+        lifetimes: settings::lifetimes(env)?,
+        trail: settings::audit_trail(env)?,
         random: SystemRandom,
         clock: SystemClock,
     })
@@ -107,13 +166,17 @@ pub async fn from_env(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use contact::{Email, Phone};
 
     use super::*;
-    use crate::testing::{Key, PASSWORD, ada, now, sign_in_of_ada, verifier};
+    use crate::current_key::CurrentKey;
+    use crate::domain::{AuditRecord, hash_computations};
+    use crate::testing::{Key, LIFETIMES, PASSWORD, ada, issuer, now, sign_in_of_ada, verifier};
 
     fn by(identifier: Identifier, password: &str) -> Attempt {
-        Attempt { identifier, password: Secret::new(password.to_owned()) }
+        Attempt { identifier, password: Secret::new(password.to_owned()), caller: Caller::invocation("r-1") }
     }
 
     fn right() -> Attempt {
@@ -124,16 +187,29 @@ mod tests {
         Started::PersonIsNow(Some(Box::new(Person { status, epoch, version, ..ada() })))
     }
 
+    fn nobody() -> Identifier {
+        Identifier::Email(Email::parse("bob@example.com").unwrap())
+    }
+
+    fn outdated_hash() -> PasswordHash {
+        // PASSWORD with half the memory and a pass more.
+        let stored = "$argon2id$v=19$m=9216,t=4,p=1$c29tZXNhbHRzb21lc2FsdA$CcopKA0VmqB2iA7hmj7LgX2vFql3N5fpiv/XY+jDSZg";
+        PasswordHash::from_stored(stored).unwrap()
+    }
+
     #[tokio::test]
-    async fn the_token_is_of_the_session_that_was_started_for_whom_the_identifier_names() {
+    async fn the_tokens_are_of_the_session_that_was_started_for_whom_the_identifier_names() {
         for identifier in ada().identifiers() {
             let sign_in = sign_in_of_ada([]);
-            let (person, token) = sign_in.sign_in(&by(identifier, PASSWORD)).await.unwrap();
+            let (person, grant) = sign_in.sign_in(&by(identifier, PASSWORD)).await.unwrap();
             assert_eq!(person, ada());
-            let principal = verifier().verify(token.expose()).await.unwrap();
+            let principal = verifier().verify(grant.access.token.expose()).await.unwrap();
             let started = sign_in.people.started.into_inner().unwrap();
             assert_eq!((principal.user_id, principal.session_id), (ada().id, started[0].1.id));
-            assert_eq!(started[0].1.expires_at, now().plus(Duration::from_mins(15)));
+            assert_eq!(started[0].1.token_expires_at, now().plus(LIFETIMES.access_token));
+            let refresh = crate::domain::RefreshToken::parse(grant.refresh_token.expose()).unwrap();
+            assert_eq!(refresh.hash(), started[0].1.refresh_hash);
+            assert_eq!((grant.access.expires_in, grant.refresh_expires_in), (LIFETIMES.access_token, LIFETIMES.idle));
         }
     }
 
@@ -142,12 +218,55 @@ mod tests {
         let sign_in = sign_in_of_ada([]);
         for attempt in [
             by(Identifier::Email(ada().email), "wrong"),
-            by(Identifier::Email(Email::parse("bob@example.com").unwrap()), PASSWORD),
+            by(nobody(), PASSWORD),
             by(Identifier::Phone(Phone::parse("+33600000000").unwrap()), PASSWORD),
         ] {
             assert!(matches!(sign_in.sign_in(&attempt).await, Err(AccountError::InvalidCredentials)));
         }
         assert!(sign_in.people.started.into_inner().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_is_refused_costs_one_hash_and_one_record_whether_they_exist_or_may_act() {
+        let suspended = Person { status: PersonStatus::Suspended, ..ada() };
+        for (known, attempt) in [
+            (Some(ada()), by(Identifier::Email(ada().email), "wrong")),
+            (Some(suspended.clone()), right()),
+            (Some(suspended), by(Identifier::Email(ada().email), "wrong")),
+            (None, right()),
+        ] {
+            let mut sign_in = sign_in_of_ada([]);
+            sign_in.people.known = known.clone();
+            let before = hash_computations();
+            assert!(matches!(sign_in.sign_in(&attempt).await, Err(AccountError::InvalidCredentials)));
+            assert_eq!(hash_computations() - before, 1);
+            let recorded = sign_in.people.recorded.into_inner().unwrap();
+            let [AuditRecord { kind: AuditKind::SignInFailed, subject, request_id, .. }] = recorded.as_slice() else {
+                panic!("{recorded:?}")
+            };
+            assert_eq!(request_id, "r-1");
+            assert_eq!(*subject == AuditSubject::Person(ada().id), known.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn while_an_identifier_waits_no_password_is_looked_at() {
+        let mut sign_in = sign_in_of_ada([]);
+        sign_in.people.locked = Some(Duration::from_secs(8));
+        let before = hash_computations();
+        let Err(AccountError::TooManyAttempts(wait)) = sign_in.sign_in(&right()).await else { panic!() };
+        assert_eq!((wait, hash_computations() - before), (Duration::from_secs(8), 0));
+        assert!(sign_in.people.recorded.into_inner().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_failure_that_locks_an_identifier_is_written_down_as_that() {
+        for (attempts, kind) in [(3, AuditKind::SignInFailed), (4, AuditKind::IdentifierLocked)] {
+            let mut sign_in = sign_in_of_ada([]);
+            sign_in.people.attempts = attempts;
+            assert!(sign_in.sign_in(&by(nobody(), PASSWORD)).await.is_err());
+            assert_eq!(sign_in.people.recorded.into_inner().unwrap()[0].kind, kind);
+        }
     }
 
     #[tokio::test]
@@ -161,11 +280,11 @@ mod tests {
     #[tokio::test]
     async fn a_person_who_has_changed_signs_in_as_they_are_now() {
         let sign_in = sign_in_of_ada([ada_is_now(PersonStatus::Active, 5, 9)]);
-        let (_, token) = sign_in.sign_in(&right()).await.unwrap();
+        let (_, grant) = sign_in.sign_in(&right()).await.unwrap();
         let started = sign_in.people.started.into_inner().unwrap();
-        let versions: Vec<_> = started.iter().map(|(person, _)| person.version).collect();
-        assert_eq!(versions, [1, 9]);
-        assert_eq!(verifier().verify(token.expose()).await.unwrap().epoch, 5);
+        let versions: Vec<_> = started.iter().map(|(person, session)| (person.version, session.epoch)).collect();
+        assert_eq!(versions, [(1, 0), (9, 5)]);
+        assert_eq!(verifier().verify(grant.access.token.expose()).await.unwrap().epoch, 5);
     }
 
     #[tokio::test]
@@ -176,8 +295,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_hash_by_other_parameters_is_made_anew_once_the_password_is_known() {
+        let mut sign_in = sign_in_of_ada([]);
+        sign_in.people.hash = Some(outdated_hash());
+        assert!(sign_in.sign_in(&by(Identifier::Email(ada().email), "wrong")).await.is_err());
+        assert!(sign_in.people.upgraded.lock().unwrap().is_empty());
+
+        sign_in.sign_in(&right()).await.unwrap();
+        let upgraded = sign_in.people.upgraded.into_inner().unwrap();
+        assert!(upgraded[0].matches(&right().password) && !upgraded[0].is_outdated());
+        let today = sign_in_of_ada([]);
+        today.sign_in(&right()).await.unwrap();
+        assert!(today.people.upgraded.into_inner().unwrap().is_empty());
+    }
+
+    #[tokio::test]
     async fn without_a_key_nobody_signs_in_and_one_who_keeps_changing_is_given_up() {
-        let keyless = SignIn { signing_key: CurrentKey::new(Key(None)), ..sign_in_of_ada([]) };
+        let issuer = Issuer { signing_key: CurrentKey::new(Key(None)), ..issuer() };
+        let keyless = SignIn { issuer, ..sign_in_of_ada([]) };
         assert!(matches!(keyless.sign_in(&right()).await, Err(AccountError::NoSigningKey)));
         let restless = sign_in_of_ada((2..).map(|version| ada_is_now(PersonStatus::Active, 0, version)).take(ATTEMPTS));
         assert!(matches!(restless.sign_in(&right()).await, Err(AccountError::PersonKeptChanging)));

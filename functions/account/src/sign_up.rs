@@ -5,8 +5,9 @@ use contact::{Email, Phone};
 use kernel::{Clock, Random, SystemClock, UserId};
 use runtime::{ConfigError, Env, SystemRandom};
 
-use crate::domain::{Password, PasswordHash, PasswordPolicy, Person};
+use crate::domain::{AuditKind, AuditSubject, AuditTrail, Caller, Password, PasswordHash, PasswordPolicy, Person};
 use crate::error::AccountError;
+use crate::settings;
 use crate::store::{AccountTable, CreatePerson, Created};
 
 /// Signs people up.
@@ -16,6 +17,8 @@ pub struct SignUp<S, R, C> {
     pub people: S,
     /// What is asked of a password.
     pub password_policy: PasswordPolicy,
+    /// Writes it down.
+    pub trail: AuditTrail,
     /// For the person's id and the hash's salt.
     pub random: R,
     /// For the time of the sign-up.
@@ -31,6 +34,8 @@ pub struct Newcomer {
     pub phone: Option<Phone>,
     /// What they chose.
     pub password: Password,
+    /// Who they are, as far as the request tells.
+    pub caller: Caller,
 }
 
 impl<S: CreatePerson, R: Random, C: Clock> SignUp<S, R, C> {
@@ -41,8 +46,11 @@ impl<S: CreatePerson, R: Random, C: Clock> SignUp<S, R, C> {
     /// [`AccountError::IdentifierTaken`] if the e-mail address or the phone number is somebody's.
     pub async fn sign_up(&self, newcomer: Newcomer) -> Result<Person, AccountError> {
         let hash = PasswordHash::of(&newcomer.password, &self.random)?;
-        let person = Person::new(UserId::random(&self.random), newcomer.email, newcomer.phone, self.clock.now());
-        match self.people.create_person(&person, &hash).await? {
+        let now = self.clock.now();
+        let person = Person::new(UserId::random(&self.random), newcomer.email, newcomer.phone, now);
+        let subject = AuditSubject::Person(person.id);
+        let record = self.trail.record(AuditKind::SignedUp, subject, &newcomer.caller, now, &self.random);
+        match self.people.create_person(&person, &hash, &record).await? {
             Created::Yes => Ok(person),
             Created::Taken(identifiers) => Err(AccountError::IdentifierTaken(identifiers)),
         }
@@ -59,8 +67,9 @@ pub fn from_env(
     client: Client,
 ) -> Result<SignUp<AccountTable<SystemRandom>, SystemRandom, SystemClock>, ConfigError> {
     Ok(SignUp {
-        people: AccountTable::new(client, env.required("ACCOUNT_TABLE")?, SystemRandom),
+        people: AccountTable::from_env(env, client)?,
         password_policy: env.parsed("PASSWORD_MIN_LENGTH")?,
+        trail: settings::audit_trail(env)?,
         random: SystemRandom,
         clock: SystemClock,
     })

@@ -1,5 +1,7 @@
 //! What the tests of several endpoints start from.
 
+pub(crate) mod sessions;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -14,11 +16,16 @@ use runtime::http::{Answer, Request};
 use serde_json::Value;
 
 use crate::current_key::CurrentKey;
-use crate::domain::{AccessTokens, Identifier, PasswordHash, PasswordPolicy, Person, Session, SigningKey};
+use crate::domain::{
+    AccessTokens, AuditKind, AuditRecord, AuditTrail, Identifier, Lifetimes, PasswordHash, PasswordPolicy, Person,
+    Session, SigningKey,
+};
+use crate::issue::Issuer;
 use crate::sign_in::SignIn;
 use crate::sign_up::SignUp;
 use crate::store::{
-    CreatePerson, Created, Credential, FindCredential, LoadSigningKey, StartSession, Started, StoreError,
+    CountAttempt, Counted, CreatePerson, Created, Credential, FindCredential, LoadSigningKey, NewSession, RecordEvent,
+    StartSession, Started, StoreError,
 };
 
 /// Ada's.
@@ -39,10 +46,25 @@ pub(crate) fn post(body: &Value) -> Request {
     request
 }
 
+pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
+    access_token: Duration::from_mins(15),
+    idle: Duration::from_hours(1),
+    absolute: Duration::from_hours(24),
+};
+
+pub(crate) fn trail() -> AuditTrail {
+    AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24))
+}
+
+/// A session of Ada's that began at this time.
+pub(crate) fn session_of_ada(id: SessionId, at: Timestamp) -> Session {
+    Session { id, ..Session::start(&ada(), None, LIFETIMES, at, &Seeded::new(300)).0 }
+}
+
 /// A request with an access token of Ada's for this session, issued at this time.
 pub(crate) fn signed_in_as_ada(session: SessionId, at: Timestamp) -> Request {
-    let tokens = AccessTokens::new("issuer", "audience", Duration::from_mins(15));
-    let token = tokens.issue(&signing_key(), &ada(), session, at).unwrap();
+    let tokens = AccessTokens::new("issuer", "audience");
+    let token = tokens.issue(&signing_key(), &ada(), &session_of_ada(session, at), at).unwrap();
     let mut request = Request::new(Body::Empty);
     request.headers_mut().insert("authorization", format!("Bearer {}", token.expose()).parse().unwrap());
     request
@@ -53,7 +75,7 @@ pub(crate) fn signing_key() -> SigningKey {
 }
 
 /// Where public keys come from, or do not.
-pub(crate) struct PublicKeys(pub(super) Result<Vec<PublicKey>, LoadKeysError>);
+pub(crate) struct PublicKeys(pub(crate) Result<Vec<PublicKey>, LoadKeysError>);
 
 impl LoadKeys for PublicKeys {
     async fn load_keys(&self) -> Result<Vec<PublicKey>, LoadKeysError> {
@@ -75,6 +97,13 @@ pub(crate) fn body_of(answer: &Answer) -> Value {
     serde_json::from_str(&answer.body).unwrap()
 }
 
+/// What an answer's `Set-Cookie` gives the browser under this name.
+pub(crate) fn cookie_of(answer: &Answer, name: &str) -> Option<String> {
+    let set = answer.headers.iter().filter(|(header, _)| *header == "set-cookie");
+    let mut values = set.filter_map(|(_, cookie)| cookie.split(';').next()?.strip_prefix(name)?.strip_prefix('='));
+    values.next().map(str::to_owned)
+}
+
 /// Creates whoever it is asked to, or answers as it was told.
 #[derive(Default)]
 pub(crate) struct Newcomers {
@@ -83,7 +112,13 @@ pub(crate) struct Newcomers {
 }
 
 impl CreatePerson for Newcomers {
-    async fn create_person(&self, person: &Person, hash: &PasswordHash) -> Result<Created, StoreError> {
+    async fn create_person(
+        &self,
+        person: &Person,
+        hash: &PasswordHash,
+        record: &AuditRecord,
+    ) -> Result<Created, StoreError> {
+        assert_eq!(record.kind, AuditKind::SignedUp);
         if let Some(answer) = &self.instead {
             return answer.clone();
         }
@@ -93,38 +128,71 @@ impl CreatePerson for Newcomers {
 }
 
 pub(crate) fn sign_up_of(people: Newcomers) -> SignUp<Newcomers, Seeded, FixedClock> {
-    SignUp { people, password_policy: "8".parse().unwrap(), random: Seeded::new(1), clock: FixedClock(now()) }
+    let password_policy = "8".parse().unwrap();
+    SignUp { people, password_policy, trail: trail(), random: Seeded::new(1), clock: FixedClock(now()) }
 }
 
 /// Knows one person, and how they are by the time of each attempt to start a session.
 #[derive(Default)]
 pub(crate) struct People {
-    known: Option<Person>,
+    pub(crate) known: Option<Person>,
+    /// The stored hash of their password.
+    pub(crate) hash: Option<PasswordHash>,
     pub(crate) password_changes_after: Option<usize>,
+    /// The attempts by the identifier so far, and the wait that they have led to.
+    pub(crate) attempts: u32,
+    pub(crate) locked: Option<Duration>,
     found: Mutex<usize>,
     outcomes: Mutex<VecDeque<Started>>,
     pub(crate) started: Mutex<Vec<(Person, Session)>>,
+    /// The new hashes that sessions were started with.
+    pub(crate) upgraded: Mutex<Vec<PasswordHash>>,
+    pub(crate) recorded: Mutex<Vec<AuditRecord>>,
+}
+
+impl People {
+    fn credential(&self, identifier: &Identifier) -> Option<Credential> {
+        let mut found = self.found.lock().unwrap();
+        let changed = self.password_changes_after.is_some_and(|times| *found >= times);
+        *found += 1;
+        let stored = if changed { Some(hash("another password")) } else { self.hash.clone() };
+        let known = self.known.clone().filter(|person| person.identifiers().contains(identifier));
+        known.zip(stored).map(|(person, password_hash)| Credential { person, password_hash })
+    }
+}
+
+impl CountAttempt for People {
+    async fn count_attempt(&self, identifier: &Identifier, _now: Timestamp) -> Result<Counted, StoreError> {
+        Ok(match self.locked {
+            Some(wait) => Counted::Locked(wait),
+            None => Counted::Allowed { credential: self.credential(identifier), attempts: self.attempts + 1 },
+        })
+    }
 }
 
 impl FindCredential for People {
     async fn find_credential(&self, identifier: &Identifier) -> Result<Option<Credential>, StoreError> {
-        let mut found = self.found.lock().unwrap();
-        let changed = self.password_changes_after.is_some_and(|times| *found >= times);
-        *found += 1;
-        let password_hash = hash(if changed { "another password" } else { PASSWORD });
-        let known = self.known.clone().filter(|person| person.identifiers().contains(identifier));
-        Ok(known.map(|person| Credential { person, password_hash }))
+        Ok(self.credential(identifier))
     }
 }
 
 impl StartSession for People {
-    async fn start_session(&self, person: &Person, session: &Session) -> Result<Started, StoreError> {
-        self.started.lock().unwrap().push((person.clone(), session.clone()));
+    async fn start_session(&self, new: NewSession<'_>) -> Result<Started, StoreError> {
+        assert_eq!((new.record.kind, new.record.session), (AuditKind::SignedIn, Some(new.session.id)));
+        self.started.lock().unwrap().push((new.person.clone(), new.session.clone()));
+        self.upgraded.lock().unwrap().extend(new.new_hash.cloned());
         Ok(self.outcomes.lock().unwrap().pop_front().unwrap_or(Started::Yes))
     }
 }
 
-fn hash(password: &str) -> PasswordHash {
+impl RecordEvent for People {
+    async fn record_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        self.recorded.lock().unwrap().push(record.clone());
+        Ok(())
+    }
+}
+
+pub(crate) fn hash(password: &str) -> PasswordHash {
     let policy: PasswordPolicy = "8".parse().unwrap();
     let password = policy.accept(Secret::new(password.to_owned()), None, None).unwrap();
     PasswordHash::of(&password, &Seeded::new(3)).unwrap()
@@ -139,13 +207,18 @@ impl LoadSigningKey for Key {
     }
 }
 
+pub(crate) fn issuer() -> Issuer<Key> {
+    Issuer { signing_key: CurrentKey::new(Key(Some(signing_key()))), tokens: AccessTokens::new("issuer", "audience") }
+}
+
 /// Signs Ada in by [`PASSWORD`], unless the attempts to start her session end otherwise.
 pub(crate) fn sign_in_of_ada(outcomes: impl IntoIterator<Item = Started>) -> SignIn<People, Key, Seeded, FixedClock> {
     let outcomes = Mutex::new(outcomes.into_iter().collect());
     SignIn {
-        people: People { known: Some(ada()), outcomes, ..People::default() },
-        signing_key: CurrentKey::new(Key(Some(signing_key()))),
-        tokens: AccessTokens::new("issuer", "audience", Duration::from_mins(15)),
+        people: People { known: Some(ada()), hash: Some(hash(PASSWORD)), outcomes, ..People::default() },
+        issuer: issuer(),
+        lifetimes: LIFETIMES,
+        trail: trail(),
         random: Seeded::new(1),
         clock: FixedClock(now()),
     }

@@ -165,6 +165,11 @@ fn headers() -> Value {
             "description": "The cookie `access_token`: HttpOnly, Secure, SameSite=Lax, Path=/. Empty, to clear it.",
             "schema": text,
         },
+        "TokenCookies": {
+            "description": "The cookies `access_token` (HttpOnly, Secure, SameSite=Lax, Path=/) and `refresh_token` (HttpOnly, Secure, SameSite=Strict, \
+                Path=/auth/refresh). Empty, to clear them.",
+            "schema": text,
+        },
         "ETag": {"description": "Names this version; send it back in If-None-Match.", "schema": text},
         "CacheControl": {"description": "How long it may be kept.", "schema": text},
     })

@@ -9,10 +9,11 @@ use runtime::http::{Answer, Problem, Request, authenticate};
 use runtime::keys::TableKeys;
 use runtime::{ConfigError, Env, SystemRandom};
 
+use crate::http::verified::RequireVerified;
 use crate::store::Table;
 
 /// Runs an endpoint for signed-in people. `init` makes what `handle` depends on; `handle` is given who is asking, so it
-/// cannot forget to find out.
+/// cannot forget to find out. Who has not verified what the deployment wants verified may only look.
 pub fn serve<D, H, HF>(init: impl FnOnce(&Env, Table) -> Result<D, ConfigError>, handle: H) -> ExitCode
 where
     D: Send + Sync + 'static,
@@ -26,14 +27,16 @@ where
             let keys = TableKeys::new(client.clone(), name);
             let verifier =
                 Verifier::new(env.required("TOKEN_ISSUER")?, env.required("TOKEN_AUDIENCE")?, keys, SystemClock);
+            let required: RequireVerified = env.parsed("REQUIRE_VERIFIED")?;
             let deps = init(&env, Table::new(client, name, SystemClock, SystemRandom))?;
             if let Err(error) = verifier.warm_up().await {
                 tracing::warn!(%error, "the first request will load them");
             }
-            Ok((verifier, deps))
+            Ok((verifier, required, deps))
         },
-        move |(verifier, deps), request| async move {
+        move |(verifier, required, deps), request| async move {
             let principal = authenticate(verifier, &request).await?;
+            required.check(&principal, request.method())?;
             handle(deps, principal, request).await
         },
     )

@@ -3,7 +3,8 @@
 use contracts::{AccountEvent, Envelope, Event, Unreadable};
 
 use crate::store::StoreError;
-use crate::store::keys::SyncKey;
+use crate::store::fence::SyncSessionEnd;
+use crate::store::keys::{SyncKey, SyncKeyEnd};
 use crate::store::users::SyncUser;
 
 /// Why an event was not applied. The queue delivers it again, and in the end to the dead-letter queue.
@@ -25,7 +26,10 @@ pub enum SyncError {
 /// # Errors
 ///
 /// [`SyncError`] if nothing, or not all of it, was applied.
-pub async fn apply<S: SyncUser + SyncKey>(store: &S, body: &str) -> Result<(), SyncError> {
+pub async fn apply<S>(store: &S, body: &str) -> Result<(), SyncError>
+where
+    S: SyncUser + SyncSessionEnd + SyncKey + SyncKeyEnd,
+{
     let Envelope { id, aggregate_version, event, .. } = Envelope::<AccountEvent>::read(body)?;
     if aggregate_version == 0 {
         return Err(SyncError::NoVersion);
@@ -35,7 +39,9 @@ pub async fn apply<S: SyncUser + SyncKey>(store: &S, body: &str) -> Result<(), S
         AccountEvent::UserCreated(user) | AccountEvent::UserUpdated(user) => {
             store.sync_user(&user, aggregate_version).await?;
         }
+        AccountEvent::SessionEnded(end) => store.sync_session_end(&end).await?,
         AccountEvent::SigningKeyPublished(key) => store.sync_key(&key, aggregate_version).await?,
+        AccountEvent::SigningKeyRetired(key) => store.sync_key_end(&key, aggregate_version).await?,
     }
     tracing::info!(event_id = id, event = name, "applied");
     Ok(())

@@ -28,14 +28,32 @@ pub struct Claims {
     /// The person's e-mail address when it was issued (`OpenID` Connect Core, section 5.1). Older tokens name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// Whether they had shown that it reaches them (in that section too).
+    #[serde(default)]
+    pub email_verified: bool,
     /// Their phone number in the form of E.164 when it was issued, if they had one (in that section too).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number: Option<String>,
+    /// Whether they had shown that it reaches them (in that section too).
+    #[serde(default)]
+    pub phone_number_verified: bool,
 }
 
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { iss, aud, sub, sid, epoch, iat, exp, email: _, phone_number: _ } = self;
+        let Self {
+            iss,
+            aud,
+            sub,
+            sid,
+            epoch,
+            iat,
+            exp,
+            email_verified,
+            phone_number_verified,
+            email: _,
+            phone_number: _,
+        } = self;
         f.debug_struct("Claims")
             .field("iss", iss)
             .field("aud", aud)
@@ -44,6 +62,8 @@ impl fmt::Debug for Claims {
             .field("epoch", epoch)
             .field("iat", iat)
             .field("exp", exp)
+            .field("email_verified", email_verified)
+            .field("phone_number_verified", phone_number_verified)
             .finish_non_exhaustive()
     }
 }
@@ -59,4 +79,8 @@ pub struct Principal {
     pub epoch: u64,
     /// When the token expires.
     pub expires_at: Timestamp,
+    /// Whether the person had shown that their e-mail address reaches them, when the token was issued.
+    pub email_verified: bool,
+    /// Whether they had shown that their phone number does.
+    pub phone_verified: bool,
 }

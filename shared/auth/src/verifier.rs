@@ -106,7 +106,14 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
     /// [`Rejection`] if it does not pass.
     pub async fn verify(&self, token: &str) -> Result<Principal, Rejection> {
         let (claims, expires_at) = self.read(token).await?;
-        Ok(Principal { user_id: claims.sub, session_id: claims.sid, epoch: claims.epoch, expires_at })
+        Ok(Principal {
+            user_id: claims.sub,
+            session_id: claims.sid,
+            epoch: claims.epoch,
+            expires_at,
+            email_verified: claims.email_verified,
+            phone_verified: claims.phone_number_verified,
+        })
     }
 
     /// All that the token says.
@@ -285,13 +292,28 @@ mod tests {
         let verifier = verifier(&[&key]);
         let mut reachable = with("email", json!("ada@example.com"));
         reachable["phone_number"] = json!("+33612345678");
+        reachable["email_verified"] = json!(true);
+        reachable["phone_number_verified"] = json!(true);
         let read = verifier.claims(&key.token(&reachable)).await.unwrap();
         assert_eq!(serde_json::to_value(&read).unwrap(), reachable);
         let printed = format!("{read:?}");
         assert!(!printed.contains("ada@") && !printed.contains("+33"), "{printed}");
 
         let unreachable = verifier.claims(&key.token(&claims())).await.unwrap();
-        assert_eq!(serde_json::to_value(&unreachable).unwrap(), claims());
+        assert_eq!((unreachable.email, unreachable.phone_number), (None, None));
+    }
+
+    #[tokio::test]
+    async fn what_a_token_does_not_call_verified_is_not() {
+        let key = Key::generate("a");
+        let verifier = verifier(&[&key]);
+        let shown = async |claims: &Value| {
+            let principal = verifier.verify(&key.token(claims)).await.unwrap();
+            (principal.email_verified, principal.phone_verified)
+        };
+        assert_eq!(shown(&claims()).await, (false, false));
+        assert_eq!(shown(&with("email_verified", json!(true))).await, (true, false));
+        assert_eq!(shown(&with("phone_number_verified", json!(true))).await, (false, true));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! What the account context tells.
 
-use kernel::{KeyId, UserId};
+use kernel::{KeyId, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::Event;
@@ -18,6 +18,12 @@ pub enum AccountEvent {
     /// A key that signs access tokens was published, or its state changed.
     #[serde(rename = "signing-key:published")]
     SigningKeyPublished(SigningKey),
+    /// A key verifies no more: whatever it signed has expired.
+    #[serde(rename = "signing-key:retired")]
+    SigningKeyRetired(RetiredKey),
+    /// One session of a person ended before its time. What ends by itself, or with the person's epoch, is not told.
+    #[serde(rename = "session:ended")]
+    SessionEnded(SessionEnd),
 }
 
 impl Event for AccountEvent {
@@ -26,6 +32,8 @@ impl Event for AccountEvent {
             Self::UserCreated(_) => "user:created",
             Self::UserUpdated(_) => "user:updated",
             Self::SigningKeyPublished(_) => "signing-key:published",
+            Self::SigningKeyRetired(_) => "signing-key:retired",
+            Self::SessionEnded(_) => "session:ended",
         }
     }
 }
@@ -62,6 +70,28 @@ pub struct SigningKey {
     pub kid: KeyId,
     /// The 32 bytes of the Ed25519 public key in base64url without padding: the `x` of an RFC 8037 JWK.
     pub public_key: String,
+}
+
+/// A key that verifies no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetiredKey {
+    /// The key's id.
+    pub kid: KeyId,
+}
+
+/// The end of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionEnd {
+    /// Whose it was.
+    pub user_id: UserId,
+    /// The session: the `sid` of its tokens.
+    pub session_id: SessionId,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// When the last of its access tokens expires: until then whoever relies on tokens alone must know of the end.
+    pub tokens_expire_at: Timestamp,
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 mod account;
 mod payment;
 
-pub use account::{AccountEvent, SigningKey, User, UserStatus};
+pub use account::{AccountEvent, RetiredKey, SessionEnd, SigningKey, User, UserStatus};
 pub use payment::{Payment, PaymentEvent, PaymentStatus, Transfer};
 
 /// The version of the data's shape that this build writes, and the newest it reads.
@@ -33,7 +33,7 @@ pub struct Envelope<E> {
     pub id: String,
     /// The shape of the data.
     pub schema_version: u32,
-    /// What the event is about: a user's id, a key's id, a payment's reference.
+    /// What the event is about: a user's, a session's or a key's id, a payment's reference.
     pub aggregate_id: String,
     /// 1 for the aggregate's first event; higher is newer.
     pub aggregate_version: u64,

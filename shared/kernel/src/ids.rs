@@ -52,6 +52,16 @@ macro_rules! uuid_id {
             pub fn parse(text: &str) -> Result<Self, $crate::ids::InvalidId> {
                 $crate::ids::parse_uuid(text).map(Self)
             }
+
+            /// The id from its 16 bytes.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(uuid::Uuid::from_bytes(bytes))
+            }
+
+            /// The id's 16 bytes.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
         }
 
         impl std::fmt::Display for $name {

@@ -40,7 +40,7 @@ impl Endpoint {
         operation.insert("operationId".to_owned(), json!(id));
         operation.insert("summary".to_owned(), json!(summary));
         operation.insert("security".to_owned(), json!([]));
-        Self {
+        let endpoint = Self {
             method,
             path,
             operation,
@@ -48,7 +48,8 @@ impl Endpoint {
             responses: BTreeMap::new(),
             refusals: vec![&kinds::INTERNAL],
             schemas: Schemas::default(),
-        }
+        };
+        if method == "get" { endpoint } else { endpoint.refuses(&[&kinds::CROSS_SITE_REQUEST]) }
     }
 
     /// The same endpoint, with what there is to know beyond its summary.
@@ -81,12 +82,20 @@ impl Endpoint {
 
     /// The same endpoint, for a body of this type. Each example has a name that says what it shows.
     #[must_use]
-    pub fn takes<T: ToSchema>(mut self, examples: &[(&str, Value)]) -> Self {
+    pub fn takes<T: ToSchema>(self, examples: &[(&str, Value)]) -> Self {
+        self.body::<T>(true, examples)
+    }
+
+    /// The same endpoint, for a body of this type or for none.
+    #[must_use]
+    pub fn may_take<T: ToSchema>(self, examples: &[(&str, Value)]) -> Self {
+        self.body::<T>(false, examples)
+    }
+
+    fn body<T: ToSchema>(mut self, required: bool, examples: &[(&str, Value)]) -> Self {
         let schema = self.schemas.refer::<T>();
-        let examples: Map<_, _> =
-            examples.iter().map(|(name, value)| ((*name).to_owned(), json!({"value": value}))).collect();
-        let content = json!({"application/json": {"schema": schema, "examples": examples}});
-        self.operation.insert("requestBody".to_owned(), json!({"required": true, "content": content}));
+        let content = json!({"application/json": {"schema": schema, "examples": named(examples)}});
+        self.operation.insert("requestBody".to_owned(), json!({"required": required, "content": content}));
         self.refuses(&[&kinds::INVALID_REQUEST, &kinds::PAYLOAD_TOO_LARGE, &kinds::UNSUPPORTED_MEDIA_TYPE])
     }
 
@@ -108,8 +117,14 @@ impl Endpoint {
         self.parameter("header", name, description, schema)
     }
 
+    /// The same endpoint with a cookie, which may be left out.
+    #[must_use]
+    pub fn cookie(self, name: &str, description: &str, schema: &Value) -> Self {
+        self.parameter("cookie", name, description, schema)
+    }
+
     fn parameter(mut self, place: &str, name: &str, description: &str, schema: &Value) -> Self {
-        let required = place != "query";
+        let required = matches!(place, "path" | "header");
         let parameter =
             json!({"in": place, "name": name, "description": description, "required": required, "schema": schema});
         self.parameters.push(parameter);
@@ -145,9 +160,34 @@ impl Endpoint {
         self.answers_json(status, description, &schema, example)
     }
 
+    /// The same endpoint, which answers with an `A` or with a `B`. Each example has a name that says which, and why.
+    #[must_use]
+    pub fn answers_either<A: ToSchema, B: ToSchema>(
+        mut self,
+        status: u16,
+        description: &str,
+        examples: &[(&str, Value)],
+    ) -> Self {
+        let either = json!({"anyOf": [self.schemas.refer::<A>(), self.schemas.refer::<B>()]});
+        let content = json!({"application/json": {"schema": either, "examples": named(examples)}});
+        self.answers_content(status, description, content)
+    }
+
+    /// The same endpoint, which answers with a `T` in JSON that has a media type of its own.
+    #[must_use]
+    pub fn answers_in<T: ToSchema>(
+        mut self,
+        media_type: &str,
+        status: u16,
+        description: &str,
+        example: &Value,
+    ) -> Self {
+        let schema = self.schemas.refer::<T>();
+        self.answers_content(status, description, content(media_type, &schema, example))
+    }
+
     fn answers_json(self, status: u16, description: &str, schema: &Value, example: &Value) -> Self {
-        let examples = json!({"example": {"value": example}});
-        self.answers_content(status, description, json!({"application/json": {"schema": schema, "examples": examples}}))
+        self.answers_content(status, description, content("application/json", schema, example))
     }
 
     /// The same endpoint, which answers with something else than JSON.
@@ -237,6 +277,14 @@ impl Response {
     }
 }
 
+fn named(examples: &[(&str, Value)]) -> Map<String, Value> {
+    examples.iter().map(|(name, value)| ((*name).to_owned(), json!({"value": value}))).collect()
+}
+
+fn content(media_type: &str, schema: &Value, example: &Value) -> Value {
+    json!({media_type: {"schema": schema, "examples": {"example": {"value": example}}}})
+}
+
 fn example(kind: &Kind) -> Value {
     json!({
         "type": format!("urn:problem:{}", kind.code),
@@ -280,6 +328,19 @@ mod tests {
         assert_eq!(operation["security"], json!([{"bearer": []}, {"cookie": []}]));
         assert!(operation["responses"]["401"]["headers"]["WWW-Authenticate"].is_object());
         assert!(written(tea())["responses"].get("401").is_none());
+    }
+
+    #[test]
+    fn a_change_can_be_refused_to_another_sites_page_and_reading_cannot() {
+        let refusals = |method| {
+            let mut paths = Map::new();
+            Endpoint::new(method, "/tea", "Tea", "tea", "Tea").write(&mut paths, &mut Schemas::default());
+            paths["/tea"][method]["responses"]["403"].clone()
+        };
+        for method in ["post", "patch", "delete"] {
+            assert!(refusals(method).to_string().contains("cross_site_request"), "{method}");
+        }
+        assert_eq!(refusals("get"), Value::Null);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Public keys of access tokens, read from the table of the context that verifies them.
 //!
 //! Both contexts keep them in the same form: partition [`PARTITION`], sort key [`sort_key`], attributes `kid` and
-//! `publicKey`. The account context writes its own; the payment context writes what the events tell it.
+//! `publicKey`; of a key that verifies no more, a tombstone whose [`STATUS`] is [`RETIRED`]. The account context writes
+//! its own; the payment context writes what the events tell it.
+
+use std::time::Duration;
 
 use auth::{LoadKeys, LoadKeysError, PublicKey};
 use aws_sdk_dynamodb::Client;
@@ -12,6 +15,16 @@ use crate::dynamodb::StoreError;
 
 /// The partition that holds a table's public keys.
 pub const PARTITION: &str = "SIGNING_KEYS";
+
+/// The attribute that tells a key from a tombstone.
+pub const STATUS: &str = "status";
+
+/// The status of a key that verifies no more.
+pub const RETIRED: &str = "RETIRED";
+
+/// How long a tombstone stands: longer than an event that the key was published can be on its way, in a queue and in its
+/// dead-letter queue, which keep it for 14 days each.
+pub const TOMBSTONE_LASTS: Duration = Duration::from_hours(60 * 24);
 
 /// The sort key of a public key.
 pub fn sort_key(kid: &KeyId) -> String {
@@ -39,7 +52,10 @@ impl LoadKeys for TableKeys {
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :keys")
+            .filter_expression("NOT #status = :retired")
+            .expression_attribute_names("#status", STATUS)
             .expression_attribute_values(":keys", AttributeValue::S(PARTITION.to_owned()))
+            .expression_attribute_values(":retired", AttributeValue::S(RETIRED.to_owned()))
             .projection_expression("kid, publicKey")
             .consistent_read(true)
             .send()

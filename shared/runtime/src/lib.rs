@@ -15,7 +15,8 @@ pub mod random;
 pub mod telemetry;
 
 mod start;
+mod trust;
 
 pub use config::{ConfigError, Env};
 pub use random::SystemRandom;
-pub use start::{serve_events, serve_http};
+pub use start::{serve_events, serve_http, serve_invocations};

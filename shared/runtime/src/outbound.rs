@@ -1,5 +1,6 @@
 //! HTTP to others than AWS, with the client that the SDK brings.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -9,10 +10,11 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings}
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 
-/// Sends requests to `https` and `http` URLs.
+/// Sends requests to `https` and `http` URLs. Whom the system trusts is read before the first of them: not every function
+/// that may have to send one does.
 #[derive(Debug)]
 pub struct Outbound {
-    connector: Connector,
+    connector: LazyLock<Connector>,
 }
 
 /// A request was not answered with success. It does not tell the URL, which may hold a signature.
@@ -31,17 +33,20 @@ pub enum NotDelivered {
 
 impl Default for Outbound {
     fn default() -> Self {
-        let settings = HttpConnectorSettings::builder()
-            .connect_timeout(Duration::from_secs(2))
-            .read_timeout(Duration::from_secs(5))
-            .build();
-        let connector = Connector::builder()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .sleep_impl(TokioSleep::new())
-            .connector_settings(settings)
-            .build();
-        Self { connector }
+        Self { connector: LazyLock::new(connector) }
     }
+}
+
+fn connector() -> Connector {
+    let settings = HttpConnectorSettings::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .read_timeout(Duration::from_secs(5))
+        .build();
+    Connector::builder()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .sleep_impl(TokioSleep::new())
+        .connector_settings(settings)
+        .build()
 }
 
 impl Outbound {

@@ -11,12 +11,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
-use crate::http::{Answer, Problem, Request};
+use crate::http::{AllowedOrigins, Answer, Problem, Request};
 use crate::telemetry::{self, RequestRecord};
 use crate::{ConfigError, Env};
 
 /// Runs a function behind API Gateway. `init` reads the configuration and makes the dependencies; `handle` answers one
-/// request. What `handle` returns as a [`Problem`] is logged here, once, and told to the client without its cause.
+/// request, unless another site's page had it sent: no endpoint can forget to refuse that. What comes as a [`Problem`] is
+/// logged here, once, and told to the client without its cause.
 pub fn serve_http<D, I, IF, H, HF, B>(init: I, handle: H) -> ExitCode
 where
     D: Sync + 'static,
@@ -27,16 +28,18 @@ where
     B: Into<Body>,
 {
     start(init, async |env, deps| {
+        let origins = leak(AllowedOrigins::from_env(env)?);
         let function: &'static str = leak(env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function").to_owned());
         lambda_http::run(service_fn(|request: Request| {
             let call = Call::of(&request, function);
-            respond(call, handle(deps, request))
+            let admitted = origins.check(&request).map(|()| handle(deps, request));
+            respond(call, async { admitted?.await })
         }))
         .await
     })
 }
 
-/// Runs a function that an event source or an operator invokes.
+/// Runs a function that an event source invokes.
 pub fn serve_events<D, I, IF, H, HF, E, A, X>(init: I, handle: H) -> ExitCode
 where
     D: Sync + 'static,
@@ -48,11 +51,26 @@ where
     A: Serialize,
     X: Display,
 {
+    serve_invocations(init, |deps, event, _request_id| handle(deps, event))
+}
+
+/// Runs a function that an operator or a schedule invokes, whose id of the invocation is written down.
+pub fn serve_invocations<D, I, IF, H, HF, E, A, X>(init: I, handle: H) -> ExitCode
+where
+    D: Sync + 'static,
+    I: FnOnce(Env) -> IF,
+    IF: Future<Output = Result<D, ConfigError>>,
+    H: Fn(&'static D, E, String) -> HF,
+    HF: Future<Output = Result<A, X>>,
+    E: DeserializeOwned,
+    A: Serialize,
+    X: Display,
+{
     start(init, async |_env, deps| {
         lambda_runtime::run(service_fn(|event: LambdaEvent<E>| {
             let span = tracing::info_span!("invocation", requestId = event.context.request_id);
             // Boxed: the type of the whole loop is otherwise deeper than the compiler follows.
-            let answer = Box::pin(handle(deps, event.payload));
+            let answer = Box::pin(handle(deps, event.payload, event.context.request_id));
             async move {
                 answer.await.map_err(|error| {
                     tracing::error!(%error, "the invocation failed");

@@ -2,8 +2,9 @@
 //!
 //! [`Engine::start`] runs dynoxide in memory behind a real socket, so that what is tested is the SDK's request on the
 //! wire. Tables are made from the very templates in `infra/` that a deploy uses. A tap on the connection counts round
-//! trips and can answer in DynamoDB's stead, with what no emulator raises of itself. [`http`] is for what a function
-//! calls beside DynamoDB.
+//! trips and can answer in DynamoDB's stead, with what no emulator raises of itself. A [`Gate`] lets a test try every
+//! order of the requests of two who work at once, and [`Capacity`] tells what each would cost. [`http`] is for what a
+//! function calls beside DynamoDB.
 
 #![expect(
     clippy::expect_used,
@@ -15,6 +16,8 @@
 
 pub mod http;
 
+mod capacity;
+mod gate;
 mod tables;
 mod tap;
 
@@ -23,10 +26,15 @@ use dynoxide::Database;
 use runtime::Env;
 use tap::Tap;
 
+pub use capacity::Capacity;
+pub use gate::Gate;
+
 /// A DynamoDB of a test's own.
 pub struct Engine {
     /// A client that talks to it.
     pub client: Client,
+    /// Where it listens.
+    pub url: String,
     database: Database,
     tap: Tap,
 }
@@ -36,19 +44,19 @@ impl Engine {
     pub async fn start() -> Self {
         let database = Database::memory().expect("an in-memory database");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("the port");
+        let url = format!("http://{}", listener.local_addr().expect("the port"));
         tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
         let env = Env::from_iter([
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_ENDPOINT_URL", &format!("http://{address}")),
+            ("AWS_ENDPOINT_URL", &url),
         ]);
         let config = runtime::aws::sdk_config(&env).expect("a complete environment");
         let tap = Tap::default();
         let http_client = tap.clone().around(config.http_client().expect("a client").clone());
         let config = aws_sdk_dynamodb::config::Builder::from(&config).http_client(http_client).build();
-        Self { client: Client::from_conf(config), database, tap }
+        Self { client: Client::from_conf(config), url, database, tap }
     }
 
     /// Makes a table as the stack `infra/<stack>.yaml` defines it, and answers with its name.
@@ -56,6 +64,16 @@ impl Engine {
         let request = tables::create_table_request(stack, logical_id);
         self.database.create_table(request).expect("a table that DynamoDB accepts");
         logical_id.to_owned()
+    }
+
+    /// Another client, whose requests each wait at a gate until the test lets them through.
+    pub fn gated(&self) -> (Client, Gate) {
+        Gate::before(&self.client)
+    }
+
+    /// Another client, which writes down what its transactions cost.
+    pub fn metered(&self) -> (Client, Capacity) {
+        Capacity::of(&self.client)
     }
 
     /// The operations sent since the last call of this, in order: one entry is one round trip.

@@ -1,20 +1,24 @@
-//! The keys that sign access tokens, at a deploy.
+//! The keys that sign access tokens: at a deploy, daily, and when an operator asks.
 
 use std::process::ExitCode;
 
 use account::events::{HttpPut, RotateKeys, rotate_keys};
-use account::store::KeyTables;
+use account::settings;
+use account::store::{AuditTable, KeyTables};
 use kernel::SystemClock;
 use runtime::SystemRandom;
 
 fn main() -> ExitCode {
-    runtime::serve_events(
+    runtime::serve_invocations(
         |env| async move {
             let client = runtime::aws::dynamodb(&env)?;
+            let audit = AuditTable::from_env(&env, client.clone())?;
             let (account_table, signing_key_table) =
                 (env.required("ACCOUNT_TABLE")?, env.required("SIGNING_KEY_TABLE")?);
             Ok(RotateKeys {
-                keys: KeyTables::new(client, account_table, signing_key_table, SystemRandom),
+                keys: KeyTables::new(client, account_table, signing_key_table, audit, SystemRandom),
+                policy: env.parsed("SIGNING_KEY_DAYS")?,
+                trail: settings::audit_trail(&env)?,
                 responses: HttpPut::default(),
                 random: SystemRandom,
                 clock: SystemClock,

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use account::http::{Signout, signout};
+use account::issue::Issuer;
 use account::store::AccountTable;
-use account::verifier;
+use account::{settings, verifier};
 use kernel::SystemClock;
 use runtime::SystemRandom;
 
@@ -14,7 +15,14 @@ fn main() -> ExitCode {
             let client = runtime::aws::dynamodb(&env)?;
             Ok(Signout {
                 verifier: verifier::from_env(&env, client.clone()).await?,
-                sessions: AccountTable::new(client, env.required("ACCOUNT_TABLE")?, SystemRandom),
+                sessions: AccountTable::from_env(&env, client.clone())?,
+                issuer: Issuer {
+                    signing_key: settings::signing_key(&env, client).await?,
+                    tokens: settings::access_tokens(&env)?,
+                },
+                lifetimes: settings::lifetimes(&env)?,
+                trail: settings::audit_trail(&env)?,
+                random: SystemRandom,
                 clock: SystemClock,
             })
         },

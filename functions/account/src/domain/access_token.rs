@@ -1,19 +1,16 @@
 //! Issuing access tokens. What they say, and how they are verified, is in [`auth`].
 
-use std::time::Duration;
-
 use auth::{Claims, TOKEN_TYPE};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use kernel::{Secret, SessionId, Timestamp};
+use kernel::{Secret, Timestamp};
 
-use super::{Person, SigningKey};
+use super::{Person, Session, SigningKey};
 
 /// Issues access tokens.
 #[derive(Debug, Clone)]
 pub struct AccessTokens {
     issuer: String,
     audience: String,
-    lifetime: Duration,
 }
 
 /// A token could not be signed.
@@ -22,18 +19,14 @@ pub struct AccessTokens {
 pub struct SigningFailed(#[from] jsonwebtoken::errors::Error);
 
 impl AccessTokens {
-    /// Issues tokens from this issuer for this audience that live so long, in whole seconds.
-    pub fn new(issuer: impl Into<String>, audience: impl Into<String>, lifetime: Duration) -> Self {
+    /// Issues tokens from this issuer for this audience.
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
         auth::install_crypto();
-        Self { issuer: issuer.into(), audience: audience.into(), lifetime }
+        Self { issuer: issuer.into(), audience: audience.into() }
     }
 
-    /// How long a token lives.
-    pub const fn lifetime(&self) -> Duration {
-        self.lifetime
-    }
-
-    /// A token that lets its bearer act as this person, in this session, from now on.
+    /// A token that lets its bearer act as this person, in this session, from now on until the time that the session
+    /// has for its tokens.
     ///
     /// # Errors
     ///
@@ -42,7 +35,7 @@ impl AccessTokens {
         &self,
         key: &SigningKey,
         person: &Person,
-        session: SessionId,
+        session: &Session,
         now: Timestamp,
     ) -> Result<Secret<String>, SigningFailed> {
         let header = Header {
@@ -54,12 +47,14 @@ impl AccessTokens {
             iss: self.issuer.clone(),
             aud: self.audience.clone(),
             sub: person.id,
-            sid: session,
+            sid: session.id,
             epoch: person.epoch,
             iat: now.unix_seconds(),
-            exp: now.plus(self.lifetime).unix_seconds(),
+            exp: session.token_expires_at.unix_seconds(),
             email: Some(person.email.as_str().to_owned()),
+            email_verified: person.email_verified,
             phone_number: person.phone.as_ref().map(|phone| phone.as_str().to_owned()),
+            phone_number_verified: person.phone_verified,
         };
         let key = EncodingKey::from_ed_der(key.pkcs8().expose());
         Ok(Secret::new(jsonwebtoken::encode(&header, &claims, &key)?))
@@ -68,6 +63,8 @@ impl AccessTokens {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use auth::{LoadKeys, LoadKeysError, PublicKey, Verifier};
     use contact::{Email, Phone};
     use kernel::UserId;
@@ -75,6 +72,7 @@ mod tests {
     use kernel::time::FixedClock;
 
     use super::*;
+    use crate::domain::Lifetimes;
 
     struct Published(PublicKey);
 
@@ -93,36 +91,44 @@ mod tests {
         Person { epoch: 4, ..Person::new(UserId::random(&Seeded::new(2)), email, phone, now()) }
     }
 
-    #[tokio::test]
-    async fn a_token_says_how_its_person_is_reached() {
-        let key = SigningKey::generate(&Seeded::new(1)).unwrap();
+    fn session(person: &Person) -> Session {
+        let lifetimes = Lifetimes {
+            access_token: Duration::from_mins(15),
+            idle: Duration::from_hours(1),
+            absolute: Duration::from_hours(1),
+        };
+        Session::start(person, None, lifetimes, now(), &Seeded::new(3)).0
+    }
+
+    fn verifier(key: &SigningKey, at: Timestamp) -> Verifier<Published, FixedClock> {
         let published = Published(PublicKey { kid: key.kid().clone(), x: key.public_key().to_owned() });
-        let verifier = Verifier::new("issuer", "audience", published, FixedClock(now()));
-        let tokens = AccessTokens::new("issuer", "audience", Duration::from_mins(15));
-        for phone in [None, Some(Phone::parse("+33612345678").unwrap())] {
-            let person = person(phone);
-            let token = tokens.issue(&key, &person, SessionId::random(&Seeded::new(3)), now()).unwrap();
-            let claims = verifier.claims(token.expose()).await.unwrap();
+        Verifier::new("issuer", "audience", published, FixedClock(at))
+    }
+
+    #[tokio::test]
+    async fn a_token_says_how_its_person_is_reached_and_whether_they_have_shown_it() {
+        let key = SigningKey::generate(&Seeded::new(1)).unwrap();
+        let tokens = AccessTokens::new("issuer", "audience");
+        for (phone, verified) in [(None, false), (Some(Phone::parse("+33612345678").unwrap()), true)] {
+            let person = Person { email_verified: verified, phone_verified: verified, ..person(phone) };
+            let token = tokens.issue(&key, &person, &session(&person), now()).unwrap();
+            let claims = verifier(&key, now()).claims(token.expose()).await.unwrap();
             assert_eq!(claims.email.as_deref(), Some("ada@example.com"));
             assert_eq!(claims.phone_number.as_deref(), person.phone.as_ref().map(Phone::as_str));
+            assert_eq!((claims.email_verified, claims.phone_number_verified), (verified, verified));
         }
     }
 
     #[tokio::test]
-    async fn a_token_passes_the_verifier_for_its_lifetime() {
+    async fn a_token_passes_the_verifier_for_as_long_as_its_session_says() {
         let (now, person) = (now(), person(None));
         let key = SigningKey::generate(&Seeded::new(1)).unwrap();
-        let session = SessionId::random(&Seeded::new(3));
-        let tokens = AccessTokens::new("issuer", "audience", Duration::from_mins(15));
-        let token = tokens.issue(&key, &person, session, now).unwrap();
+        let session = session(&person);
+        let token = AccessTokens::new("issuer", "audience").issue(&key, &person, &session, now).unwrap();
 
-        let published = || Published(PublicKey { kid: key.kid().clone(), x: key.public_key().to_owned() });
-        let verifier = Verifier::new("issuer", "audience", published(), FixedClock(now));
-        let principal = verifier.verify(token.expose()).await.unwrap();
-        assert_eq!((principal.user_id, principal.session_id, principal.epoch), (person.id, session, 4));
+        let principal = verifier(&key, now).verify(token.expose()).await.unwrap();
+        assert_eq!((principal.user_id, principal.session_id, principal.epoch), (person.id, session.id, 4));
         assert_eq!(principal.expires_at.unix_seconds(), now.unix_seconds() + 900);
-
-        let later = Verifier::new("issuer", "audience", published(), FixedClock(now.plus(tokens.lifetime())));
-        assert!(later.verify(token.expose()).await.is_err());
+        assert!(verifier(&key, session.token_expires_at).verify(token.expose()).await.is_err());
     }
 }

@@ -1,10 +1,11 @@
 //! What is kept of a password.
 
 use argon2::password_hash::phc;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
 use kernel::{Random, Secret};
 
 use super::Password;
+use super::password::normalized;
 
 /// What nobody's password hashes to: its salt and its output are random, so no password is known that matches. Checking
 /// an attempt against it takes as long as against a person's.
@@ -33,6 +34,8 @@ impl PasswordHash {
     ///
     /// [`HashingFailed`] if there is not the memory for it.
     pub fn of(password: &Password, random: &impl Random) -> Result<Self, HashingFailed> {
+        #[cfg(test)]
+        COMPUTED.set(computed() + 1);
         let mut salt = [0; 16];
         random.fill(&mut salt);
         let hash: phc::PasswordHash = Argon2::default()
@@ -65,10 +68,33 @@ impl PasswordHash {
         self.0.expose()
     }
 
-    /// Whether the attempt is the password, by the parameters in the hash, and in constant time for a given length.
+    /// Whether it was made by other parameters than a hash is made by today.
+    pub fn is_outdated(&self) -> bool {
+        let made_by = phc::PasswordHash::new(self.expose()).ok().and_then(|hash| Params::try_from(&hash).ok());
+        // Not the parameters as a whole: those that are read from a hash name the length of its output too.
+        let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        made_by.is_none_or(|made_by| costs(&made_by) != costs(Argon2::default().params()))
+    }
+
+    /// Whether the attempt is the password, in whatever spelling, by the parameters in the hash. The work does not depend
+    /// on what the password is.
     pub fn matches(&self, attempt: &Secret<String>) -> bool {
+        #[cfg(test)]
+        COMPUTED.set(computed() + 1);
+        let attempt = normalized(attempt.clone());
         Argon2::default().verify_password(attempt.expose().as_bytes(), self.expose()).is_ok()
     }
+}
+
+/// How often this thread has computed a hash: the work of a sign-in is counted by it, not by the clock.
+#[cfg(test)]
+pub(crate) fn computed() -> usize {
+    COMPUTED.get()
+}
+
+#[cfg(test)]
+thread_local! {
+    static COMPUTED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]
@@ -109,6 +135,40 @@ mod tests {
             assert_eq!(PasswordHash::from_stored(hash.expose()).unwrap().expose().len(), hash.expose().len());
         }
         assert_eq!(hash("correct horse", 1).expose().len(), PasswordHash::of_nobody().expose().len());
+    }
+
+    #[test]
+    fn a_password_matches_in_every_spelling() {
+        let (composed, decomposed) = ("cr\u{e8}me br\u{fb}l\u{e9}e", "cre\u{300}me bru\u{302}le\u{301}e");
+        for one in [composed, decomposed] {
+            assert!(hash(one, 1).matches(&secret(composed)) && hash(one, 1).matches(&secret(decomposed)));
+        }
+    }
+
+    #[test]
+    fn a_hash_of_other_parameters_is_checked_by_them_and_is_outdated() {
+        let password = Password::known(&secret("correct horse"));
+        for (memory_kib, passes, lanes, outdated) in
+            [(19_456, 2, 1, false), (12_288, 2, 1, true), (19_456, 3, 1, true), (19_456, 2, 2, true)]
+        {
+            let params = Params::new(memory_kib, passes, lanes, None).unwrap();
+            let by_others = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+            let hash: phc::PasswordHash =
+                by_others.hash_password_with_salt(password.secret().expose().as_bytes(), &[7; 16]).unwrap();
+            let stored = PasswordHash::from_stored(hash.to_string()).unwrap();
+            assert!(stored.matches(password.secret()) && !stored.matches(&secret("incorrect horse")));
+            assert_eq!(stored.is_outdated(), outdated, "{}", stored.expose());
+        }
+        assert!(!PasswordHash::of(&password, &Seeded::new(1)).unwrap().is_outdated());
+        assert!(!PasswordHash::of_nobody().is_outdated());
+    }
+
+    #[test]
+    fn hashing_and_checking_are_counted_as_the_work_they_are() {
+        let before = computed();
+        let hash = hash("correct horse", 1);
+        assert!(hash.matches(&secret("correct horse")) && !PasswordHash::of_nobody().matches(&secret("")));
+        assert_eq!(computed() - before, 3);
     }
 
     #[test]

@@ -13,8 +13,12 @@ pub struct Person {
     pub id: UserId,
     /// Their e-mail address.
     pub email: Email,
+    /// Whether they have shown that it reaches them.
+    pub email_verified: bool,
     /// Their phone number, if they gave one.
     pub phone: Option<Phone>,
+    /// Whether they have shown that it reaches them.
+    pub phone_verified: bool,
     /// Whether they may act.
     pub status: PersonStatus,
     /// Raised when all of their tokens so far are revoked.
@@ -40,7 +44,31 @@ pub enum PersonStatus {
 impl Person {
     /// Somebody new.
     pub const fn new(id: UserId, email: Email, phone: Option<Phone>, now: Timestamp) -> Self {
-        Self { id, email, phone, status: PersonStatus::Active, epoch: 0, version: 1, created_at: now, updated_at: now }
+        Self {
+            id,
+            email,
+            email_verified: false,
+            phone,
+            phone_verified: false,
+            status: PersonStatus::Active,
+            epoch: 0,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// The same person in the next version, to be changed.
+    #[must_use]
+    pub fn next_version(&self, now: Timestamp) -> Self {
+        Self { version: self.version.saturating_add(1), updated_at: now, ..self.clone() }
+    }
+
+    /// The same person with all of their tokens and sessions so far revoked.
+    #[must_use]
+    pub const fn revoked(mut self) -> Self {
+        self.epoch = self.epoch.saturating_add(1);
+        self
     }
 
     /// All that they sign in by.

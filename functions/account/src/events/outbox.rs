@@ -1,13 +1,16 @@
 //! From a record of the account table's stream to the event that other contexts are told.
 
 use ::outbox::{EventRecord, UnreadableRecord, is_newer, is_of, new_image};
-use contracts::{AccountEvent, Envelope, SigningKey, User, UserStatus};
+use contracts::{AccountEvent, Envelope, RetiredKey, SessionEnd, SigningKey, User, UserStatus};
+use kernel::Timestamp;
 use runtime::keys;
+use serde::Deserialize;
 
 use crate::domain::PersonStatus;
-use crate::store::items::{PROFILE, PersonItem, PublicKeyItem};
+use crate::store::items::{PROFILE, PersonItem, PublicKeyItem, PublicKeyStatus, SESSION_PREFIX, SessionItem};
 
-/// The event that this record is of, if it is of one: a person or a public key is there that was not, or has changed.
+/// The event that this record is of, if it is of one: a person or a public key is there that was not, or has changed; or
+/// a session was ended before its time.
 ///
 /// # Errors
 ///
@@ -17,6 +20,11 @@ pub fn to_publish(record: &EventRecord) -> Result<Option<Envelope<AccountEvent>>
         person_event(new_image(record)?)
     } else if is_of(record, |pk, _sk| pk == keys::PARTITION)? {
         signing_key_event(new_image(record)?)
+    } else if is_of(record, |_pk, sk| sk.starts_with(SESSION_PREFIX))? {
+        // What else happens to a session is nobody else's business, nor need it be readable here.
+        let MayHaveEnded { ended_at } = new_image(record)?;
+        let Some(ended_at) = ended_at else { return Ok(None) };
+        session_end_event(&new_image(record)?, ended_at)
     } else {
         return Ok(None);
     };
@@ -34,8 +42,29 @@ fn person_event(PersonItem { id, person, .. }: PersonItem) -> Envelope<AccountEv
 }
 
 fn signing_key_event(item: PublicKeyItem) -> Envelope<AccountEvent> {
-    let key = SigningKey { kid: item.kid.clone(), public_key: item.public_key };
-    Envelope::new(item.kid.as_str(), item.version, item.updated_at, AccountEvent::SigningKeyPublished(key))
+    let PublicKeyItem { kid, public_key, version, updated_at, .. } = item;
+    let event = match item.status {
+        PublicKeyStatus::Published => AccountEvent::SigningKeyPublished(SigningKey { kid: kid.clone(), public_key }),
+        PublicKeyStatus::Retired => AccountEvent::SigningKeyRetired(RetiredKey { kid: kid.clone() }),
+    };
+    Envelope::new(kid.as_str(), version, updated_at, event)
+}
+
+/// A session, as far as it tells whether it was ended.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MayHaveEnded {
+    ended_at: Option<Timestamp>,
+}
+
+fn session_end_event(session: &SessionItem, ended_at: Timestamp) -> Envelope<AccountEvent> {
+    let end = SessionEnd {
+        user_id: session.user_id,
+        session_id: session.id,
+        ended_at,
+        tokens_expire_at: session.token_expires_at,
+    };
+    Envelope::new(session.id.to_string(), session.version, ended_at, AccountEvent::SessionEnded(end))
 }
 
 #[cfg(test)]
@@ -61,10 +90,10 @@ mod tests {
         })
     }
 
-    fn public_key() -> Value {
+    fn public_key(status: &str, version: u64) -> Value {
         json!({
             "pk": {"S": "SIGNING_KEYS"}, "sk": {"S": "KEY#k1"}, "kid": {"S": "k1"}, "publicKey": {"S": "AAAA"},
-            "status": {"S": "CURRENT"}, "version": {"N": "1"},
+            "status": {"S": status}, "version": {"N": version.to_string()},
             "createdAt": {"S": "2026-01-31T12:00:00.000Z"}, "updatedAt": {"S": "2026-01-31T12:00:00.000Z"}
         })
     }
@@ -104,10 +133,63 @@ mod tests {
     }
 
     #[test]
-    fn a_public_key_is_published() {
-        let event = event("INSERT", &Value::Null, &public_key()).unwrap().unwrap();
-        let key = SigningKey { kid: kernel::KeyId::new("k1"), public_key: "AAAA".to_owned() };
-        assert_eq!((event.id.as_str(), event.event), ("k1.1", AccountEvent::SigningKeyPublished(key)));
+    fn a_public_key_is_published_and_its_end_too() {
+        let published = event("INSERT", &Value::Null, &public_key("PUBLISHED", 1)).unwrap().unwrap();
+        let kid = kernel::KeyId::new("k1");
+        let key = SigningKey { kid: kid.clone(), public_key: "AAAA".to_owned() };
+        assert_eq!((published.id.as_str(), published.event), ("k1.1", AccountEvent::SigningKeyPublished(key)));
+        for before in ["PUBLISHED", "CURRENT"] {
+            let retired = event("MODIFY", &public_key(before, 1), &public_key("RETIRED", 2)).unwrap().unwrap();
+            let end = AccountEvent::SigningKeyRetired(RetiredKey { kid: kid.clone() });
+            assert_eq!((retired.id.as_str(), retired.aggregate_id.as_str(), retired.event), ("k1.2", "k1", end));
+        }
+    }
+
+    const SESSION: &str = "1190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b";
+
+    fn session(ended: bool) -> Value {
+        let mut item = json!({
+            "pk": {"S": format!("USER#{ADA}")}, "sk": {"S": format!("SESSION#{SESSION}")}, "id": {"S": SESSION},
+            "userId": {"S": ADA}, "version": {"N": "1"}, "createdAt": {"S": "2026-01-31T12:00:00.000Z"},
+            "lastUsedAt": {"S": "2026-01-31T12:00:00.000Z"}, "epoch": {"N": "0"},
+            "absoluteExpiresAt": {"S": "2026-02-01T12:00:00.000Z"}, "expiresAt": {"N": "1769864400"},
+            "tokenExpiresAt": {"S": "2026-01-31T12:15:00.000Z"}, "refreshHash": {"S": "AAAA"}
+        });
+        if ended {
+            item["version"] = json!({"N": "2"});
+            item["endedAt"] = json!({"S": "2026-01-31T12:05:00.000Z"});
+        }
+        item
+    }
+
+    #[test]
+    fn the_end_of_a_session_is_published_with_the_time_until_which_its_tokens_are_to_be_refused() {
+        let event = event("MODIFY", &session(false), &session(true)).unwrap().unwrap();
+        assert_eq!(
+            serde_json::to_value(event).unwrap(),
+            json!({
+                "id": format!("{SESSION}.2"), "type": "session:ended", "schemaVersion": 1,
+                "aggregateId": SESSION, "aggregateVersion": 2, "occurredAt": "2026-01-31T12:05:00.000Z",
+                "data": {
+                    "userId": ADA, "sessionId": SESSION, "endedAt": "2026-01-31T12:05:00.000Z",
+                    "tokensExpireAt": "2026-01-31T12:15:00.000Z"
+                }
+            })
+        );
+    }
+
+    #[test]
+    fn nothing_else_that_happens_to_a_session_is_published() {
+        let mut refreshed = session(false);
+        refreshed["lastUsedAt"] = json!({"S": "2026-01-31T12:10:00.000Z"});
+        let mut ended_and_changed = session(true);
+        ended_and_changed["epoch"] = json!({"N": "1"});
+        assert_eq!(event("INSERT", &Value::Null, &session(false)).unwrap(), None);
+        assert_eq!(event("MODIFY", &session(false), &refreshed).unwrap(), None);
+        assert_eq!(event("MODIFY", &session(true), &ended_and_changed).unwrap(), None);
+        for item in [session(false), session(true)] {
+            assert_eq!(event("REMOVE", &item, &Value::Null).unwrap(), None);
+        }
     }
 
     #[test]
@@ -128,9 +210,16 @@ mod tests {
             assert!(event("INSERT", &Value::Null, &item).is_err(), "{field}");
             assert!(event("MODIFY", &person(1), &item).is_err(), "{field}");
         }
-        let mut item = public_key();
-        item["publicKey"] = json!({"NULL": true});
-        assert!(event("INSERT", &Value::Null, &item).is_err());
+        for field in ["id", "userId", "version", "tokenExpiresAt"] {
+            let mut item = session(true);
+            item.as_object_mut().unwrap().remove(field);
+            assert!(event("MODIFY", &session(false), &item).is_err(), "{field}");
+        }
+        for field in ["kid", "publicKey", "status", "version"] {
+            let mut item = public_key("PUBLISHED", 1);
+            item[field] = json!({"NULL": true});
+            assert!(event("INSERT", &Value::Null, &item).is_err(), "{field}");
+        }
     }
 
     #[test]

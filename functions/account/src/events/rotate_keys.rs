@@ -1,112 +1,249 @@
-//! The keys that sign access tokens: for now, that there is one.
+//! The keys that sign access tokens: that there is one, and that another follows it in time.
 
-use kernel::{Clock, KeyId, Random};
-use serde::Serialize;
+use kernel::{Clock, KeyId, Random, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::custom_resource::{DeliverResponse, DeliveryFailed, Request, RequestType, Response};
-use crate::domain::{InvalidSigningKey, SigningKey};
-use crate::store::{InstallFirstKey, StoreError};
+use crate::domain::{
+    AuditKind, AuditRecord, AuditSubject, AuditTrail, Caller, Due, InvalidSigningKey, KeyRing, KeyState, RingKey,
+    RotationPolicy, SigningKey, Turn,
+};
+use crate::store::{LoadKeyRing, StoreError, TurnKeyRing};
 
 /// What the function needs.
 #[derive(Debug)]
 pub struct RotateKeys<S, D, R, C> {
-    /// Where keys are installed.
+    /// Where the ring and the keys are.
     pub keys: S,
+    /// How long a key signs.
+    pub policy: RotationPolicy,
+    /// Makes the records of what becomes of them.
+    pub trail: AuditTrail,
     /// How CloudFormation is answered.
     pub responses: D,
-    /// For the key.
+    /// For new keys.
     pub random: R,
-    /// For the time at which it was made.
+    /// For what is due.
     pub clock: C,
 }
 
-/// What an operator is answered.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Current {
-    /// The key that signs, where that was asked.
-    kid: Option<KeyId>,
+/// What the schedule or an operator asks. Nothing in particular: do what is due.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Asked {
+    /// The key that signs is due, however young it is. The next one is published, or promoted if it has been for long
+    /// enough.
+    #[serde(default)]
+    rotate_now: bool,
+    /// Somebody else may have this key: it is to be out at once.
+    revoke: Option<KeyId>,
 }
 
-/// Why there is no key, or CloudFormation was not told of it.
+/// The ring, as an operator is told of it.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ring {
+    keys: Vec<Key>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Key {
+    kid: KeyId,
+    state: KeyState,
+    /// Since when it is in this state.
+    since: Timestamp,
+}
+
+/// Why the ring is not as it should be, or CloudFormation was not told of it.
 #[derive(Debug, thiserror::Error)]
 pub enum RotationFailed {
     /// No key could be made.
     #[error("no signing key could be made: {0}")]
     Generating(#[from] InvalidSigningKey),
-    /// It could not be stored.
-    #[error("the signing key could not be installed: {0}")]
-    Installing(#[from] StoreError),
+    /// The ring could not be loaded or turned.
+    #[error("the ring of signing keys could not be turned: {0}")]
+    Storing(#[from] StoreError),
+    /// The key to revoke is none of ours, or was revoked before.
+    #[error("there is no key {0} in the ring")]
+    NoSuchKey(KeyId),
     /// The event is for this function, but cannot be read.
-    #[error("the request of CloudFormation cannot be read: {0}")]
+    #[error("the event cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
     /// CloudFormation waits for an answer that did not reach it.
     #[error(transparent)]
     Answering(#[from] DeliveryFailed),
 }
 
-/// Makes the first key if there is none, and nothing otherwise. A request of CloudFormation is answered in its way,
-/// whatever comes of it: a stack would wait an hour for an answer that does not come. Any other event is an operator's
-/// or a schedule's.
+/// Sees to it that there is a key that signs, and does what else is due. At a deploy there is to be a key, and no more. A
+/// request of CloudFormation is answered in its way, whatever comes of it: a stack would wait an hour for an answer that
+/// does not come. Any other event is an operator's or the schedule's.
 ///
 /// # Errors
 ///
 /// [`RotationFailed`] if nobody else was told of the failure; Lambda then invokes the function again.
-pub async fn rotate_keys<S, D, R, C>(deps: &RotateKeys<S, D, R, C>, event: Value) -> Result<Current, RotationFailed>
+pub async fn rotate_keys<S, D, R, C>(
+    deps: &RotateKeys<S, D, R, C>,
+    event: Value,
+    request_id: String,
+) -> Result<Ring, RotationFailed>
 where
-    S: InstallFirstKey + Sync,
+    S: LoadKeyRing + TurnKeyRing + Sync,
     D: DeliverResponse + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
+    let caller = Caller::invocation(request_id);
     if event.get("ResponseURL").is_none() {
-        return Ok(Current { kid: Some(deps.ensure_key().await?) });
+        let asked = serde_json::from_value(event)?;
+        return Ok(deps.rotate(asked, &caller).await?.into());
     }
     let request: Request = serde_json::from_value(event)?;
     let outcome = match request.kind {
-        RequestType::Create | RequestType::Update => deps.ensure_key().await.map(Some),
+        RequestType::Create | RequestType::Update => deps.ring(&caller).await.map(Ring::from),
         // The keys outlive the stack, with the tables that hold them.
-        RequestType::Delete => Ok(None),
+        RequestType::Delete => Ok(Ring::default()),
     };
     if let Err(error) = &outcome {
         tracing::error!(%error, "the deployment has no signing key");
     }
     let response = Response::new(&request, outcome.as_ref().map(|_| ()));
     deps.responses.deliver_response(&request.response_url, &response).await?;
-    Ok(Current { kid: outcome.ok().flatten() })
+    Ok(outcome.unwrap_or_default())
 }
 
-impl<S: InstallFirstKey, D, R: Random, C: Clock> RotateKeys<S, D, R, C> {
-    async fn ensure_key(&self) -> Result<KeyId, RotationFailed> {
-        let key = SigningKey::generate(&self.random)?;
-        Ok(self.keys.install_first_key(&key, self.clock.now()).await?)
+impl<S, D, R, C> RotateKeys<S, D, R, C>
+where
+    S: LoadKeyRing + TurnKeyRing,
+    R: Random,
+    C: Clock,
+{
+    /// The ring, begun if there is none.
+    async fn ring(&self, caller: &Caller) -> Result<KeyRing, RotationFailed> {
+        if let Some(ring) = self.keys.load_key_ring().await? {
+            return Ok(ring);
+        }
+        let turn = KeyRing::begin(SigningKey::generate(&self.random)?, self.clock.now());
+        self.turn(&turn, caller).await
+    }
+
+    async fn rotate(&self, asked: Asked, caller: &Caller) -> Result<KeyRing, RotationFailed> {
+        let mut ring = self.ring(caller).await?;
+        if let Some(kid) = asked.revoke {
+            ring = self.revoke(ring, kid, caller).await?;
+        }
+        let overdue = asked.rotate_now.then(|| ring.current.kid.clone());
+        // Whoever else turns the ring meanwhile does a part of the same: what is left is asked after each turn.
+        while let Some(turn) = self.due(&ring, overdue.as_ref())? {
+            ring = self.turn(&turn, caller).await?;
+        }
+        Ok(ring)
+    }
+
+    async fn revoke(&self, mut ring: KeyRing, kid: KeyId, caller: &Caller) -> Result<KeyRing, RotationFailed> {
+        if !ring.keys().any(|(key, _)| key.kid == kid) {
+            return Err(RotationFailed::NoSuchKey(kid));
+        }
+        while let Some(turn) = ring.revoke(&kid, SigningKey::generate(&self.random)?, self.clock.now()) {
+            ring = self.turn(&turn, caller).await?;
+        }
+        Ok(ring)
+    }
+
+    fn due(&self, ring: &KeyRing, overdue: Option<&KeyId>) -> Result<Option<Turn>, RotationFailed> {
+        let now = self.clock.now();
+        Ok(match ring.due(self.policy, overdue, now) {
+            None => None,
+            Some(Due::Publish) => Some(ring.publish(SigningKey::generate(&self.random)?, now)),
+            Some(Due::Promote) => ring.promote(now),
+            Some(Due::Retire(kid)) => Some(ring.retire(&kid)),
+        })
+    }
+
+    async fn turn(&self, turn: &Turn, caller: &Caller) -> Result<KeyRing, RotationFailed> {
+        let now = self.clock.now();
+        Ok(self.keys.turn_key_ring(turn, &self.records(turn, caller, now), now).await?)
+    }
+
+    /// One record for each key that the turn moves on.
+    fn records(&self, turn: &Turn, caller: &Caller, now: Timestamp) -> Vec<AuditRecord> {
+        let added = turn.adds.as_ref().map(SigningKey::kid);
+        let promoted = turn.promotes.as_ref().or_else(|| added.filter(|_| turn.adds_the_current_key()));
+        [
+            (AuditKind::SigningKeyPublished, added),
+            (AuditKind::SigningKeyPromoted, promoted),
+            (AuditKind::SigningKeyRetired, turn.retires.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(kind, kid)| {
+            let record = self.trail.record(kind, AuditSubject::Deployment, caller, now, &self.random);
+            Some(record.with_detail(kid?.as_str()))
+        })
+        .collect()
+    }
+}
+
+impl From<KeyRing> for Ring {
+    fn from(ring: KeyRing) -> Self {
+        let key = |(key, state): (&RingKey, KeyState)| Key { kid: key.kid.clone(), state, since: key.since };
+        Self { keys: ring.keys().map(key).collect() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::time::Duration;
 
-    use kernel::Timestamp;
+    use kernel::Secret;
     use kernel::random::Seeded;
     use kernel::time::FixedClock;
     use serde_json::json;
 
     use super::*;
+    use crate::domain::{PUBLISHED_BEFORE, RETIRES_AFTER};
 
-    /// Installs the first key it is given.
+    /// Turns the ring, unless somebody else did first.
     #[derive(Default)]
     struct Keys {
-        current: Mutex<Option<KeyId>>,
+        ring: Mutex<Option<KeyRing>>,
+        trail: Mutex<Vec<AuditRecord>>,
+        /// What the ring becomes before the next turn reaches it.
+        meanwhile: Mutex<Option<KeyRing>>,
         broken: bool,
     }
 
-    impl InstallFirstKey for Keys {
-        async fn install_first_key(&self, key: &SigningKey, _now: Timestamp) -> Result<KeyId, StoreError> {
+    impl LoadKeyRing for Keys {
+        async fn load_key_ring(&self) -> Result<Option<KeyRing>, StoreError> {
             if self.broken {
                 return Err(StoreError::Broken("not permitted".to_owned()));
             }
-            Ok(self.current.lock().unwrap().get_or_insert_with(|| key.kid().clone()).clone())
+            Ok(self.ring.lock().unwrap().clone())
+        }
+    }
+
+    impl TurnKeyRing for Keys {
+        async fn turn_key_ring(
+            &self,
+            turn: &Turn,
+            records: &[AuditRecord],
+            _now: Timestamp,
+        ) -> Result<KeyRing, StoreError> {
+            let mut ring = self.ring.lock().unwrap();
+            if let Some(meanwhile) = self.meanwhile.lock().unwrap().take() {
+                return Ok(ring.insert(meanwhile).clone());
+            }
+            self.trail.lock().unwrap().extend_from_slice(records);
+            Ok(ring.insert(turn.ring.clone()).clone())
+        }
+    }
+
+    impl Keys {
+        fn states(&self) -> Vec<KeyState> {
+            self.ring.lock().unwrap().as_ref().unwrap().keys().map(|(_, state)| state).collect()
+        }
+
+        fn current(&self) -> KeyId {
+            self.ring.lock().unwrap().as_ref().unwrap().current.kid.clone()
         }
     }
 
@@ -126,9 +263,20 @@ mod tests {
         }
     }
 
-    fn deps(keys: Keys, responses: Responses) -> RotateKeys<Keys, Responses, Seeded, FixedClock> {
+    type Deps = RotateKeys<Keys, Responses, Seeded, FixedClock>;
+
+    fn deps(keys: Keys, responses: Responses) -> Deps {
         let clock = FixedClock(Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
-        RotateKeys { keys, responses, random: Seeded::new(1), clock }
+        let trail = AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
+        RotateKeys { keys, policy: "30".parse().unwrap(), trail, responses, random: Seeded::new(1), clock }
+    }
+
+    fn broken() -> Keys {
+        Keys { broken: true, ..Keys::default() }
+    }
+
+    async fn invoke(deps: &Deps, event: Value) -> Result<Ring, RotationFailed> {
+        rotate_keys(deps, event, "r-1".to_owned()).await
     }
 
     fn request(request_type: &str, physical_id: Option<&str>) -> Value {
@@ -149,32 +297,33 @@ mod tests {
     #[tokio::test]
     async fn a_deploy_makes_the_first_key_and_cloudformation_is_told() {
         let deps = deps(Keys::default(), Responses::default());
-        rotate_keys(&deps, request("Create", None)).await.unwrap();
-        assert!(deps.keys.current.lock().unwrap().is_some());
+        invoke(&deps, request("Create", None)).await.unwrap();
+        assert_eq!(deps.keys.states(), [KeyState::Current]);
         let url = "https://s3.example/response?signature=1".to_owned();
         assert_eq!(*deps.responses.delivered.lock().unwrap(), [(url, response("SUCCESS", "signing-keys"))]);
     }
 
     #[tokio::test]
-    async fn an_update_keeps_the_key_and_the_resource() {
-        let deps = deps(Keys::default(), Responses::default());
-        let first = rotate_keys(&deps, request("Create", None)).await.unwrap();
-        let again = rotate_keys(&deps, request("Update", Some("as-it-was"))).await.unwrap();
+    async fn an_update_keeps_the_key_however_old_it_is_and_the_resource() {
+        let mut deps = deps(Keys::default(), Responses::default());
+        let first = invoke(&deps, request("Create", None)).await.unwrap();
+        deps.clock.0 = deps.clock.0.plus(Duration::from_hours(24 * 99));
+        let again = invoke(&deps, request("Update", Some("as-it-was"))).await.unwrap();
         assert_eq!(again, first);
         assert_eq!(deps.responses.delivered.lock().unwrap()[1].1, response("SUCCESS", "as-it-was"));
     }
 
     #[tokio::test]
     async fn a_delete_makes_no_key_and_succeeds_even_where_none_could_be_made() {
-        let deps = deps(Keys { broken: true, ..Keys::default() }, Responses::default());
-        assert_eq!(rotate_keys(&deps, request("Delete", Some("signing-keys"))).await.unwrap(), Current { kid: None });
+        let deps = deps(broken(), Responses::default());
+        assert_eq!(invoke(&deps, request("Delete", Some("signing-keys"))).await.unwrap(), Ring::default());
         assert_eq!(deps.responses.delivered.lock().unwrap()[0].1, response("SUCCESS", "signing-keys"));
     }
 
     #[tokio::test]
     async fn a_failure_is_reported_to_cloudformation_with_its_reason() {
-        let deps = deps(Keys { broken: true, ..Keys::default() }, Responses::default());
-        rotate_keys(&deps, request("Create", None)).await.unwrap();
+        let deps = deps(broken(), Responses::default());
+        invoke(&deps, request("Create", None)).await.unwrap();
         let told = deps.responses.delivered.lock().unwrap()[0].1.clone();
         assert_eq!((&told["Status"], &told["PhysicalResourceId"]), (&json!("FAILED"), &json!("signing-keys")));
         assert!(told["Reason"].as_str().unwrap().contains("not permitted"), "{told}");
@@ -183,16 +332,93 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_does_not_arrive_fails_the_invocation_so_that_it_is_tried_again() {
         let deps = deps(Keys::default(), Responses { unreachable: true, ..Responses::default() });
-        assert!(matches!(rotate_keys(&deps, request("Create", None)).await, Err(RotationFailed::Answering(_))));
+        assert!(matches!(invoke(&deps, request("Create", None)).await, Err(RotationFailed::Answering(_))));
     }
 
     #[tokio::test]
-    async fn an_operator_is_answered_with_the_key_and_told_of_a_failure() {
+    async fn an_operator_is_answered_with_the_ring_and_told_of_a_failure() {
         let good = deps(Keys::default(), Responses::default());
-        let current = rotate_keys(&good, json!({})).await.unwrap();
-        assert_eq!(current.kid, *good.keys.current.lock().unwrap());
+        let answer = serde_json::to_value(invoke(&good, json!({})).await.unwrap()).unwrap();
+        let key = json!({"kid": good.keys.current(), "state": "CURRENT", "since": "2026-01-31T12:00:00.000Z"});
+        assert_eq!(answer, json!({"keys": [key]}));
         assert!(good.responses.delivered.lock().unwrap().is_empty());
-        let broken = deps(Keys { broken: true, ..Keys::default() }, Responses::default());
-        assert!(matches!(rotate_keys(&broken, json!({})).await, Err(RotationFailed::Installing(_))));
+        let broken = deps(broken(), Responses::default());
+        assert!(matches!(invoke(&broken, json!({})).await, Err(RotationFailed::Storing(_))));
+    }
+
+    #[tokio::test]
+    async fn a_schedule_that_runs_daily_turns_the_ring_by_itself() {
+        use AuditKind::{SigningKeyPromoted, SigningKeyPublished, SigningKeyRetired};
+        use KeyState::{Current, Next, Retiring};
+        let mut deps = deps(Keys::default(), Responses::default());
+        let mut seen = Vec::new();
+        for day in 0..=31 {
+            invoke(&deps, json!({})).await.unwrap();
+            seen.push((day, deps.keys.states()));
+            deps.clock.0 = deps.clock.0.plus(Duration::from_hours(24));
+        }
+        seen.dedup_by_key(|(_, states)| states.clone());
+        let expected =
+            [(0, vec![Current]), (29, vec![Current, Next]), (30, vec![Retiring, Current]), (31, vec![Current])];
+        assert_eq!(seen, expected);
+        let trail = deps.keys.trail.lock().unwrap();
+        let kinds: Vec<_> = trail.iter().map(|record| record.kind).collect();
+        let expected =
+            [SigningKeyPublished, SigningKeyPromoted, SigningKeyPublished, SigningKeyPromoted, SigningKeyRetired];
+        assert_eq!(kinds, expected);
+        assert!(trail.iter().all(|record| record.subject == AuditSubject::Deployment && record.request_id == "r-1"));
+        let of_the_first = [0, 1, 4].map(|index: usize| trail[index].detail.clone());
+        assert!(of_the_first.iter().all(|kid| *kid == of_the_first[0]) && trail[2].detail != of_the_first[0]);
+    }
+
+    #[tokio::test]
+    async fn an_operator_in_a_hurry_rotates_in_two_steps_an_hour_apart() {
+        let mut deps = deps(Keys::default(), Responses::default());
+        let now = json!({"rotateNow": true});
+        for _ in 0..2 {
+            invoke(&deps, now.clone()).await.unwrap();
+            assert_eq!(deps.keys.states(), [KeyState::Current, KeyState::Next]);
+        }
+        deps.clock.0 = deps.clock.0.plus(PUBLISHED_BEFORE);
+        invoke(&deps, now.clone()).await.unwrap();
+        assert_eq!(deps.keys.states(), [KeyState::Retiring, KeyState::Current]);
+        deps.clock.0 = deps.clock.0.plus(RETIRES_AFTER);
+        invoke(&deps, json!({})).await.unwrap();
+        assert_eq!(deps.keys.states(), [KeyState::Current]);
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_did_meanwhile_is_not_done_again() {
+        let deps = deps(Keys::default(), Responses::default());
+        invoke(&deps, json!({})).await.unwrap();
+        let ring = deps.keys.ring.lock().unwrap().clone().unwrap();
+        let theirs = ring.publish(SigningKey::generate(&Seeded::new(9)).unwrap(), deps.clock.0).ring;
+        *deps.keys.meanwhile.lock().unwrap() = Some(theirs.clone());
+        invoke(&deps, json!({"rotateNow": true})).await.unwrap();
+        assert_eq!(*deps.keys.ring.lock().unwrap(), Some(theirs));
+    }
+
+    #[tokio::test]
+    async fn a_revoked_key_is_replaced_at_once_also_if_somebody_else_turned_the_ring_meanwhile() {
+        let deps = deps(Keys::default(), Responses::default());
+        invoke(&deps, json!({})).await.unwrap();
+        let leaked = deps.keys.current();
+        let ring = deps.keys.ring.lock().unwrap().clone().unwrap();
+        let theirs = ring.publish(SigningKey::generate(&Seeded::new(9)).unwrap(), deps.clock.0).ring;
+        *deps.keys.meanwhile.lock().unwrap() = Some(theirs);
+        invoke(&deps, json!({"revoke": leaked})).await.unwrap();
+        assert_eq!(deps.keys.states(), [KeyState::Current, KeyState::Next]);
+        assert_ne!(deps.keys.current(), leaked);
+        let again = invoke(&deps, json!({"revoke": leaked})).await;
+        assert!(matches!(again, Err(RotationFailed::NoSuchKey(_))), "{again:?}");
+    }
+
+    #[tokio::test]
+    async fn a_misspelt_wish_is_not_taken_for_none() {
+        let deps = deps(Keys::default(), Responses::default());
+        for event in [json!({"rotatenow": true}), json!({"revoke": 1}), json!([])] {
+            let outcome = invoke(&deps, event).await;
+            assert!(matches!(outcome, Err(RotationFailed::Unreadable(_))), "{outcome:?}");
+        }
     }
 }

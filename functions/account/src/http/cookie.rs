@@ -1,36 +1,74 @@
-//! The cookie that holds an access token (RFC 6265).
-
-use std::time::Duration;
+//! The cookies that hold a browser's tokens (RFC 6265).
+//!
+//! Scripts cannot read them and they go over TLS only. The access token is sent with every request that comes from this
+//! site, and with a link from another that is followed here; the refresh token only to where it is spent, and only from
+//! here.
 
 use kernel::Secret;
-use runtime::http::ACCESS_TOKEN_COOKIE;
+use runtime::http::{ACCESS_TOKEN_COOKIE, Answer, REFRESH_TOKEN_COOKIE};
 
-/// A `Set-Cookie` that gives the browser a token for as long as it lives. Scripts cannot read it, it goes over TLS only,
-/// and no other site's request bears it, but for a link that is followed here.
-pub(super) fn set_access_token(token: &Secret<String>, lifetime: Duration) -> String {
-    set_cookie(token.expose(), lifetime)
+use crate::issue::{AccessGrant, Grant};
+
+const ACCESS_TOKEN_SCOPE: &str = "Path=/; HttpOnly; Secure; SameSite=Lax";
+const REFRESH_TOKEN_SCOPE: &str = "Path=/auth/refresh; HttpOnly; Secure; SameSite=Strict";
+
+/// The answer, with both tokens for as long as each lives.
+pub(super) fn set_both(answer: Answer, grant: &Grant) -> Answer {
+    let answer = set_access_token(answer, &grant.access);
+    let max_age = grant.refresh_expires_in.as_secs();
+    answer.header("set-cookie", cookie(REFRESH_TOKEN_COOKIE, &grant.refresh_token, max_age, REFRESH_TOKEN_SCOPE))
 }
 
-/// A `Set-Cookie` that makes the browser forget the token. A browser drops only the cookie of the same name and path.
-pub(super) fn clear_access_token() -> String {
-    set_cookie("", Duration::ZERO)
+/// The answer, with an access token for as long as it lives.
+pub(super) fn set_access_token(answer: Answer, access: &AccessGrant) -> Answer {
+    let max_age = access.expires_in.as_secs();
+    answer.header("set-cookie", cookie(ACCESS_TOKEN_COOKIE, &access.token, max_age, ACCESS_TOKEN_SCOPE))
 }
 
-fn set_cookie(value: &str, lifetime: Duration) -> String {
-    let max_age = lifetime.as_secs();
-    format!("{ACCESS_TOKEN_COOKIE}={value}; Max-Age={max_age}; Path=/; HttpOnly; Secure; SameSite=Lax")
+/// What makes the browser forget both. It drops only the cookie of the same name and path.
+pub(super) fn cleared() -> [(&'static str, String); 2] {
+    let nothing = Secret::new(String::new());
+    [
+        ("set-cookie", cookie(ACCESS_TOKEN_COOKIE, &nothing, 0, ACCESS_TOKEN_SCOPE)),
+        ("set-cookie", cookie(REFRESH_TOKEN_COOKIE, &nothing, 0, REFRESH_TOKEN_SCOPE)),
+    ]
+}
+
+fn cookie(name: &str, value: &Secret<String>, max_age: u64, scope: &str) -> String {
+    format!("{name}={}; Max-Age={max_age}; {scope}", value.expose())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use lambda_http::http::StatusCode;
+
     use super::*;
 
     #[test]
-    fn the_cookie_is_kept_from_scripts_from_plain_http_and_from_other_sites() {
+    fn the_cookies_are_kept_from_scripts_from_plain_http_and_from_other_sites() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let grant = Grant {
+            access: AccessGrant { token: secret("a.b.c"), expires_in: Duration::from_mins(15) },
+            refresh_token: secret("r"),
+            refresh_expires_in: Duration::from_hours(1),
+        };
+        let answer = set_both(Answer::json(StatusCode::OK, &()).unwrap(), &grant);
+        let set: Vec<_> = answer.headers.iter().map(|(_, value)| value.as_str()).collect();
         assert_eq!(
-            set_access_token(&Secret::new("a.b.c".to_owned()), Duration::from_mins(15)),
-            "access_token=a.b.c; Max-Age=900; Path=/; HttpOnly; Secure; SameSite=Lax"
+            set,
+            [
+                "access_token=a.b.c; Max-Age=900; Path=/; HttpOnly; Secure; SameSite=Lax",
+                "refresh_token=r; Max-Age=3600; Path=/auth/refresh; HttpOnly; Secure; SameSite=Strict",
+            ]
         );
-        assert_eq!(clear_access_token(), "access_token=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax");
+        assert_eq!(
+            cleared().map(|(_, value)| value),
+            [
+                "access_token=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax",
+                "refresh_token=; Max-Age=0; Path=/auth/refresh; HttpOnly; Secure; SameSite=Strict",
+            ]
+        );
     }
 }

@@ -6,7 +6,7 @@ use runtime::http::{Fields, Problem};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Identifier, PasswordPolicy};
+use crate::domain::{Caller, Identifier, PasswordPolicy};
 use crate::sign_in::Attempt;
 use crate::sign_up::Newcomer;
 
@@ -25,7 +25,7 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    pub(super) fn try_into_domain(self) -> Result<Attempt, Problem> {
+    pub(super) fn try_into_domain(self, caller: Caller) -> Result<Attempt, Problem> {
         let identifier = match (self.email, self.phone) {
             (Some(email), None) => {
                 Email::parse(&email).map(Identifier::Email).map_err(|error| Problem::field("email", error))?
@@ -36,7 +36,7 @@ impl Credentials {
             (None, None) => return Err(Problem::field("email", "send an email or a phone")),
             (Some(_), Some(_)) => return Err(Problem::field("phone", "send an email or a phone, not both")),
         };
-        Ok(Attempt { identifier, password: self.password })
+        Ok(Attempt { identifier, password: self.password, caller })
     }
 }
 
@@ -46,6 +46,7 @@ pub(super) fn newcomer(
     phone: Option<&str>,
     password: Secret<String>,
     policy: PasswordPolicy,
+    caller: Caller,
 ) -> Result<Newcomer, Problem> {
     let mut fields = Fields::default();
     let email = fields.read("email", Email::parse(email));
@@ -53,7 +54,7 @@ pub(super) fn newcomer(
     let known_phone = phone.as_ref().and_then(Option::as_ref);
     let password = fields.read("password", policy.accept(password, email.as_ref(), known_phone));
     match (email, phone, password) {
-        (Some(email), Some(phone), Some(password)) => Ok(Newcomer { email, phone, password }),
+        (Some(email), Some(phone), Some(password)) => Ok(Newcomer { email, phone, password, caller }),
         _ => Err(fields.problem()),
     }
 }
@@ -74,7 +75,7 @@ mod tests {
             ("phone", "+33 (0)6-12-34-56-78", Identifier::Phone(ada().phone.unwrap())),
         ] {
             let body: Credentials = serde_json::from_value(json!({field: spelling, "password": PASSWORD})).unwrap();
-            assert_eq!(body.try_into_domain().unwrap().identifier, identifier, "{spelling}");
+            assert_eq!(body.try_into_domain(Caller::default()).unwrap().identifier, identifier, "{spelling}");
         }
     }
 
@@ -86,7 +87,10 @@ mod tests {
             (json!({"email": "ada", "password": PASSWORD}), "/email"),
             (json!({"phone": "0612345678", "password": PASSWORD}), "/phone"),
         ] {
-            let problem = serde_json::from_value::<Credentials>(body.clone()).unwrap().try_into_domain().unwrap_err();
+            let problem = serde_json::from_value::<Credentials>(body.clone())
+                .unwrap()
+                .try_into_domain(Caller::default())
+                .unwrap_err();
             assert_eq!((problem.kind.status, problem.errors[0].pointer.as_str()), (400, pointer), "{body}");
         }
     }
@@ -94,7 +98,8 @@ mod tests {
     #[test]
     fn every_field_of_a_newcomer_that_is_wrong_is_named_at_once() {
         let policy = "8".parse().unwrap();
-        let problem = newcomer("ada", Some("0612345678"), Secret::new("short".to_owned()), policy).unwrap_err();
+        let problem = newcomer("ada", Some("0612345678"), Secret::new("short".to_owned()), policy, Caller::default())
+            .unwrap_err();
         let pointers: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(pointers, ["/email", "/phone", "/password"]);
     }

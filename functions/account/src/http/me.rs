@@ -4,12 +4,12 @@ use auth::{LoadKeys, Verifier};
 use contact::{Email, Phone};
 use kernel::{Clock, Timestamp, UserId};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, authenticate};
+use runtime::http::{Answer, Problem, Request};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Person, Revoked};
-use crate::error::AccountError;
+use super::signed_in::signed_in;
+use crate::domain::Person;
 use crate::store::FindSession;
 
 /// What the endpoint needs.
@@ -29,8 +29,12 @@ pub(super) struct SignedInPerson<'a> {
     id: UserId,
     #[schema(value_type = Email)]
     email: &'a str,
+    /// Whether you have shown that it reaches you.
+    email_verified: bool,
     #[schema(value_type = Option<Phone>, required = true)]
     phone: Option<&'a str>,
+    /// Whether you have shown that it reaches you.
+    phone_verified: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -46,11 +50,7 @@ where
     L: LoadKeys + Sync,
     C: Clock + Sync,
 {
-    let principal = authenticate(&deps.verifier, &request).await?;
-    let found =
-        deps.sessions.find_session(principal.user_id, principal.session_id).await.map_err(AccountError::from)?;
-    let signed_in = found.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
-    signed_in.accept(principal.epoch, deps.clock.now()).map_err(AccountError::from)?;
+    let (_, signed_in) = signed_in(&deps.sessions, &deps.verifier, &deps.clock, &request).await?;
     Answer::json(StatusCode::OK, &SignedInPerson::from(&signed_in.person))
 }
 
@@ -59,7 +59,9 @@ impl<'a> From<&'a Person> for SignedInPerson<'a> {
         Self {
             id: person.id,
             email: person.email.as_str(),
+            email_verified: person.email_verified,
             phone: person.phone.as_ref().map(Phone::as_str),
+            phone_verified: person.phone_verified,
             created_at: person.created_at,
             updated_at: person.updated_at,
         }
@@ -68,8 +70,6 @@ impl<'a> From<&'a Person> for SignedInPerson<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use kernel::SessionId;
     use kernel::random::Seeded;
     use kernel::time::FixedClock;
@@ -78,9 +78,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::{Session, SignedIn};
+    use crate::domain::SignedIn;
     use crate::store::StoreError;
-    use crate::testing::{PublicKeys, ada, now, signed_in_as_ada, verifier};
+    use crate::testing::{PublicKeys, ada, now, session_of_ada, signed_in_as_ada, verifier};
 
     struct Sessions(Result<Option<SignedIn>, StoreError>);
 
@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn signed_in() -> SignedIn {
-        SignedIn { person: ada(), session: Session::start(&Seeded::new(5), now(), Duration::from_mins(15)) }
+        SignedIn { person: ada(), session: session_of_ada(SessionId::random(&Seeded::new(5)), now()) }
     }
 
     async fn ask(found: Result<Option<SignedIn>, StoreError>) -> Result<Answer, Problem> {
@@ -108,7 +108,8 @@ mod tests {
         for (signed_in, phone) in [(signed_in(), json!("+33612345678")), (phoneless, Value::Null)] {
             let answer = ask(Ok(Some(signed_in))).await.unwrap();
             let expected = json!({
-                "id": ada().id, "email": "ada@example.com", "phone": phone, "createdAt": now(), "updatedAt": now()
+                "id": ada().id, "email": "ada@example.com", "emailVerified": false, "phone": phone,
+                "phoneVerified": false, "createdAt": now(), "updatedAt": now()
             });
             assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap(), expected);
         }
@@ -118,8 +119,8 @@ mod tests {
     async fn a_session_that_is_gone_or_ended_is_a_401() {
         let mut ended = signed_in();
         ended.session.ended_at = Some(now());
-        let another =
-            SignedIn { session: Session::start(&Seeded::new(6), now(), Duration::from_mins(15)), ..signed_in() };
+        let session = session_of_ada(SessionId::random(&Seeded::new(6)), now());
+        let another = SignedIn { session, ..signed_in() };
         for found in [None, Some(ended), Some(another)] {
             assert_eq!(ask(Ok(found)).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
         }

@@ -19,8 +19,38 @@ pub mod kinds {
     pub const INVALID_CREDENTIALS: Kind =
         Kind { code: "invalid_credentials", status: 401, title: "The credentials are invalid", retryable: false };
 
+    /// Too many attempts have failed: `Retry-After` says when the next may be made.
+    pub const TOO_MANY_ATTEMPTS: Kind =
+        Kind { code: "too_many_attempts", status: 429, title: "Too many failed attempts", retryable: true };
+
+    /// One answer for every cause: sign in again.
+    pub const INVALID_REFRESH_TOKEN: Kind =
+        Kind { code: "invalid_refresh_token", status: 401, title: "The refresh token is invalid", retryable: false };
+    /// The person has no such session.
+    pub const SESSION_NOT_FOUND: Kind =
+        Kind { code: "session_not_found", status: 404, title: "There is no such session", retryable: false };
+
+    /// There is nothing left to verify.
+    pub const ALREADY_VERIFIED: Kind =
+        Kind { code: "already_verified", status: 409, title: "The identifier is verified", retryable: false };
+    /// `Retry-After` says when another may be asked for.
+    pub const CODE_SENT_RECENTLY: Kind =
+        Kind { code: "code_sent_recently", status: 429, title: "A code was sent recently", retryable: true };
+    /// One answer for every cause.
+    pub const INVALID_CODE: Kind =
+        Kind { code: "invalid_code", status: 400, title: "The code is invalid", retryable: false };
+
     /// All of the above.
-    pub const ALL: &[Kind] = &[IDENTIFIER_TAKEN, INVALID_CREDENTIALS];
+    pub const ALL: &[Kind] = &[
+        IDENTIFIER_TAKEN,
+        INVALID_CREDENTIALS,
+        TOO_MANY_ATTEMPTS,
+        INVALID_REFRESH_TOKEN,
+        SESSION_NOT_FOUND,
+        ALREADY_VERIFIED,
+        CODE_SENT_RECENTLY,
+        INVALID_CODE,
+    ];
 }
 
 const SOON: Duration = Duration::from_secs(1);
@@ -33,6 +63,31 @@ impl From<AccountError> for Problem {
                 Self::new(&kinds::INVALID_CREDENTIALS, "No account has this identifier and this password.")
                     .header("www-authenticate", "Bearer realm=\"payments\"")
             }
+            AccountError::TooManyAttempts(wait) => {
+                Self::new(&kinds::TOO_MANY_ATTEMPTS, "Wait as long as Retry-After says before you try again.")
+                    .retry_after(wait)
+            }
+            AccountError::InvalidRefreshToken(reason) => {
+                Self::new(&kinds::INVALID_REFRESH_TOKEN, "The refresh token is not good any more. Sign in again.")
+                    .header("www-authenticate", "Bearer realm=\"payments\"")
+                    .because(reason)
+            }
+            AccountError::NoSuchIdentifier(kind) => {
+                Self::field("identifier", format!("you have no {}: set one by PATCH /auth/me", kind.name()))
+            }
+            AccountError::AlreadyVerified(kind) => Self::new(
+                &kinds::ALREADY_VERIFIED,
+                format!("Your {} is verified: there is nothing to do.", kind.name()),
+            ),
+            AccountError::CodeSentRecently(wait) => Self::new(
+                &kinds::CODE_SENT_RECENTLY,
+                "Wait as long as Retry-After says before you ask for another code.",
+            )
+            .retry_after(wait),
+            AccountError::InvalidCode => {
+                Self::new(&kinds::INVALID_CODE, "The code is wrong or not good any more. Ask for another one.")
+            }
+            AccountError::CodeNotSent { resend_after, .. } => Self::unavailable(resend_after, &error),
             AccountError::Revoked(reason) => Self::unauthenticated(true, reason),
             AccountError::PersonKeptChanging
             | AccountError::NoSigningKey

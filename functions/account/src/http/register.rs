@@ -7,6 +7,7 @@ use runtime::http::{Answer, Problem, Request, json_body};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::caller::caller;
 use super::credentials::newcomer;
 use crate::domain::Person;
 use crate::sign_up::SignUp;
@@ -48,7 +49,8 @@ where
     C: Clock + Sync,
 {
     let body: Body = json_body(&request)?;
-    let newcomer = newcomer(&body.email, Some(&body.phone), body.password, deps.password_policy)?;
+    let caller = caller(&request);
+    let newcomer = newcomer(&body.email, Some(&body.phone), body.password, deps.password_policy, caller)?;
     let person = deps.sign_up(newcomer).await?;
     Answer::json(StatusCode::CREATED, &Registered::from(&person))
 }

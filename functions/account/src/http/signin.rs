@@ -1,4 +1,4 @@
-//! `POST /auth/signin`: a session, and an access token for it in a cookie.
+//! `POST /auth/signin`: a session, and its tokens in cookies.
 
 use contact::{Email, Phone};
 use kernel::{Clock, Random, UserId};
@@ -7,11 +7,12 @@ use runtime::http::{Answer, Problem, Request, json_body};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::caller::caller;
 use super::cookie;
 use super::credentials::Credentials;
 use crate::domain::Person;
 use crate::sign_in::SignIn;
-use crate::store::{FindCredential, LoadSigningKey, StartSession};
+use crate::store::{CountAttempt, FindCredential, LoadSigningKey, RecordEvent, StartSession};
 
 /// Who has signed in.
 #[derive(Serialize, ToSchema)]
@@ -27,18 +28,18 @@ pub(super) struct SignedIn<'a> {
 ///
 /// # Errors
 ///
-/// A 400 if it names no identifier, two, or one that cannot be; otherwise the same 401 whatever the cause.
+/// A 400 if it names no identifier, two, or one that cannot be; the same 401 whatever the cause; a 429 if the
+/// identifier has to wait.
 pub async fn signin<S, L, R, C>(deps: &SignIn<S, L, R, C>, request: Request) -> Result<Answer, Problem>
 where
-    S: FindCredential + StartSession + Sync,
+    S: CountAttempt + FindCredential + StartSession + RecordEvent + Sync,
     L: LoadSigningKey + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
-    let attempt = json_body::<Credentials>(&request)?.try_into_domain()?;
-    let (person, token) = deps.sign_in(&attempt).await?;
-    let answer = Answer::json(StatusCode::OK, &SignedIn::from(&person))?;
-    Ok(answer.header("set-cookie", cookie::set_access_token(&token, deps.tokens.lifetime())))
+    let attempt = json_body::<Credentials>(&request)?.try_into_domain(caller(&request))?;
+    let (person, grant) = deps.sign_in(&attempt).await?;
+    Ok(cookie::set_both(Answer::json(StatusCode::OK, &SignedIn::from(&person))?, &grant))
 }
 
 impl<'a> From<&'a Person> for SignedIn<'a> {
@@ -53,11 +54,13 @@ mod tests {
 
     use super::*;
     use crate::current_key::CurrentKey;
+    use crate::domain::RefreshToken;
     use crate::http::kinds;
-    use crate::testing::{Key, PASSWORD, ada, body_of, post, sign_in_of_ada, verifier};
+    use crate::issue::Issuer;
+    use crate::testing::{Key, PASSWORD, ada, body_of, cookie_of, issuer, post, sign_in_of_ada, verifier};
 
     #[tokio::test]
-    async fn the_answer_says_who_signed_in_and_only_the_cookie_holds_the_token() {
+    async fn the_answer_says_who_signed_in_and_only_cookies_hold_the_tokens() {
         for body in [
             json!({"email": "ADA@example.com", "password": PASSWORD}),
             json!({"phone": "+33 6 12 34 56 78", "password": PASSWORD}),
@@ -66,10 +69,11 @@ mod tests {
             let person = json!({"id": ada().id, "email": "ada@example.com", "phone": "+33612345678"});
             assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, person));
 
-            let [("set-cookie", cookie)] = answer.headers.as_slice() else { panic!("{:?}", answer.headers) };
-            let (token, attributes) = cookie.strip_prefix("access_token=").unwrap().split_once("; ").unwrap();
-            assert_eq!(attributes, "Max-Age=900; Path=/; HttpOnly; Secure; SameSite=Lax");
-            assert_eq!(verifier().verify(token).await.unwrap().user_id, ada().id);
+            let token = cookie_of(&answer, "access_token").unwrap();
+            let principal = verifier().verify(&token).await.unwrap();
+            let refresh_token = RefreshToken::parse(&cookie_of(&answer, "refresh_token").unwrap()).unwrap();
+            assert_eq!((principal.user_id, principal.session_id), (refresh_token.user, refresh_token.session));
+            assert!(!answer.body.contains(&token));
         }
     }
 
@@ -90,10 +94,21 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_key_the_answer_is_to_try_again() {
-        let keyless = SignIn { signing_key: CurrentKey::new(Key(None)), ..sign_in_of_ada([]) };
+        let issuer = Issuer { signing_key: CurrentKey::new(Key(None)), ..issuer() };
+        let keyless = SignIn { issuer, ..sign_in_of_ada([]) };
         let body = json!({"email": "ada@example.com", "password": PASSWORD});
         let problem = signin(&keyless, post(&body)).await.unwrap_err();
         assert_eq!(problem.kind, &runtime::http::kinds::UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn an_identifier_that_has_to_wait_is_a_429_that_says_how_long() {
+        let mut locked = sign_in_of_ada([]);
+        locked.people.locked = Some(std::time::Duration::from_millis(7500));
+        let body = json!({"email": "ada@example.com", "password": PASSWORD});
+        let problem = signin(&locked, post(&body)).await.unwrap_err();
+        assert_eq!(problem.kind, &kinds::TOO_MANY_ATTEMPTS);
+        assert_eq!(problem.headers, [("retry-after", "8".to_owned())]);
     }
 
     #[tokio::test]

@@ -1,147 +1,375 @@
-//! `POST /auth/signout`: the end of a session.
+//! `POST /auth/signout`: the end of a session, of all the others, or of all of them.
 
 use auth::{LoadKeys, Verifier};
-use kernel::Clock;
+use futures_util::future::join;
+use kernel::{Clock, Random};
 use lambda_http::http::StatusCode;
 use runtime::http::{Answer, Problem, Request, authenticate, kinds, query_parameter};
 use serde::Serialize;
-use utoipa::ToSchema;
 
+use super::caller::caller;
 use super::cookie;
+use super::reissued::reissued;
+use super::signed_in::signed_in;
+use crate::domain::{AuditKind, AuditSubject, AuditTrail, Lifetimes, Revoked, SignedIn};
 use crate::error::AccountError;
-use crate::store::EndSession;
+use crate::issue::{AccessGrant, Issuer};
+use crate::store::{ChangePerson, Changed, EndSession, FindSession, LoadSigningKey, PersonChange};
+
+/// How often a revocation begins anew because the person changed under it.
+const ATTEMPTS: usize = 3;
 
 /// What the endpoint needs.
-pub struct Signout<S, L, C> {
-    /// Where sessions are ended.
+pub struct Signout<S, K, L, R, C> {
+    /// Where sessions are found and ended, and people changed.
     pub sessions: S,
     /// Tells whose token it is.
-    pub verifier: Verifier<L, C>,
+    pub verifier: Verifier<K, C>,
+    /// Issues another token to the one session that goes on.
+    pub issuer: Issuer<L>,
+    /// How long that token lasts.
+    pub lifetimes: Lifetimes,
+    /// Writes down that sessions were ended.
+    pub trail: AuditTrail,
+    /// For the ids of records.
+    pub random: R,
     /// For the time of the sign-out.
     pub clock: C,
 }
 
+/// Which sessions end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Local,
+    Others,
+    Global,
+}
+
 /// A word to say that it is done.
-#[derive(Serialize, ToSchema)]
-pub(super) struct SignedOut {
+#[derive(Serialize)]
+struct SignedOut {
     message: &'static str,
 }
 
-/// Answers one request. Without a token that is good there is no session to end, but the browser is told to forget its
-/// cookie all the same: it could not be rid of it otherwise.
+/// Answers one request. In the `local` scope, which is also that of a request that names none, a token that is not good
+/// ends nothing, but the browser is told to forget its cookies all the same: it could not be rid of them otherwise.
 ///
 /// # Errors
 ///
-/// A 503 if the session could not be ended; then the cookie is kept, for the next try. A 400 for another scope than this
-/// session: what was not done must not look done.
-pub async fn signout<S, L, C>(deps: &Signout<S, L, C>, request: Request) -> Result<Answer, Problem>
+/// A 400 for another scope than those; a 401 where more than this session should end and the token is not good, or what it
+/// stands for is not any more; a 503 if a session could not be ended, and then the cookies are kept, for the next try.
+pub async fn signout<S, K, L, R, C>(deps: &Signout<S, K, L, R, C>, request: Request) -> Result<Answer, Problem>
 where
-    S: EndSession + Sync,
-    L: LoadKeys + Sync,
+    S: FindSession + EndSession + ChangePerson + Sync,
+    K: LoadKeys + Sync,
+    L: LoadSigningKey + Sync,
+    R: Random + Sync,
     C: Clock + Sync,
 {
-    if query_parameter(&request, "scope")?.is_some_and(|scope| scope != "local") {
-        return Err(Problem::field("scope", "must be local: only this session can be ended here"));
-    }
-    match authenticate(&deps.verifier, &request).await {
-        Ok(principal) => {
-            let ended = deps.sessions.end_session(principal.user_id, principal.session_id, deps.clock.now()).await;
-            ended.map_err(AccountError::from)?;
+    match scope(&request)? {
+        Scope::Local => {
+            end_own(deps, &request).await?;
+            cleared("You are signed out.")
         }
-        Err(problem) if *problem.kind == kinds::UNAUTHENTICATED => {}
-        Err(problem) => return Err(problem),
+        others_or_all => match revoke(deps, &request, others_or_all).await? {
+            Some(access) => reissued("You are signed out everywhere else.", &access, &request),
+            None => cleared("You are signed out everywhere."),
+        },
     }
-    let answer = Answer::json(StatusCode::OK, &SignedOut { message: "You are signed out." })?;
-    Ok(answer.header("set-cookie", cookie::clear_access_token()))
+}
+
+fn scope(request: &Request) -> Result<Scope, Problem> {
+    match query_parameter(request, "scope")?.as_deref() {
+        None | Some("local") => Ok(Scope::Local),
+        Some("others") => Ok(Scope::Others),
+        Some("global") => Ok(Scope::Global),
+        Some(_) => Err(Problem::field("scope", "must be local, others or global")),
+    }
+}
+
+fn cleared(message: &'static str) -> Result<Answer, Problem> {
+    let mut answer = Answer::json(StatusCode::OK, &SignedOut { message })?;
+    answer.headers.extend(cookie::cleared());
+    Ok(answer)
+}
+
+/// Ends the token's session, in one round trip.
+async fn end_own<S, K, L, R, C>(deps: &Signout<S, K, L, R, C>, request: &Request) -> Result<(), Problem>
+where
+    S: EndSession + Sync,
+    K: LoadKeys + Sync,
+    R: Random + Sync,
+    C: Clock + Sync,
+{
+    let principal = match authenticate(&deps.verifier, request).await {
+        Ok(principal) => principal,
+        Err(problem) if *problem.kind == kinds::UNAUTHENTICATED => return Ok(()),
+        Err(problem) => return Err(problem),
+    };
+    let now = deps.clock.now();
+    let subject = AuditSubject::Person(principal.user_id);
+    let record = deps.trail.record(AuditKind::SessionEnded, subject, &caller(request), now, &deps.random);
+    let record = record.in_session(principal.session_id);
+    let ended = deps.sessions.end_session(principal.user_id, principal.session_id, now, &record).await;
+    ended.map_err(AccountError::from)?;
+    Ok(())
+}
+
+/// Ends all of the person's sessions by raising their epoch, in two round trips. The one that asks for it goes on where
+/// only the others should end: answers with its token.
+async fn revoke<S, K, L, R, C>(
+    deps: &Signout<S, K, L, R, C>,
+    request: &Request,
+    scope: Scope,
+) -> Result<Option<AccessGrant>, Problem>
+where
+    S: FindSession + ChangePerson + Sync,
+    K: LoadKeys + Sync,
+    L: LoadSigningKey + Sync,
+    R: Random + Sync,
+    C: Clock + Sync,
+{
+    let now = deps.clock.now();
+    let others = scope == Scope::Others;
+    for _ in 0..ATTEMPTS {
+        // The key first: what cannot be gone on with must not be revoked.
+        let key = async { if others { deps.issuer.signing_key.get().await.map(drop) } else { Ok(()) } };
+        let (key, found) = join(key, signed_in(&deps.sessions, &deps.verifier, &deps.clock, request)).await;
+        let (_, SignedIn { person, session }) = found?;
+        key?;
+        let after = person.next_version(now).revoked();
+        let carried = others.then(|| session.carried_to(after.epoch, deps.lifetimes, now));
+        let subject = AuditSubject::Person(person.id);
+        let record = deps.trail.record(AuditKind::SessionsRevoked, subject, &caller(request), now, &deps.random);
+        let record = record.in_session(session.id).with_detail(if others { "all but this one" } else { "all" });
+        let change = PersonChange {
+            before: &person,
+            after: &after,
+            password_hash: None,
+            knows_password: false,
+            carried: carried.as_ref(),
+            record: &record,
+        };
+        match deps.sessions.change_person(change).await.map_err(AccountError::from)? {
+            Changed::Yes => {
+                let Some(session) = carried else { return Ok(None) };
+                return Ok(Some(deps.issuer.access(&after, &session, now).await?));
+            }
+            Changed::PersonIsNow(_) => {}
+            Changed::SessionMoved => return Err(AccountError::from(Revoked::SessionEnded).into()),
+            Changed::Taken(identifiers) => return Err(AccountError::IdentifierTaken(identifiers).into()),
+        }
+    }
+    Err(AccountError::PersonKeptChanging.into())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::collections::HashMap;
     use std::time::Duration;
 
     use auth::LoadKeysError;
+    use kernel::Timestamp;
     use kernel::random::Seeded;
     use kernel::time::FixedClock;
-    use kernel::{SessionId, Timestamp, UserId};
-    use lambda_http::Body;
+    use lambda_http::{Body, RequestExt};
+    use serde_json::json;
 
     use super::*;
-    use crate::store::StoreError;
-    use crate::testing::{PublicKeys, ada, now, signed_in_as_ada, verifier, verifier_with};
+    use crate::current_key::CurrentKey;
+    use crate::testing::sessions::{Sessions, session};
+    use crate::testing::{
+        Key, LIFETIMES, PublicKeys, ada, body_of, cookie_of, issuer, now, signed_in_as_ada, trail, verifier,
+        verifier_with,
+    };
 
-    #[derive(Default)]
-    struct Sessions {
-        ended: Mutex<Vec<(UserId, SessionId, Timestamp)>>,
-        busy: bool,
-    }
+    type Deps = Signout<Sessions, PublicKeys, Key, Seeded, FixedClock>;
 
-    impl EndSession for Sessions {
-        async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
-            if self.busy {
-                return Err(StoreError::Unavailable("busy".to_owned()));
-            }
-            self.ended.lock().unwrap().push((user, session, now));
-            Ok(())
+    fn deps_with(sessions: Sessions) -> Deps {
+        Signout {
+            sessions,
+            verifier: verifier(),
+            issuer: issuer(),
+            lifetimes: LIFETIMES,
+            trail: trail(),
+            random: Seeded::new(1),
+            clock: FixedClock(now()),
         }
     }
 
-    fn deps() -> Signout<Sessions, PublicKeys, FixedClock> {
-        Signout { sessions: Sessions::default(), verifier: verifier(), clock: FixedClock(now()) }
+    /// With Ada's session, and another of hers.
+    fn deps() -> Deps {
+        deps_with(Sessions::of_ada([session(5), session(6)]))
     }
 
-    fn session() -> SessionId {
-        SessionId::random(&Seeded::new(5))
+    fn request(scope: &str) -> Request {
+        let parameters = HashMap::from([("scope".to_owned(), scope.to_owned())]);
+        signed_in_as_ada(session(5).id, now()).with_query_string_parameters(parameters)
     }
 
-    fn assert_signed_out(answer: &Answer) {
-        assert_eq!(answer.status, StatusCode::OK);
-        let cleared = "access_token=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax";
-        assert_eq!(answer.headers, [("set-cookie", cleared.to_owned())]);
+    /// The same request from a browser, with the token in its cookie.
+    fn by_cookie(mut request: Request) -> Request {
+        let token = request.headers_mut().remove("authorization").unwrap();
+        let cookie = format!("access_token={}", token.to_str().unwrap().strip_prefix("Bearer ").unwrap());
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        request
     }
 
-    #[tokio::test]
-    async fn the_token_s_session_is_ended_and_its_cookie_cleared() {
-        let deps = deps();
-        assert_signed_out(&signout(&deps, signed_in_as_ada(session(), now())).await.unwrap());
-        assert_eq!(*deps.sessions.ended.lock().unwrap(), [(ada().id, session(), now())]);
-    }
-
-    #[tokio::test]
-    async fn without_a_good_token_nothing_is_ended_and_the_cookie_is_cleared_all_the_same() {
+    fn without_a_good_token() -> [Request; 3] {
         let mut garbage = Request::new(Body::Empty);
         garbage.headers_mut().insert("cookie", "access_token=a.b.c".parse().unwrap());
         let an_hour_ago = Timestamp::from_unix_seconds(now().unix_seconds() - 3600).unwrap();
-        for request in [Request::new(Body::Empty), garbage, signed_in_as_ada(session(), an_hour_ago)] {
+        [Request::new(Body::Empty), garbage, signed_in_as_ada(session(5).id, an_hour_ago)]
+    }
+
+    fn assert_cleared(answer: &Answer) {
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.headers, cookie::cleared());
+    }
+
+    fn ended(deps: &Deps) -> Vec<bool> {
+        deps.sessions.state().sessions.iter().map(|session| session.ended_at.is_some()).collect()
+    }
+
+    #[tokio::test]
+    async fn the_token_s_session_is_ended_and_both_cookies_are_cleared() {
+        for request in [signed_in_as_ada(session(5).id, now()), request("local"), by_cookie(request("local"))] {
             let deps = deps();
-            assert_signed_out(&signout(&deps, request).await.unwrap());
-            assert!(deps.sessions.ended.lock().unwrap().is_empty());
+            assert_cleared(&signout(&deps, request).await.unwrap());
+            assert_eq!((ended(&deps), deps.sessions.recorded()), (vec![true, false], vec!["SESSION_ENDED"]));
+            assert_eq!(deps.sessions.state().recorded[0].session, Some(session(5).id));
         }
     }
 
     #[tokio::test]
-    async fn another_scope_than_this_session_is_refused_rather_than_ignored() {
-        use std::collections::HashMap;
-
-        use lambda_http::RequestExt;
-        for (scope, accepted) in [("local", true), ("global", false), ("", false)] {
+    async fn without_a_good_token_nothing_is_ended_and_the_cookies_are_cleared_all_the_same() {
+        for request in without_a_good_token() {
             let deps = deps();
-            let parameters = HashMap::from([("scope".to_owned(), scope.to_owned())]);
-            let request = signed_in_as_ada(session(), now()).with_query_string_parameters(parameters);
-            assert_eq!(signout(&deps, request).await.is_ok(), accepted, "{scope}");
-            assert_eq!(deps.sessions.ended.lock().unwrap().len(), usize::from(accepted));
+            assert_cleared(&signout(&deps, request).await.unwrap());
+            assert_eq!((ended(&deps), deps.sessions.recorded()), (vec![false, false], vec![]));
         }
     }
 
     #[tokio::test]
-    async fn a_session_that_could_not_be_ended_is_a_503_that_leaves_the_cookie() {
-        let busy = Signout { sessions: Sessions { busy: true, ..Sessions::default() }, ..deps() };
-        let no_keys = verifier_with(PublicKeys(Err(LoadKeysError("no answer".to_owned()))));
-        let keyless = Signout { verifier: no_keys, ..deps() };
-        for deps in [busy, keyless] {
-            let problem = signout(&deps, signed_in_as_ada(session(), now())).await.unwrap_err();
-            assert_eq!(problem.kind, &kinds::UNAVAILABLE);
-            assert_eq!(problem.headers, [("retry-after", Duration::from_secs(1).as_secs().to_string())]);
+    async fn signing_out_everywhere_raises_the_epoch_and_clears_both_cookies() {
+        let deps = deps();
+        assert_cleared(&signout(&deps, request("global")).await.unwrap());
+        let state = deps.sessions.state();
+        let person = state.person.clone().unwrap();
+        assert_eq!((person.epoch, person.version), (1, 2));
+        assert!(state.sessions.iter().all(|session| session.epoch == 0), "none is carried to the new epoch");
+        assert_eq!(state.recorded[0].detail.as_deref(), Some("all"));
+        drop(state);
+        assert_eq!(deps.sessions.recorded(), ["SESSIONS_REVOKED"]);
+    }
+
+    #[tokio::test]
+    async fn signing_out_everywhere_else_keeps_this_session_with_a_token_of_the_new_epoch() {
+        let mut deps = deps();
+        deps.clock.0 = now().plus(Duration::from_mins(1));
+        let answer = body_of(&signout(&deps, request("others")).await.unwrap());
+        let token = answer["access_token"].as_str().unwrap().to_owned();
+        let expected = json!({
+            "message": "You are signed out everywhere else.", "access_token": token, "token_type": "Bearer",
+            "expires_in": 900
+        });
+        assert_eq!(answer, expected);
+        let principal = verifier().verify(&token).await.unwrap();
+        assert_eq!((principal.session_id, principal.epoch), (session(5).id, 1));
+        let mut state = deps.sessions.state();
+        let epochs: Vec<_> = state.sessions.iter().map(|session| session.epoch).collect();
+        assert_eq!((state.person.as_ref().unwrap().epoch, epochs), (1, vec![1, 0]));
+        assert_eq!(state.session(session(5).id).token_expires_at, principal.expires_at);
+        assert_eq!(
+            (state.recorded[0].kind, &state.recorded[0].session),
+            (AuditKind::SessionsRevoked, &Some(session(5).id))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_browser_that_signs_out_everywhere_else_gets_its_token_as_a_cookie_and_keeps_the_other_one() {
+        let answer = signout(&deps(), by_cookie(request("others"))).await.unwrap();
+        assert_eq!(body_of(&answer), json!({"message": "You are signed out everywhere else."}));
+        let token = cookie_of(&answer, "access_token").unwrap();
+        assert_eq!(verifier().verify(&token).await.unwrap().epoch, 1);
+        assert_eq!(cookie_of(&answer, "refresh_token"), None);
+    }
+
+    #[tokio::test]
+    async fn more_than_this_session_is_ended_by_a_token_that_is_good_and_stands_for_something() {
+        for scope in ["others", "global"] {
+            for request in without_a_good_token() {
+                let deps = deps();
+                let parameters = HashMap::from([("scope".to_owned(), scope.to_owned())]);
+                let problem = signout(&deps, request.with_query_string_parameters(parameters)).await.unwrap_err();
+                assert_eq!((problem.kind, deps.sessions.recorded()), (&kinds::UNAUTHENTICATED, vec![]));
+            }
+            let deps = deps();
+            deps.sessions.state().session(session(5).id).ended_at = Some(now());
+            assert_eq!(signout(&deps, request(scope)).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
+            assert_eq!(deps.sessions.state().person, Some(ada()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_person_who_changes_meanwhile_is_read_again_and_one_who_is_revoked_meanwhile_is_not_revoked_twice() {
+        for scope in ["others", "global"] {
+            let deps = deps();
+            deps.sessions.meanwhile(|state| {
+                let person = state.person.as_mut().unwrap();
+                (person.version, person.email_verified) = (2, true);
+            });
+            assert!(signout(&deps, request(scope)).await.is_ok());
+            let person = deps.sessions.state().person.clone().unwrap();
+            assert_eq!((person.version, person.epoch, person.email_verified), (3, 1, true));
+
+            let deps = deps_with(Sessions::of_ada([session(5)]));
+            deps.sessions.meanwhile(|state| {
+                let person = state.person.as_mut().unwrap();
+                (person.version, person.epoch) = (2, 1);
+            });
+            assert_eq!(signout(&deps, request(scope)).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
+            assert_eq!(deps.sessions.state().person.as_ref().unwrap().epoch, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_meanwhile_is_carried_nowhere() {
+        let deps = deps();
+        deps.sessions.meanwhile(|state| state.session(session(5).id).ended_at = Some(now()));
+        assert_eq!(signout(&deps, request("others")).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
+        assert_eq!(deps.sessions.state().person, Some(ada()));
+    }
+
+    #[tokio::test]
+    async fn without_a_key_for_the_token_to_go_on_with_nothing_is_revoked() {
+        let keyless = Issuer { signing_key: CurrentKey::new(Key(None)), ..issuer() };
+        let deps = Signout { issuer: keyless, ..deps() };
+        assert_eq!(signout(&deps, request("others")).await.unwrap_err().kind, &kinds::UNAVAILABLE);
+        assert_eq!(deps.sessions.state().person, Some(ada()));
+        assert!(signout(&deps, request("global")).await.is_ok(), "that needs none");
+    }
+
+    #[tokio::test]
+    async fn another_scope_is_refused_rather_than_ignored() {
+        for scope in ["", "all", "Global", "local,global"] {
+            let deps = deps();
+            let problem = signout(&deps, request(scope)).await.unwrap_err();
+            assert_eq!((problem.kind.status, problem.errors[0].pointer.as_str()), (400, "/scope"), "{scope}");
+            assert!(deps.sessions.recorded().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_ended_is_a_503_that_leaves_the_cookies() {
+        let no_keys = || verifier_with(PublicKeys(Err(LoadKeysError("no answer".to_owned()))));
+        for scope in ["local", "others", "global"] {
+            let keyless = Signout { verifier: no_keys(), ..deps() };
+            for deps in [deps_with(Sessions::busy()), keyless] {
+                let problem = signout(&deps, request(scope)).await.unwrap_err();
+                assert_eq!(problem.kind, &kinds::UNAVAILABLE);
+                assert_eq!(problem.headers, [("retry-after", "1".to_owned())]);
+            }
         }
     }
 }

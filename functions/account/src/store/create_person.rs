@@ -8,16 +8,17 @@ use runtime::dynamodb::condition_failed;
 use super::items::{IdentifierItem, PersonItem};
 use super::transaction::{commit, put};
 use super::{AccountTable, StoreError};
-use crate::domain::{IdentifierKind, PasswordHash, Person};
+use crate::domain::{AuditRecord, IdentifierKind, PasswordHash, Person};
 
 /// Creates people.
 pub trait CreatePerson {
-    /// Creates the person and claims all that they sign in by, or does nothing. MUST answer [`Created::Taken`] if
+    /// Creates the person, claims all that they sign in by and writes it down, or does nothing. MUST answer [`Created::Taken`] if
     /// anybody else has claimed any of it, however close in time.
     fn create_person(
         &self,
         person: &Person,
         password_hash: &PasswordHash,
+        record: &AuditRecord,
     ) -> impl Future<Output = Result<Created, StoreError>> + Send;
 }
 
@@ -31,13 +32,19 @@ pub enum Created {
 }
 
 impl<R: Random + Sync> CreatePerson for AccountTable<R> {
-    async fn create_person(&self, person: &Person, password_hash: &PasswordHash) -> Result<Created, StoreError> {
+    async fn create_person(
+        &self,
+        person: &Person,
+        password_hash: &PasswordHash,
+        record: &AuditRecord,
+    ) -> Result<Created, StoreError> {
         let identifiers = person.identifiers();
         let mut writes = vec![put(&self.name, PersonItem::from(person), Some("attribute_not_exists(pk)"))?];
         for identifier in &identifiers {
             let item = IdentifierItem::new(identifier, person, password_hash);
             writes.push(put(&self.name, item, Some("attribute_not_exists(userId)"))?);
         }
+        writes.push(self.audit()?.with(record)?);
         let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
             return Ok(Created::Yes);
         };
@@ -61,9 +68,10 @@ mod tests {
     use aws_sdk_dynamodb::types::AttributeValue;
 
     use super::super::items::Item;
-    use super::super::testing::{Accounts, hash, person};
+    use super::super::testing::{Accounts, hash, person, record};
     use super::super::{Credential, FindCredential};
     use super::*;
+    use crate::domain::AuditKind;
 
     fn text(item: &Item, attribute: &str) -> String {
         item[attribute].as_s().unwrap().clone()
@@ -87,7 +95,20 @@ mod tests {
         let [profile] = profiles.as_slice() else { panic!("{profiles:?}") };
         let mut attributes: Vec<_> = profile.keys().map(String::as_str).collect();
         attributes.sort_unstable();
-        let expected = ["createdAt", "email", "epoch", "id", "phone", "pk", "sk", "status", "updatedAt", "version"];
+        let expected = [
+            "createdAt",
+            "email",
+            "emailVerified",
+            "epoch",
+            "id",
+            "phone",
+            "phoneVerified",
+            "pk",
+            "sk",
+            "status",
+            "updatedAt",
+            "version",
+        ];
         assert_eq!(attributes, expected);
         assert_eq!((text(profile, "pk"), text(profile, "status")), (format!("USER#{}", ada.id), "ACTIVE".to_owned()));
         assert_eq!(profile["version"], AttributeValue::N("1".to_owned()));
@@ -105,11 +126,14 @@ mod tests {
             ("ada@example.com", Some("+33612345678"), vec![Email, Phone]),
         ] {
             let bob = person(2, email, phone);
-            assert_eq!(accounts.table.create_person(&bob, &hash()).await, Ok(Created::Taken(taken)));
+            assert_eq!(
+                accounts.table.create_person(&bob, &hash(), &record(AuditKind::SignedUp)).await,
+                Ok(Created::Taken(taken))
+            );
         }
         assert_eq!(accounts.items().await.len(), 3);
         let bob = person(2, "bob@example.com", Some("+33600000000"));
-        assert_eq!(accounts.table.create_person(&bob, &hash()).await, Ok(Created::Yes));
+        assert_eq!(accounts.table.create_person(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
     }
 
     #[tokio::test]
@@ -117,7 +141,7 @@ mod tests {
         let (accounts, ada) = Accounts::with_ada().await;
         let same_id = person(1, "bob@example.com", None);
         assert_eq!(same_id.id, ada.id);
-        let outcome = accounts.table.create_person(&same_id, &hash()).await;
+        let outcome = accounts.table.create_person(&same_id, &hash(), &record(AuditKind::SignedUp)).await;
         assert!(matches!(outcome, Err(StoreError::Broken(_))), "{outcome:?}");
     }
 
@@ -130,7 +154,7 @@ mod tests {
                 let (accounts, hash) = (Arc::clone(&accounts), hash.clone());
                 tokio::spawn(async move {
                     let somebody = person(seed, "ada@example.com", Some(&format!("+3361234567{seed}")));
-                    accounts.table.create_person(&somebody, &hash).await.unwrap()
+                    accounts.table.create_person(&somebody, &hash, &record(AuditKind::SignedUp)).await.unwrap()
                 })
             })
             .collect();
@@ -149,11 +173,14 @@ mod tests {
         let accounts = Accounts::empty().await;
         let ada = person(1, "ada@example.com", None);
         accounts.engine.raise_transaction_conflicts(4, 1, 2);
-        assert_eq!(accounts.table.create_person(&ada, &hash()).await, Ok(Created::Yes));
+        assert_eq!(accounts.table.create_person(&ada, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"; 5]);
 
         accounts.engine.raise_transaction_conflicts(usize::MAX, 1, 2);
-        let outcome = accounts.table.create_person(&person(2, "bob@example.com", None), &hash()).await;
+        let outcome = accounts
+            .table
+            .create_person(&person(2, "bob@example.com", None), &hash(), &record(AuditKind::SignedUp))
+            .await;
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     }
 }

@@ -2,44 +2,58 @@
 
 use std::future::Future;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use kernel::{Random, SessionId, Timestamp, UserId};
 
+use super::items::ENDED_SESSION_VERSION;
+use super::transaction::{commit, update};
 use super::{AccountTable, StoreError, items};
+use crate::domain::AuditRecord;
 
 /// Ends sessions.
 pub trait EndSession {
-    /// Ends the session, if there is one and it has not ended before.
+    /// Ends the session, if it has not ended before, and writes that down. The end is published.
     fn end_session(
         &self,
         user: UserId,
         session: SessionId,
         now: Timestamp,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+        record: &AuditRecord,
+    ) -> impl Future<Output = Result<Ended, StoreError>> + Send;
+}
+
+/// What became of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It ended now.
+    Now,
+    /// It had ended before.
+    Before,
+    /// The person has no such session.
+    NoSuchSession,
 }
 
 impl<R: Random + Sync> EndSession for AccountTable<R> {
-    async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
-        let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(items::session_key(user, session)))
-            .update_expression("SET endedAt = if_not_exists(endedAt, :now)")
-            // Without it, the update of a session that is gone would make one.
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
-            .send()
-            .await;
-        match outcome {
-            Err(error)
-                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            outcome => outcome.map(drop).map_err(StoreError::from),
-        }
+    async fn end_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+        record: &AuditRecord,
+    ) -> Result<Ended, StoreError> {
+        let end = update(&self.name, items::session_key(user, session), |change| {
+            change
+                .update_expression("SET endedAt = :now, version = :ended")
+                // Without the first, the end of a session that is gone would make one.
+                .condition_expression("attribute_exists(pk) AND attribute_not_exists(endedAt)")
+                .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
+                .expression_attribute_values(":ended", AttributeValue::N(ENDED_SESSION_VERSION.to_string()))
+        })?;
+        let Err(reasons) = commit(&self.client, &self.random, vec![end, self.audit()?.with(record)?]).await? else {
+            return Ok(Ended::Now);
+        };
+        let there_is_one = reasons.first().and_then(|reason| reason.item.as_ref()).is_some_and(|item| !item.is_empty());
+        Ok(if there_is_one { Ended::Before } else { Ended::NoSuchSession })
     }
 }
 
@@ -47,30 +61,39 @@ impl<R: Random + Sync> EndSession for AccountTable<R> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::testing::{Accounts, now, session};
-    use super::super::{FindSession, StartSession};
+    use super::super::FindSession;
+    use super::super::testing::{Accounts, now, record, session, start};
     use super::*;
+    use crate::domain::AuditKind;
 
     #[tokio::test]
-    async fn a_session_ends_once_and_no_other_with_it() {
+    async fn a_session_ends_once_and_no_other_with_it_in_one_round_trip() {
         let (accounts, ada) = Accounts::with_ada().await;
         let (ended, other) = (session(2), session(3));
         for session in [&ended, &other] {
-            accounts.table.start_session(&ada, session).await.unwrap();
+            start(&accounts, &ada, session).await.unwrap();
         }
-        let ended_at =
-            async |session| accounts.table.find_session(ada.id, session).await.unwrap().unwrap().session.ended_at;
-        for later in [Duration::ZERO, Duration::from_secs(9)] {
-            assert_eq!(accounts.table.end_session(ada.id, ended.id, now().plus(later)).await, Ok(()));
-            assert_eq!(ended_at(ended.id).await, Some(now()));
+        accounts.engine.round_trips();
+        for (later, expected) in [(Duration::ZERO, Ended::Now), (Duration::from_secs(9), Ended::Before)] {
+            let record = record(AuditKind::SessionEnded);
+            let outcome = accounts.table.end_session(ada.id, ended.id, now().plus(later), &record).await;
+            assert_eq!(outcome, Ok(expected));
+            assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
+            let found = accounts.table.find_session(ada.id, ended.id).await.unwrap().unwrap();
+            assert_eq!(found.session.ended_at, Some(now()));
+            accounts.engine.round_trips();
         }
-        assert_eq!(ended_at(other.id).await, None);
+        let found = accounts.table.find_session(ada.id, other.id).await.unwrap().unwrap();
+        assert_eq!(found.session.ended_at, None);
+        assert_eq!(accounts.audited().await, ["SIGNED_IN", "SIGNED_IN", "SESSION_ENDED"]);
     }
 
     #[tokio::test]
     async fn ending_a_session_that_is_not_there_makes_none() {
         let (accounts, ada) = Accounts::with_ada().await;
-        assert_eq!(accounts.table.end_session(ada.id, session(2).id, now()).await, Ok(()));
-        assert_eq!(accounts.items().await.len(), 3);
+        let record = record(AuditKind::SessionEnded);
+        let outcome = accounts.table.end_session(ada.id, session(2).id, now(), &record).await;
+        assert_eq!(outcome, Ok(Ended::NoSuchSession));
+        assert_eq!((accounts.items().await.len(), accounts.audited().await.len()), (3, 0));
     }
 }

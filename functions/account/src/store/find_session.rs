@@ -49,18 +49,18 @@ fn is_person(item: &Item) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::StartSession;
     use super::super::items::person_key;
-    use super::super::testing::{Accounts, hash, person, session};
+    use super::super::testing::{Accounts, hash, person, record, session, start};
     use super::super::{CreatePerson, Created};
     use super::*;
+    use crate::domain::AuditKind;
 
     #[tokio::test]
     async fn a_session_is_found_for_its_own_person_only_and_in_one_round_trip() {
         let (accounts, ada) = Accounts::with_ada().await;
         let bob = person(2, "bob@example.com", None);
-        assert_eq!(accounts.table.create_person(&bob, &hash()).await, Ok(Created::Yes));
-        accounts.table.start_session(&ada, &session(2)).await.unwrap();
+        assert_eq!(accounts.table.create_person(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        start(&accounts, &ada, &session(2)).await.unwrap();
         accounts.engine.round_trips();
         assert!(accounts.table.find_session(ada.id, session(2).id).await.unwrap().is_some());
         assert_eq!(accounts.engine.round_trips(), ["BatchGetItem"]);
@@ -71,7 +71,7 @@ mod tests {
     #[tokio::test]
     async fn the_session_of_a_person_who_is_gone_is_not_found() {
         let (accounts, ada) = Accounts::with_ada().await;
-        accounts.table.start_session(&ada, &session(2)).await.unwrap();
+        start(&accounts, &ada, &session(2)).await.unwrap();
         accounts.delete(person_key(ada.id)).await;
         assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
     }

@@ -5,16 +5,25 @@
 //! | person | `USER#<user id>` | `PROFILE` |
 //! | identifier | `IDENTIFIER#email#<e-mail>`, `IDENTIFIER#phone#<number>` | `IDENTIFIER` |
 //! | session | `USER#<user id>` | `SESSION#<session id>` |
+//! | codes sent to a person | `USER#<user id>` | `VERIFICATION#email`, `VERIFICATION#phone` |
 //! | public key | `SIGNING_KEYS` | `KEY#<kid>` |
 //! | private key, in the table of its own | `SIGNING_KEYS` | `KEY#<kid>` |
-//! | which private key signs, in that table too | `CURRENT_SIGNING_KEY` | `CURRENT_SIGNING_KEY` |
+//! | key ring: which of them signs, follows or has signed, in that table too | `CURRENT_SIGNING_KEY` | `CURRENT_SIGNING_KEY` |
 //!
-//! The stream publishes the person and the public key, and nothing else: one item per change, for the records of one
-//! transaction may come apart.
+//! The stream publishes the person, the public key and the end of a session, and nothing else: one item per change, for
+//! the records of one transaction may come apart.
 //!
 //! An identifier holds the hash of the password, and a copy of the person as of the `version` in it. So a sign-in has
 //! all it needs from one read; whoever changes a person changes the copies in the same transaction, and whoever relies
 //! on a copy has the version checked in the transaction that follows. A new password is such a change too.
+//!
+//! An identifier counts the attempts to sign in by it, whether anybody has it or not. Its `expiresAt` is when DynamoDB
+//! may delete a counter that is nobody's; on an identifier that somebody has it is no number, and DynamoDB deletes only
+//! by a number (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-before-you-start.html>).
+
+//!
+//! A code is kept as a hash, and with it when it ends and how often it was tried; once it has been returned, these are
+//! gone. When codes were sent is remembered for a day, whatever address they went to.
 
 use std::collections::HashMap;
 
@@ -27,19 +36,28 @@ use runtime::keys;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Credential, StoreError};
-use crate::domain::{Identifier, PasswordHash, Person, PersonStatus, Session, SigningKey};
+use super::{Credential, NewCode, StoreError};
+use crate::domain::verification::{CODE_PERIOD, SentCodes};
+use crate::domain::{
+    Identifier, IdentifierKind, KeyRing, PasswordHash, Person, PersonStatus, RefreshTokenHash, RingKey, Rotation,
+    RotationNonce, Session, SigningKey,
+};
 
 /// An item as the SDK has it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// The sort key of a person.
 pub const PROFILE: &str = "PROFILE";
-/// Keys of the item that names the private key that signs. It is not in the partition of the keys, which holds nothing
-/// else.
-pub(super) const CURRENT_SIGNING_KEY: &str = "CURRENT_SIGNING_KEY";
-/// The status of the key that signs.
+/// What the sort key of a session begins with.
+pub const SESSION_PREFIX: &str = "SESSION#";
+/// The version of a session that has ended.
+pub(super) const ENDED_SESSION_VERSION: u64 = 2;
+/// Keys of the key ring, called by what it held at first. It is not in the partition of the keys, which holds nothing else.
+const KEY_RING: &str = "CURRENT_SIGNING_KEY";
+/// The status of the private key that signs.
 pub(super) const CURRENT: &str = "CURRENT";
+/// The status of the private key that follows.
+const NEXT: &str = "NEXT";
 
 const IDENTIFIER: &str = "IDENTIFIER";
 
@@ -51,8 +69,17 @@ fn identifier_partition(identifier: &Identifier) -> String {
     format!("IDENTIFIER#{}#{}", identifier.kind().name(), identifier.as_str())
 }
 
+pub(super) fn verification_key(user: UserId, kind: IdentifierKind) -> Item {
+    key(user_partition(user), verification_sort_key(kind))
+}
+
+/// It comes after those of the sessions: whoever lists these reads from the person to the last of them.
+fn verification_sort_key(kind: IdentifierKind) -> String {
+    format!("VERIFICATION#{}", kind.name())
+}
+
 fn session_sort_key(id: SessionId) -> String {
-    format!("SESSION#{id}")
+    format!("{SESSION_PREFIX}{id}")
 }
 
 /// A primary key.
@@ -104,9 +131,15 @@ pub struct PersonItem {
 pub struct PersonAttributes {
     /// In lower case.
     pub email: String,
+    /// Whether the person has shown that it reaches them.
+    #[serde(default)]
+    pub email_verified: bool,
     /// In the form of E.164.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+    /// Whether the person has shown that it reaches them.
+    #[serde(default)]
+    pub phone_verified: bool,
     /// Whether they may act.
     pub status: PersonStatus,
     /// Raised when all of their tokens so far are revoked.
@@ -131,18 +164,61 @@ pub(super) struct IdentifierItem {
     person: PersonAttributes,
 }
 
-/// A session.
+/// A session. Its version is 1, and 2 once it has ended before its time: only that is published.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SessionItem {
+pub struct SessionItem {
     #[serde(flatten)]
     key: Key,
-    id: SessionId,
+    /// The session's id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// 1, and 2 once it has ended.
+    pub version: u64,
     created_at: Timestamp,
+    last_used_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+    epoch: u64,
+    absolute_expires_at: Timestamp,
     /// In seconds since 1970: from then on DynamoDB may delete the item.
     expires_at: i64,
+    /// When the last of its access tokens expires.
+    pub token_expires_at: Timestamp,
+    refresh_hash: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    ended_at: Option<Timestamp>,
+    rotation: Option<RotationAttribute>,
+    /// When the person ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// The last rotation of a session's refresh token.
+#[derive(Serialize, Deserialize)]
+struct RotationAttribute {
+    spent: String,
+    nonce: String,
+    at: Timestamp,
+}
+
+/// The codes that were sent to a person by e-mail or by SMS, and what is kept of the last one.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct VerificationItem {
+    #[serde(flatten)]
+    key: Key,
+    version: u64,
+    sent_at: Vec<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_hash: Option<String>,
+    /// In milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_expires_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    /// In seconds since 1970: from then on DynamoDB may delete the item.
+    expires_at: i64,
 }
 
 /// The public half of a signing key.
@@ -155,13 +231,24 @@ pub struct PublicKeyItem {
     pub kid: KeyId,
     /// The 32 bytes in base64url without padding.
     pub public_key: String,
-    /// What it is used for.
-    status: String,
+    /// Whether it verifies.
+    pub status: PublicKeyStatus,
     /// Raised by every change.
     pub version: u64,
     created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// Whether a public key verifies. Which of those that do signs, the key ring says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum PublicKeyStatus {
+    /// It does. Deployments from before keys were rotated say CURRENT.
+    #[serde(alias = "CURRENT")]
+    Published,
+    /// It does not any more.
+    Retired,
 }
 
 /// The private half of a signing key.
@@ -173,23 +260,36 @@ pub(super) struct PrivateKeyItem {
     kid: KeyId,
     /// A PKCS#8 document in base64.
     pub(super) private_key: String,
-    pub(super) status: String,
+    status: String,
     created_at: Timestamp,
 }
 
-/// Which private key signs.
+/// Which key is in which state.
 #[derive(Serialize, Deserialize)]
-pub(super) struct CurrentKeyItem {
+#[serde(rename_all = "camelCase")]
+pub(super) struct KeyRingItem {
     #[serde(flatten)]
     key: Key,
-    pub(super) kid: KeyId,
+    /// The key that signs.
+    kid: KeyId,
+    /// Not there, like the rest of it, in a deployment from before keys were rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    #[serde(default)]
+    version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<RingKey>,
+    #[serde(default)]
+    retiring: Vec<RingKey>,
 }
 
 impl From<&Person> for PersonAttributes {
     fn from(person: &Person) -> Self {
         Self {
             email: person.email.as_str().to_owned(),
+            email_verified: person.email_verified,
             phone: person.phone.as_ref().map(|phone| phone.as_str().to_owned()),
+            phone_verified: person.phone_verified,
             status: person.status,
             epoch: person.epoch,
             version: person.version,
@@ -204,7 +304,9 @@ impl PersonAttributes {
         Person {
             id,
             email: Email::from_stored(self.email),
+            email_verified: self.email_verified,
             phone: self.phone.map(Phone::from_stored),
+            phone_verified: self.phone_verified,
             status: self.status,
             epoch: self.epoch,
             version: self.version,
@@ -252,8 +354,21 @@ impl SessionItem {
         Self {
             key: Key { pk: user_partition(user), sk: session_sort_key(session.id) },
             id: session.id,
+            user_id: user,
+            version: if session.ended_at.is_none() { 1 } else { ENDED_SESSION_VERSION },
             created_at: session.started_at,
+            last_used_at: session.last_used_at,
+            user_agent: session.user_agent.clone(),
+            epoch: session.epoch,
+            absolute_expires_at: session.absolute_expires_at,
             expires_at: session.expires_at.unix_seconds(),
+            token_expires_at: session.token_expires_at,
+            refresh_hash: session.refresh_hash.0.clone(),
+            rotation: session.rotation.as_ref().map(|rotation| RotationAttribute {
+                spent: rotation.spent.0.clone(),
+                nonce: rotation.nonce.0.clone(),
+                at: rotation.at,
+            }),
             ended_at: session.ended_at,
         }
     }
@@ -263,8 +378,45 @@ impl TryFrom<SessionItem> for Session {
     type Error = StoreError;
 
     fn try_from(item: SessionItem) -> Result<Self, StoreError> {
-        let expires_at = Timestamp::from_unix_seconds(item.expires_at).map_err(StoreError::broken)?;
-        Ok(Self { id: item.id, started_at: item.created_at, expires_at, ended_at: item.ended_at })
+        Ok(Self {
+            id: item.id,
+            started_at: item.created_at,
+            last_used_at: item.last_used_at,
+            user_agent: item.user_agent,
+            epoch: item.epoch,
+            absolute_expires_at: item.absolute_expires_at,
+            expires_at: Timestamp::from_unix_seconds(item.expires_at).map_err(StoreError::broken)?,
+            token_expires_at: item.token_expires_at,
+            refresh_hash: RefreshTokenHash(item.refresh_hash),
+            rotation: item.rotation.map(|RotationAttribute { spent, nonce, at }| Rotation {
+                spent: RefreshTokenHash(spent),
+                nonce: RotationNonce(nonce),
+                at,
+            }),
+            ended_at: item.ended_at,
+        })
+    }
+}
+
+impl From<&NewCode<'_>> for VerificationItem {
+    fn from(new: &NewCode<'_>) -> Self {
+        // Until a day after the last code: then none of the times counts any more.
+        let remembered = new.sent.times.last().copied().unwrap_or(new.expires_at).plus(CODE_PERIOD);
+        Self {
+            key: Key { pk: user_partition(new.user), sk: verification_sort_key(new.kind) },
+            version: new.sent.version,
+            sent_at: new.sent.times.clone(),
+            code_hash: Some(new.hash.expose().to_owned()),
+            code_expires_at: Some(new.expires_at.unix_millis()),
+            attempts: Some(0),
+            expires_at: remembered.unix_seconds(),
+        }
+    }
+}
+
+impl From<VerificationItem> for SentCodes {
+    fn from(item: VerificationItem) -> Self {
+        Self { version: item.version, times: item.sent_at }
     }
 }
 
@@ -272,10 +424,10 @@ impl PublicKeyItem {
     /// The item of a key that is published for the first time.
     pub fn new(key: &SigningKey, now: Timestamp) -> Self {
         Self {
-            key: key_item_key(key.kid()),
+            key: keys_of(key.kid()),
             kid: key.kid().clone(),
             public_key: key.public_key().to_owned(),
-            status: CURRENT.to_owned(),
+            status: PublicKeyStatus::Published,
             version: 1,
             created_at: now,
             updated_at: now,
@@ -284,24 +436,50 @@ impl PublicKeyItem {
 }
 
 impl PrivateKeyItem {
-    pub(super) fn new(key: &SigningKey, now: Timestamp) -> Self {
+    pub(super) fn new(key: &SigningKey, signs: bool, now: Timestamp) -> Self {
         Self {
-            key: key_item_key(key.kid()),
+            key: keys_of(key.kid()),
             kid: key.kid().clone(),
             private_key: STANDARD.encode(key.pkcs8().expose()),
-            status: CURRENT.to_owned(),
+            status: if signs { CURRENT } else { NEXT }.to_owned(),
             created_at: now,
         }
     }
 }
 
-impl CurrentKeyItem {
-    pub(super) fn new(kid: &KeyId) -> Self {
-        let key = Key { pk: CURRENT_SIGNING_KEY.to_owned(), sk: CURRENT_SIGNING_KEY.to_owned() };
-        Self { key, kid: kid.clone() }
+impl From<&KeyRing> for KeyRingItem {
+    fn from(ring: &KeyRing) -> Self {
+        Self {
+            key: Key { pk: KEY_RING.to_owned(), sk: KEY_RING.to_owned() },
+            kid: ring.current.kid.clone(),
+            since: Some(ring.current.since),
+            version: ring.version,
+            next: ring.next.clone(),
+            retiring: ring.retiring.clone(),
+        }
     }
 }
 
-fn key_item_key(kid: &KeyId) -> Key {
+impl TryFrom<KeyRingItem> for KeyRing {
+    type Error = StoreError;
+
+    fn try_from(item: KeyRingItem) -> Result<Self, StoreError> {
+        let KeyRingItem { kid, since, version, next, retiring, .. } = item;
+        // A key of unknown age has signed for long enough.
+        let ages_ago = Timestamp::from_unix_seconds(0).map_err(StoreError::broken)?;
+        Ok(Self { version, current: RingKey { kid, since: since.unwrap_or(ages_ago) }, next, retiring })
+    }
+}
+
+pub(super) fn key_ring_key() -> Item {
+    key(KEY_RING, KEY_RING)
+}
+
+/// The key of either half of a signing key, each in its table.
+pub(super) fn signing_key_key(kid: &KeyId) -> Item {
+    key(keys::PARTITION, keys::sort_key(kid))
+}
+
+fn keys_of(kid: &KeyId) -> Key {
     Key { pk: keys::PARTITION.to_owned(), sk: keys::sort_key(kid) }
 }

@@ -5,28 +5,45 @@
 
 pub mod items;
 
+mod audit;
+mod change_person;
+mod count_attempt;
 mod create_person;
 mod end_session;
 mod find_credential;
 mod find_session;
-mod install_first_key;
+mod list_sessions;
+mod load_key_ring;
 mod load_signing_key;
+mod rotate_refresh_token;
 mod start_session;
 #[cfg(test)]
 mod testing;
 mod transaction;
+mod turn_key_ring;
+mod verification;
 
 use aws_sdk_dynamodb::Client;
 use kernel::Random;
+use runtime::{ConfigError, Env, SystemRandom};
 
+pub use audit::{AuditTable, RecordEvent};
+pub use change_person::{ChangePerson, Changed, PersonChange};
+pub use count_attempt::{CountAttempt, Counted};
 pub use create_person::{CreatePerson, Created};
-pub use end_session::EndSession;
+pub use end_session::{EndSession, Ended};
 pub use find_credential::{Credential, FindCredential};
 pub use find_session::FindSession;
-pub use install_first_key::{InstallFirstKey, KeyTables};
+pub use list_sessions::{FindPerson, ListSessions};
+pub use load_key_ring::LoadKeyRing;
 pub use load_signing_key::LoadSigningKey;
+pub use rotate_refresh_token::RotateRefreshToken;
 pub use runtime::dynamodb::StoreError;
-pub use start_session::{StartSession, Started};
+pub use start_session::{NewSession, StartSession, Started};
+pub use turn_key_ring::{KeyTables, TurnKeyRing};
+pub use verification::{
+    CodeAttempt, CountCodeAttempt, FindSentCodes, KeepCode, Kept, NewCode, Verified, VerifyIdentifier,
+};
 
 /// People, what they sign in by, and their sessions.
 #[derive(Debug, Clone)]
@@ -35,12 +52,35 @@ pub struct AccountTable<R> {
     name: String,
     /// Spreads retries in time.
     random: R,
+    /// Where commands write down what they did.
+    audit: Option<AuditTable>,
 }
 
 impl<R: Random> AccountTable<R> {
-    /// The table of this name.
+    /// The table of this name, to ask questions.
     pub fn new(client: Client, name: impl Into<String>, random: R) -> Self {
-        Self { client, name: name.into(), random }
+        Self { client, name: name.into(), random, audit: None }
+    }
+
+    /// The table of this name, to ask and to give commands, which are written down in the trail.
+    pub fn audited(client: Client, name: impl Into<String>, random: R, audit: AuditTable) -> Self {
+        Self { audit: Some(audit), ..Self::new(client, name, random) }
+    }
+
+    fn audit(&self) -> Result<&AuditTable, StoreError> {
+        self.audit.as_ref().ok_or_else(|| StoreError::broken("a command was given to a table that has no trail"))
+    }
+}
+
+impl AccountTable<SystemRandom> {
+    /// The tables that `ACCOUNT_TABLE` and `AUDIT_TABLE` name.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if one is not set.
+    pub fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
+        let audit = AuditTable::from_env(env, client.clone())?;
+        Ok(Self::audited(client, env.required("ACCOUNT_TABLE")?, SystemRandom, audit))
     }
 }
 

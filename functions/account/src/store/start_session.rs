@@ -6,19 +6,30 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValuesOnCond
 use kernel::Random;
 
 use super::items::{self, PersonItem, SessionItem};
-use super::transaction::{commit, put};
+use super::transaction::{commit, put, update};
 use super::{AccountTable, StoreError};
-use crate::domain::{Person, Session};
+use crate::domain::{AuditRecord, Identifier, PasswordHash, Person, Session};
+
+/// A session that someone who knew the password may start.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// Who, as they were found.
+    pub person: &'a Person,
+    /// By which identifier: its failed attempts are forgotten.
+    pub identifier: &'a Identifier,
+    /// The password hashed anew, where the stored hash was made by other parameters than today's.
+    pub new_hash: Option<&'a PasswordHash>,
+    /// The session.
+    pub session: &'a Session,
+    /// What is written down of it.
+    pub record: &'a AuditRecord,
+}
 
 /// Starts sessions.
 pub trait StartSession {
     /// Starts a session of a person who may act and is still as they are given, or does nothing. MUST answer
     /// [`Started::PersonIsNow`] if they have changed, however close in time, or may not act.
-    fn start_session(
-        &self,
-        person: &Person,
-        session: &Session,
-    ) -> impl Future<Output = Result<Started, StoreError>> + Send;
+    fn start_session(&self, new: NewSession<'_>) -> impl Future<Output = Result<Started, StoreError>> + Send;
 }
 
 /// Whether a session was started.
@@ -31,7 +42,8 @@ pub enum Started {
 }
 
 impl<R: Random + Sync> StartSession for AccountTable<R> {
-    async fn start_session(&self, person: &Person, session: &Session) -> Result<Started, StoreError> {
+    async fn start_session(&self, new: NewSession<'_>) -> Result<Started, StoreError> {
+        let NewSession { person, identifier, new_hash, session, record } = new;
         // Checked in the transaction that writes the session, so a revocation cannot slip in between.
         let person_is_as_given = ConditionCheck::builder()
             .table_name(&self.name)
@@ -43,10 +55,30 @@ impl<R: Random + Sync> StartSession for AccountTable<R> {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(StoreError::broken)?;
-        let writes = vec![
+        let mut writes = vec![
             TransactWriteItem::builder().condition_check(person_is_as_given).build(),
             put(&self.name, SessionItem::new(person.id, session), None)?,
+            self.audit()?.with(record)?,
         ];
+        for own in person.identifiers() {
+            let forget = if own == *identifier { "REMOVE attempts, lastAttemptAt" } else { "" };
+            let upgrade = if new_hash.is_some() { "SET passwordHash = :hash " } else { "" };
+            if forget.is_empty() && upgrade.is_empty() {
+                continue;
+            }
+            writes.push(update(&self.name, items::identifier_key(&own), |change| {
+                let change = change
+                    .update_expression(format!("{upgrade}{forget}"))
+                    .condition_expression("userId = :user")
+                    .expression_attribute_values(":user", AttributeValue::S(person.id.to_string()));
+                match new_hash {
+                    Some(hash) => {
+                        change.expression_attribute_values(":hash", AttributeValue::S(hash.expose().to_owned()))
+                    }
+                    None => change,
+                }
+            })?);
+        }
         let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
             return Ok(Started::Yes);
         };
@@ -57,17 +89,17 @@ impl<R: Random + Sync> StartSession for AccountTable<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::FindSession;
     use super::super::items::person_key;
-    use super::super::testing::{Accounts, session};
+    use super::super::testing::{Accounts, hash, now, record, session, start};
+    use super::super::{CountAttempt, Counted, FindCredential, FindSession};
     use super::*;
-    use crate::domain::{PersonStatus, SignedIn};
+    use crate::domain::{AuditKind, PersonStatus, SignedIn};
 
     #[tokio::test]
     async fn a_session_is_found_with_its_person_and_will_be_deleted_once_it_has_expired() {
         let (accounts, ada) = Accounts::with_ada().await;
         let session = session(2);
-        assert_eq!(accounts.table.start_session(&ada, &session).await, Ok(Started::Yes));
+        assert_eq!(start(&accounts, &ada, &session).await, Ok(Started::Yes));
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
         let found = accounts.table.find_session(ada.id, session.id).await;
         assert_eq!(found, Ok(Some(SignedIn { person: ada, session: session.clone() })));
@@ -83,19 +115,17 @@ mod tests {
         accounts.set(person_key(ada.id), "epoch", AttributeValue::N("1".to_owned())).await;
         accounts.set(person_key(ada.id), "version", AttributeValue::N("2".to_owned())).await;
         let now = Person { epoch: 1, version: 2, ..ada.clone() };
-        let outcome = accounts.table.start_session(&ada, &session(2)).await;
+        let outcome = start(&accounts, &ada, &session(2)).await;
         assert_eq!(outcome, Ok(Started::PersonIsNow(Some(Box::new(now.clone())))));
         assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
-        assert_eq!(accounts.table.start_session(&now, &session(2)).await, Ok(Started::Yes));
+        assert_eq!(start(&accounts, &now, &session(2)).await, Ok(Started::Yes));
     }
 
     #[tokio::test]
     async fn for_a_suspended_person_nothing_is_started_even_under_the_same_version() {
         let (accounts, ada) = Accounts::with_ada().await;
         accounts.set(person_key(ada.id), "status", AttributeValue::S("SUSPENDED".to_owned())).await;
-        let Ok(Started::PersonIsNow(Some(now))) = accounts.table.start_session(&ada, &session(2)).await else {
-            panic!()
-        };
+        let Ok(Started::PersonIsNow(Some(now))) = start(&accounts, &ada, &session(2)).await else { panic!() };
         assert_eq!(now.status, PersonStatus::Suspended);
         assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
     }
@@ -104,14 +134,61 @@ mod tests {
     async fn for_a_person_who_is_gone_nothing_is_started() {
         let (accounts, ada) = Accounts::with_ada().await;
         accounts.delete(person_key(ada.id)).await;
-        assert_eq!(accounts.table.start_session(&ada, &session(2)).await, Ok(Started::PersonIsNow(None)));
+        assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(Started::PersonIsNow(None)));
     }
 
     #[tokio::test]
     async fn a_conflict_with_another_sign_in_is_tried_again() {
         let (accounts, ada) = Accounts::with_ada().await;
         accounts.engine.raise_transaction_conflicts(1, 0, 2);
-        assert_eq!(accounts.table.start_session(&ada, &session(2)).await, Ok(Started::Yes));
+        assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(Started::Yes));
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"; 2]);
+    }
+
+    #[tokio::test]
+    async fn a_success_forgets_the_failed_attempts_by_its_identifier_and_no_others() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let [email, phone] = &ada.identifiers()[..] else { panic!() };
+        for _ in 0..3 {
+            for identifier in [email, phone] {
+                accounts.table.count_attempt(identifier, now()).await.unwrap();
+            }
+        }
+        assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(Started::Yes));
+        for (identifier, expected) in [(email, 1), (phone, 4)] {
+            let counted = accounts.table.count_attempt(identifier, now()).await.unwrap();
+            assert!(matches!(counted, Counted::Allowed { attempts, .. } if attempts == expected), "{counted:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_that_was_hashed_anew_is_so_for_every_identifier() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let other = PasswordHash::of_nobody();
+        let [email, ..] = &ada.identifiers()[..] else { panic!() };
+        let new = NewSession {
+            person: &ada,
+            identifier: email,
+            new_hash: Some(&other),
+            session: &session(2),
+            record: &record(AuditKind::SignedIn),
+        };
+        assert_eq!(accounts.table.start_session(new).await, Ok(Started::Yes));
+        for identifier in ada.identifiers() {
+            let found = accounts.table.find_credential(&identifier).await.unwrap().unwrap();
+            assert_eq!(found.password_hash, other);
+            assert_ne!(found.password_hash, hash());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_down_stands_if_and_only_if_the_session_does() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        accounts.set(person_key(ada.id), "version", AttributeValue::N("2".to_owned())).await;
+        start(&accounts, &ada, &session(2)).await.unwrap();
+        assert!(accounts.audited().await.is_empty());
+        let now = Person { version: 2, ..ada };
+        start(&accounts, &now, &session(2)).await.unwrap();
+        assert_eq!(accounts.audited().await, ["SIGNED_IN"]);
     }
 }

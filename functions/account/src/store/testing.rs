@@ -1,5 +1,6 @@
 //! What the tests of several commands start from.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,35 +10,49 @@ use kernel::{Secret, Timestamp, UserId};
 use testkit::Engine;
 
 use super::items::Item;
-use super::{AccountTable, CreatePerson, Created};
-use crate::domain::{PasswordHash, PasswordPolicy, Person, Session};
+use super::{AccountTable, AuditTable, CreatePerson, Created, NewSession, StartSession, Started, StoreError};
+use crate::domain::{
+    AuditKind, AuditRecord, AuditSubject, AuditTrail, Caller, Identifier, Lifetimes, PasswordHash, PasswordPolicy,
+    Person, RefreshToken, Session,
+};
 
 /// The account table, and the engine it is in.
 pub(super) struct Accounts {
     pub(super) engine: Engine,
     pub(super) name: String,
     pub(super) table: AccountTable<Seeded>,
+    audit: String,
 }
 
 impl Accounts {
     pub(super) async fn empty() -> Self {
         let engine = Engine::start().await;
         let name = engine.create_table("account", "AccountTable");
-        let table = AccountTable::new(engine.client.clone(), &name, Seeded::new(1));
-        Self { engine, name, table }
+        let audit = engine.create_table("account", "AuditTable");
+        let trail = AuditTable::new(engine.client.clone(), &audit);
+        let table = AccountTable::audited(engine.client.clone(), &name, Seeded::new(1), trail);
+        Self { engine, name, table, audit }
     }
 
     /// With Ada in it, as she signed up.
     pub(super) async fn with_ada() -> (Self, Person) {
         let accounts = Self::empty().await;
         let ada = person(1, "ada@example.com", Some("+33612345678"));
-        assert_eq!(accounts.table.create_person(&ada, &hash()).await, Ok(Created::Yes));
+        assert_eq!(accounts.table.create_person(&ada, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
         accounts.engine.round_trips();
         (accounts, ada)
     }
 
     pub(super) async fn items(&self) -> Vec<Item> {
         items_of(&self.engine, &self.name).await
+    }
+
+    /// The kinds of what was written down beside the sign-ups, in an order of their own for those of one moment.
+    pub(super) async fn audited(&self) -> Vec<String> {
+        let mut items = items_of(&self.engine, &self.audit).await;
+        items.sort_by_key(|item| std::cmp::Reverse(item["kind"].as_s().unwrap().clone()));
+        let kinds = items.iter().map(|item| item["kind"].as_s().unwrap().clone());
+        kinds.filter(|kind| kind != AuditKind::SignedUp.name()).collect()
     }
 
     /// Sets an attribute, as another command would.
@@ -70,8 +85,35 @@ pub(super) fn person(seed: u64, email: &str, phone: Option<&str>) -> Person {
     Person::new(UserId::random(&Seeded::new(seed)), Email::parse(email).unwrap(), phone, now())
 }
 
+pub(super) const LIFETIMES: Lifetimes = Lifetimes {
+    access_token: Duration::from_mins(15),
+    idle: Duration::from_hours(1),
+    absolute: Duration::from_hours(24),
+};
+
+/// A session of Ada's, who is in her first epoch.
 pub(super) fn session(seed: u64) -> Session {
-    Session::start(&Seeded::new(seed), now(), Duration::from_mins(15))
+    session_and_token(&person(1, "ada@example.com", None), seed).0
+}
+
+pub(super) fn session_and_token(person: &Person, seed: u64) -> (Session, RefreshToken) {
+    Session::start(person, Some("a browser".to_owned()), LIFETIMES, now(), &Seeded::new(seed))
+}
+
+/// Starts a session as a sign-in by e-mail does.
+pub(super) async fn start(accounts: &Accounts, person: &Person, session: &Session) -> Result<Started, StoreError> {
+    let identifier = Identifier::Email(person.email.clone());
+    let record = record(AuditKind::SignedIn);
+    let new = NewSession { person, identifier: &identifier, new_hash: None, session, record: &record };
+    accounts.table.start_session(new).await
+}
+
+/// A record that is none of those before.
+pub(super) fn record(kind: AuditKind) -> AuditRecord {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let trail = AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
+    let random = Seeded::new(NEXT.fetch_add(1, Ordering::Relaxed));
+    trail.record(kind, AuditSubject::Deployment, &Caller::invocation("r-1"), now(), &random)
 }
 
 pub(super) fn hash() -> PasswordHash {

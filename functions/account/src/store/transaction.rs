@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use kernel::Random;
 use runtime::dynamodb::{self, Outcome};
 use serde::Serialize;
 
+use super::items::Item;
 use super::{StoreError, items};
 
 /// How long a transaction waits, all in all, while it is in conflict with others on the same items. Two people seldom
@@ -24,6 +28,19 @@ pub(super) fn put(table: &str, item: impl Serialize, condition: Option<&str>) ->
         .build()
         .map_err(StoreError::broken)?;
     Ok(TransactWriteItem::builder().put(put).build())
+}
+
+/// A change of an item. If its condition does not hold, the reason carries the item as it is.
+pub(super) fn update(
+    table: &str,
+    key: Item,
+    change: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
+) -> Result<TransactWriteItem, StoreError> {
+    let update = Update::builder()
+        .table_name(table)
+        .set_key(Some(key))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    Ok(TransactWriteItem::builder().update(change(update).build().map_err(StoreError::broken)?).build())
 }
 
 /// Writes all or nothing. If it was refused, answers with one reason per write, in their order.

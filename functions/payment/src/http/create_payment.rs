@@ -12,6 +12,7 @@ use super::posting::{answer, named_request};
 use super::problems;
 use super::wire::{MinorUnits, PaymentBody};
 use crate::domain::{Actor, Payment, PaymentAccountId, PaymentMethod, PaymentReference, PaymentStatus, Step};
+use crate::store::Fence;
 use crate::store::payments::{CreatePayment, PaymentOrder};
 
 /// What to ask of a customer.
@@ -92,7 +93,12 @@ pub async fn handle<S: CreatePayment, C: Clock, R: Random>(
         history: vec![Step { status: PaymentStatus::Initiated, at: now, by: Actor::Owner }],
         version: 1,
     };
-    let order = PaymentOrder { payment, fingerprint: named.fingerprint, deadline: deadline(request) };
+    let order = PaymentOrder {
+        payment,
+        fingerprint: named.fingerprint,
+        fence: Fence::from(&principal),
+        deadline: deadline(request),
+    };
     let is_named = order.fingerprint.is_some();
     let created = desk.store.create(order).await;
     let created = created.map_err(|error| problems::of_command(problems::create_payment(&error), is_named))?;
@@ -166,8 +172,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_payment_begins_initiated_with_its_customer_in_canonical_form() {
-        let answer = handle(&desk(), ada(), &request(&wish())).await.unwrap();
+        let desk = desk();
+        let answer = handle(&desk, ada(), &request(&wish())).await.unwrap();
         assert_eq!(answer.status, 201);
+        assert_eq!(desk.store.0.lock().unwrap()[0].fence, Fence::from(&ada()));
         let body = body_of(&answer);
         assert!(PaymentReference::parse(body["reference"].as_str().unwrap()).is_ok());
         assert_eq!(

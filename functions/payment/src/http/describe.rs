@@ -47,6 +47,7 @@ fn open_account() -> Endpoint {
              its principal, which goes to a DEBIT account of yours, and takes in money until nothing is owed.",
         )
         .signed_in()
+        .refuses(&[&problems::VERIFICATION_REQUIRED])
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
         .refuses(&[&problems::OUTCOME_UNKNOWN])
         .takes::<open_account::Body>(&[
@@ -77,6 +78,7 @@ fn deposit() -> Endpoint {
     Endpoint::new("post", "/payments/deposit", TAG, "deposit", "Money from the outside into your account")
         .about("Only where the deployment lets people deposit by themselves; elsewhere money comes in by collections.")
         .signed_in()
+        .refuses(&[&problems::VERIFICATION_REQUIRED])
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
         .refuses(&[&problems::OUTCOME_UNKNOWN])
         .takes::<OneSided>(&[("deposit", json!({"paymentAccountId": "ada-main", "amount": 10_000}))])
@@ -88,6 +90,7 @@ fn deposit() -> Endpoint {
 fn withdraw() -> Endpoint {
     Endpoint::new("post", "/payments/withdraw", TAG, "withdraw", "Money from your account to the outside")
         .signed_in()
+        .refuses(&[&problems::VERIFICATION_REQUIRED])
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
         .refuses(&[&problems::OUTCOME_UNKNOWN])
         .takes::<OneSided>(&[("withdrawal", json!({"paymentAccountId": "ada-main", "amount": 550, "currency": "USD"}))])
@@ -102,6 +105,7 @@ fn send() -> Endpoint {
     });
     Endpoint::new("post", "/payments/send", TAG, "send", "Money from your account to anyone's")
         .signed_in()
+        .refuses(&[&problems::VERIFICATION_REQUIRED])
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
         .refuses(&[&problems::OUTCOME_UNKNOWN])
         .takes::<send::Body>(&[("dinner", dinner)])
@@ -151,6 +155,7 @@ fn create_payment() -> Endpoint {
     Endpoint::new("post", "/api/payments", PAYMENTS, "createPayment", "Asks a customer for money, through a provider")
         .about("The payment is INITIATED. Move it to PENDING to hand it to the provider.")
         .signed_in()
+        .refuses(&[&problems::VERIFICATION_REQUIRED])
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
         .refuses(&[&problems::OUTCOME_UNKNOWN])
         .takes::<create_payment::Body>(&[("collection", collection)])
@@ -181,6 +186,7 @@ fn update_payment_status() -> Endpoint {
              account is only where the deployment lets people deposit by themselves.",
         )
         .signed_in()
+        .refuses(&[&problems::VERIFICATION_REQUIRED])
         .takes::<update_payment_status::Body>(&[("to the provider", json!({"status": "PENDING"}))])
         .answers::<PaymentBody<'_>>(200, "The payment as it is now.", &a_payment())
         .refuses(REFUSED_TRANSFER)

@@ -12,6 +12,7 @@ pub mod problems;
 pub mod provider_webhook;
 pub mod send;
 pub mod update_payment_status;
+pub mod verified;
 pub mod withdraw;
 
 mod describe;

@@ -49,6 +49,8 @@ pub(super) const IDEMPOTENCY_KEY_REUSED: Kind = Kind {
 };
 pub(super) const SELF_DEPOSIT_DISABLED: Kind =
     Kind { code: "self_deposit_disabled", status: 403, title: "Deposits are closed here", retryable: false };
+pub(super) const VERIFICATION_REQUIRED: Kind =
+    Kind { code: "verification_required", status: 403, title: "Not before you are verified", retryable: false };
 pub(super) const USER_NOT_SYNCED: Kind =
     Kind { code: "user_not_synced", status: 503, title: "The user is not known here yet", retryable: true };
 pub(super) const CONTENTION: Kind =
@@ -72,6 +74,7 @@ pub const ALL: &[Kind] = &[
     LIMIT_EXCEEDED,
     IDEMPOTENCY_KEY_REUSED,
     SELF_DEPOSIT_DISABLED,
+    VERIFICATION_REQUIRED,
     USER_NOT_SYNCED,
     CONTENTION,
     OUTCOME_UNKNOWN,
@@ -177,6 +180,7 @@ pub(super) fn create_payment(error: &CreateError) -> Problem {
         CreateError::AccountType => Problem::new(&WRONG_ACCOUNT_TYPE, "A loan takes no collections.")
             .at("paymentAccountId", "name a DEBIT or CREDIT account of yours"),
         CreateError::KeyReused => key_reused(),
+        CreateError::Revoked => Problem::unauthenticated(true, error),
         CreateError::Contention => contention(error),
         CreateError::Store(error) => store(error),
     }
@@ -250,6 +254,14 @@ pub(super) fn self_deposit_disabled() -> Problem {
     Problem::new(&SELF_DEPOSIT_DISABLED, detail)
 }
 
+pub(super) fn verification_required(what: &str) -> Problem {
+    let detail = format!(
+        "Verify your {what} first: POST /auth/verifications, then /auth/verifications/confirm. The token that \
+         POST /auth/refresh gives you after that says so."
+    );
+    Problem::new(&VERIFICATION_REQUIRED, detail)
+}
+
 pub(super) fn limit_exceeded(field: &str, most: i64) -> Problem {
     Problem::new(&LIMIT_EXCEEDED, "More than this platform grants.")
         .at(field, format!("may be at most {most} minor units"))
@@ -274,6 +286,19 @@ mod tests {
         for kind in ALL.iter().chain(kinds::ALL) {
             let row = format!("| `{}` | {} |", kind.code, kind.status);
             assert!(documented.contains(&row), "docs/api.md has no row that begins {row}");
+        }
+    }
+
+    #[test]
+    fn a_revoked_token_is_answered_as_a_bad_one_wherever_that_is_found_out() {
+        let fields = SideFields { from: "from", to: "to" };
+        for problem in [
+            post(&PostError::Revoked, fields),
+            open(&OpenError::Revoked),
+            create_payment(&CreateError::Revoked),
+            advance(&AdvanceError::Revoked),
+        ] {
+            assert_eq!(problem.kind, &kinds::UNAUTHENTICATED);
         }
     }
 

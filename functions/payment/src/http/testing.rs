@@ -19,7 +19,14 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) fn ada() -> Principal {
     let random = Seeded::new(1);
-    Principal { user_id: UserId::random(&random), session_id: SessionId::random(&random), epoch: 3, expires_at: now() }
+    Principal {
+        user_id: UserId::random(&random),
+        session_id: SessionId::random(&random),
+        epoch: 3,
+        expires_at: now(),
+        email_verified: false,
+        phone_verified: false,
+    }
 }
 
 pub(super) fn request(body: &Value) -> Request {

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteIt
 use kernel::{Timestamp, UserId};
 use runtime::dynamodb::Outcome;
 
+use super::fence::EndedSessions;
 use super::item::{
     Item, Reader, account_attributes, account_key, is_fenced_off, key, number, read_account, text, transfer_item,
     user_key,
@@ -13,6 +14,9 @@ use super::item::{
 use super::transaction::{Verdict, verdict};
 use super::{Fence, StoreError, Table};
 use crate::domain::{Account, Party, Refusal, Request, Transfer};
+
+/// How often an opening begins anew because sessions of the person's end meanwhile.
+const ATTEMPTS: usize = 3;
 
 /// An account that someone wants to open.
 #[derive(Debug, Clone)]
@@ -95,9 +99,32 @@ enum Part {
     Payee,
 }
 
+/// What became of a try to open an account.
+enum Attempt {
+    Opened(Opened),
+    /// Sessions of its owner have ended a short while ago: the account must know of them from the start.
+    Fenced(EndedSessions),
+}
+
 impl OpenAccount for Table {
     async fn open(&self, opening: Opening) -> Result<Opened, OpenError> {
-        let Opening { request, account, transfer, fence, max_accounts, deadline } = &opening;
+        // As a rule no session has ended, and one round trip is enough.
+        let mut seen = None;
+        for _ in 0..ATTEMPTS {
+            match self.try_to_open(&opening, seen.as_ref()).await? {
+                Attempt::Opened(opened) => return Ok(opened),
+                Attempt::Fenced(ended) => seen = Some(ended),
+            }
+        }
+        Err(OpenError::Contention)
+    }
+}
+
+impl Table {
+    /// Opens the account with the fence that was seen around its owner's money, if that is still how it stands.
+    async fn try_to_open(&self, opening: &Opening, seen: Option<&EndedSessions>) -> Result<Attempt, OpenError> {
+        let Opening { request, account, transfer, fence, deadline, .. } = opening;
+        let now = self.clock.now().unix_seconds();
         let mut parts = Vec::new();
         let mut items = Vec::new();
         let mut add = |part, item| {
@@ -113,8 +140,12 @@ impl OpenAccount for Table {
         let mut item = account_attributes(account);
         item.extend(account_key(&account.id));
         item.insert("ownerEpoch".to_owned(), number(fence.epoch));
+        if let Some(ended) = seen {
+            item.insert("fenceVersion".to_owned(), number(ended.version()));
+            item.extend(ended.revoked_at(now).map(|revoked| ("revokedSessions".to_owned(), revoked)));
+        }
         add(Part::Account, self.put_new(item)?);
-        add(Part::Owner, self.claim(account, *fence, *max_accounts)?);
+        add(Part::Owner, self.claim(opening, seen, now)?);
         if let Some(transfer) = transfer {
             add(Part::Transfer, self.put_new(transfer_item(transfer, None))?);
             // A deposit's payee is the account itself, which opens with the money in it.
@@ -123,7 +154,9 @@ impl OpenAccount for Table {
             }
         }
         let reasons = match self.transact(items, *deadline).await? {
-            Outcome::Committed => return Ok(Opened { account: opening.account, replayed: false }),
+            Outcome::Committed => {
+                return Ok(Attempt::Opened(Opened { account: account.clone(), replayed: false }));
+            }
             Outcome::Refused(reasons) => reasons,
             Outcome::Contended => return Err(OpenError::Contention),
         };
@@ -134,32 +167,45 @@ impl OpenAccount for Table {
                 Verdict::FailedOnNothing => None,
             };
             return match part {
-                Part::Request => replay(&opening.request, item),
+                Part::Request => replay(request, item).map(Attempt::Opened),
                 Part::Account => Err(OpenError::IdTaken),
-                Part::Owner => Err(diagnose_owner(item, opening.fence)),
-                Part::Payee => Err(diagnose_payee(item, &opening)?),
+                Part::Owner => diagnose_owner(item, opening).map(Attempt::Fenced),
+                Part::Payee => Err(diagnose_payee(item, opening)?),
                 Part::Transfer => break,
             };
         }
         Err(StoreError::broken("an opening was cancelled for no reason that we know").into())
     }
-}
 
-impl Table {
-    /// Adds the account to its owner's, if the owner may have one more.
-    fn claim(&self, account: &Account, fence: Fence, max_accounts: u32) -> Result<TransactWriteItem, StoreError> {
+    /// Adds the account to its owner's, if the owner may have one more and the account knows which sessions have ended. That
+    /// the opening's own has not ended follows: while its tokens live, an end is seen before the account can open.
+    fn claim(
+        &self,
+        opening: &Opening,
+        seen: Option<&EndedSessions>,
+        now: i64,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let Opening { account, fence, max_accounts, .. } = opening;
         self.update(user_key(account.owner), |update| {
+            let (as_seen, update) = match seen {
+                None => (
+                    "(attribute_not_exists(revokedUntil) OR revokedUntil <= :now)",
+                    update.expression_attribute_values(":now", number(now)),
+                ),
+                Some(ended) => {
+                    ("fenceVersion = :seen", update.expression_attribute_values(":seen", number(ended.version())))
+                }
+            };
             update
                 .update_expression("ADD accountIds :account")
-                .condition_expression(
-                    "#status = :active AND epoch <= :epoch AND NOT contains(revokedSessions, :session) \
-                     AND (attribute_not_exists(accountIds) OR size(accountIds) < :most)",
-                )
+                .condition_expression(format!(
+                    "#status = :active AND epoch <= :epoch \
+                     AND (attribute_not_exists(accountIds) OR size(accountIds) < :most) AND {as_seen}"
+                ))
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":account", AttributeValue::Ss(vec![account.id.to_string()]))
                 .expression_attribute_values(":active", text("ACTIVE"))
                 .expression_attribute_values(":epoch", number(fence.epoch))
-                .expression_attribute_values(":session", text(fence.session))
                 .expression_attribute_values(":most", number(max_accounts))
         })
     }
@@ -186,17 +232,19 @@ fn replay(request: &Request, stored: Option<&Item>) -> Result<Opened, OpenError>
     Ok(Opened { account: read_account(stored)?, replayed: true })
 }
 
-fn diagnose_owner(user: Option<&Item>, fence: Fence) -> OpenError {
-    match user {
-        None => OpenError::UserNotSynced,
-        Some(user)
-            if is_fenced_off(user, "epoch", fence.epoch, fence.session)
-                || Reader(user).optional_text("status") != Some("ACTIVE") =>
-        {
-            OpenError::Revoked
-        }
-        Some(_) => OpenError::TooManyAccounts,
+/// Why the owner may not have the account; or, if they may, which sessions of theirs it must know of.
+fn diagnose_owner(user: Option<&Item>, opening: &Opening) -> Result<EndedSessions, OpenError> {
+    // Without a status the item says only that sessions have ended.
+    let Some((user, status)) = user.and_then(|user| Some((user, Reader(user).optional_text("status")?))) else {
+        return Err(OpenError::UserNotSynced);
+    };
+    let ended = EndedSessions::read(user)?;
+    let is_older = Reader(user).integer::<u64>("epoch")? > opening.fence.epoch;
+    if is_older || ended.contain(opening.fence.session) || status != "ACTIVE" {
+        return Err(OpenError::Revoked);
     }
+    let accounts = u32::try_from(Reader(user).texts("accountIds").len()).unwrap_or(u32::MAX);
+    if accounts >= opening.max_accounts { Err(OpenError::TooManyAccounts) } else { Ok(ended) }
 }
 
 fn diagnose_payee(item: Option<&Item>, opening: &Opening) -> Result<OpenError, StoreError> {
@@ -206,7 +254,7 @@ fn diagnose_payee(item: Option<&Item>, opening: &Opening) -> Result<OpenError, S
     if reader.text("ownerId")? != opening.account.owner.to_string() {
         return refused(Refusal::AccountNotFound(Party::Payee));
     }
-    if is_fenced_off(item, "ownerEpoch", opening.fence.epoch, opening.fence.session) {
+    if is_fenced_off(item, opening.fence) {
         return Ok(OpenError::Revoked);
     }
     if reader.text("type")? != "DEBIT" {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use kernel::{Amount, Balance, Currency, SessionId, Timestamp, UserId};
+use kernel::{Amount, Balance, Currency, Timestamp, UserId};
 
-use super::StoreError;
+use super::{Fence, StoreError};
 use crate::domain::{
     Account, AccountStatus, AccountType, Fingerprint, Note, PaymentAccountId, Place, Posting, Refusal, Transfer,
     TransferId, TransferStatus, TransferType,
@@ -186,10 +186,10 @@ pub(crate) fn read_transfer(item: &Item) -> Result<Transfer, StoreError> {
     })
 }
 
-/// Whether a token of this epoch and session may still move what the item guards.
-pub(crate) fn is_fenced_off(item: &Item, epoch_attribute: &str, epoch: u64, session: SessionId) -> bool {
-    let reader = Reader(item);
-    let session = session.to_string();
-    reader.integer::<u64>(epoch_attribute).is_ok_and(|current| epoch < current)
+/// Whether a token stands behind the fence of this account.
+pub(crate) fn is_fenced_off(account: &Item, fence: Fence) -> bool {
+    let reader = Reader(account);
+    let session = fence.session.to_string();
+    reader.integer::<u64>("ownerEpoch").is_ok_and(|current| fence.epoch < current)
         || reader.texts("revokedSessions").contains(&session)
 }

@@ -1,9 +1,12 @@
-//! The public keys of access tokens, as the account context publishes them.
+//! The public keys of access tokens, as the account context publishes and retires them.
 
 use std::future::Future;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use contracts::SigningKey;
+use aws_sdk_dynamodb::types::AttributeValue;
+use contracts::{RetiredKey, SigningKey};
+use kernel::KeyId;
+use runtime::keys;
 
 use super::item::{key, number, text};
 use super::{StoreError, Table};
@@ -14,12 +17,39 @@ pub trait SyncKey {
     fn sync_key(&self, signing_key: &SigningKey, version: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// Lets go of public keys that verify no more.
+pub trait SyncKeyEnd {
+    /// Leaves a tombstone in the key's place, if the event is newer than what is stored. MUST leave one too where there is
+    /// no key yet: that it was published may be told later.
+    fn sync_key_end(&self, retired: &RetiredKey, version: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
 impl SyncKey for Table {
     async fn sync_key(&self, signing_key: &SigningKey, version: u64) -> Result<(), StoreError> {
-        let mut item = key(runtime::keys::PARTITION, &runtime::keys::sort_key(&signing_key.kid));
-        item.insert("kid".to_owned(), text(&signing_key.kid));
-        item.insert("publicKey".to_owned(), text(&signing_key.public_key));
+        let public_key = ("publicKey".to_owned(), text(&signing_key.public_key));
+        self.put_key(&signing_key.kid, version, [public_key]).await
+    }
+}
+
+impl SyncKeyEnd for Table {
+    async fn sync_key_end(&self, retired: &RetiredKey, version: u64) -> Result<(), StoreError> {
+        let expires_at = self.clock.now().plus(keys::TOMBSTONE_LASTS).unix_seconds();
+        let status = (keys::STATUS.to_owned(), text(keys::RETIRED));
+        self.put_key(&retired.kid, version, [status, ("expiresAt".to_owned(), number(expires_at))]).await
+    }
+}
+
+impl Table {
+    async fn put_key(
+        &self,
+        kid: &KeyId,
+        version: u64,
+        attributes: impl IntoIterator<Item = (String, AttributeValue)>,
+    ) -> Result<(), StoreError> {
+        let mut item = key(keys::PARTITION, &keys::sort_key(kid));
+        item.insert("kid".to_owned(), text(kid));
         item.insert("version".to_owned(), number(version));
+        item.extend(attributes);
         let outcome = self
             .client
             .put_item()

@@ -212,7 +212,7 @@ fn diagnose(party: Party, item: Option<&Item>, transfer: &Transfer, fence: Fence
         if reader.text("ownerId")? != transfer.initiated_by.to_string() {
             return Ok(Refusal::AccountNotFound(party));
         }
-        if is_fenced_off(item, "ownerEpoch", fence.epoch, fence.session) {
+        if is_fenced_off(item, fence) {
             return Err(PostError::Revoked);
         }
     }

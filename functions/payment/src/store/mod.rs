@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | account | `ACCOUNT#<id>` | `ACCOUNT` | [`accounts`] opens it, [`ledger`] moves its balance |
 //! | transfer | `TRANSFER#<id>` | `TRANSFER` | [`ledger`], [`accounts`] for what moves as an account opens |
-//! | user | `USER#<id>` | `USER` | [`users`] from events; [`accounts`] adds the account's id |
+//! | user | `USER#<id>` | `USER` | [`users`] and [`fence`] from events; [`accounts`] adds the account's id |
 //! | opening | `IDEMPOTENCY#<request>` | `IDEMPOTENCY` | [`accounts`], where the client named its request |
 //! | payment | `PAYMENT#<reference>` | `PAYMENT` | [`payments`], and [`webhooks`] on the provider's word |
 //! | webhook | `WEBHOOK#<id>` | `WEBHOOK` | [`webhooks`], with what it does |
@@ -16,6 +16,7 @@
 //! that contradicted a payment that had come to an end.
 
 pub mod accounts;
+pub mod fence;
 pub mod histories;
 pub mod keys;
 pub mod ledger;

@@ -18,7 +18,7 @@ use runtime::dynamodb::Outcome;
 
 use super::item::{Item, Reader, account_key, is_fenced_off, key, number, text, transfer_item};
 use super::newest::{Partition, Span, merge};
-use super::transaction::{GUARDED, Verdict, guard, verdict};
+use super::transaction::{GUARDED, Verdict, guard, guard_values, verdict};
 use super::{Fence, StoreError, Table};
 use crate::domain::{
     Actor, Advance, Fingerprint, Party, Payment, PaymentAccountId, PaymentMethod, PaymentReference, PaymentStatus,
@@ -35,6 +35,8 @@ pub struct PaymentOrder {
     pub payment: Payment,
     /// What was asked, where the client named the request.
     pub fingerprint: Option<Fingerprint>,
+    /// Whose tokens may name an account to credit.
+    pub fence: Fence,
     /// When there must be an answer.
     pub deadline: Option<Timestamp>,
 }
@@ -60,6 +62,9 @@ pub enum CreateError {
     /// The name of the request stands for another one.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// It names an account, and the token is older than the fence.
+    #[error("the token was revoked")]
+    Revoked,
     /// Other transactions held the account for as long as there was time.
     #[error("other requests hold this account")]
     Contention,
@@ -173,10 +178,10 @@ pub(crate) fn payment_key(reference: PaymentReference) -> Item {
 
 impl CreatePayment for Table {
     async fn create(&self, order: PaymentOrder) -> Result<Created, CreateError> {
-        let PaymentOrder { payment, fingerprint, deadline } = order;
+        let PaymentOrder { payment, fingerprint, fence, deadline } = order;
         let mut items = vec![self.put_new(payment_item(&payment, fingerprint.as_ref()))?];
         if let Some(account) = &payment.payment_account_id {
-            items.push(self.may_be_credited(account, &payment)?);
+            items.push(self.may_be_credited(account, &payment, fence)?);
         }
         let reasons = match self.transact(items, deadline).await? {
             Outcome::Committed => return Ok(Created { payment, replayed: false }),
@@ -198,6 +203,9 @@ impl CreatePayment for Table {
         let reader = Reader(item);
         if reader.text("ownerId")? != payment.owner.to_string() {
             return Err(CreateError::Account(Refusal::AccountNotFound(Party::Payee)));
+        }
+        if is_fenced_off(item, fence) {
+            return Err(CreateError::Revoked);
         }
         if reader.text("type")? == "LOAN" {
             return Err(CreateError::AccountType);
@@ -276,9 +284,7 @@ pub(crate) fn refusal_of(
         return Ok(());
     }
     match failed(Part::Account) {
-        Verdict::FailedOn(account)
-            if fence.is_some_and(|Fence { epoch, session }| is_fenced_off(account, "ownerEpoch", epoch, session)) =>
-        {
+        Verdict::FailedOn(account) if fence.is_some_and(|fence| is_fenced_off(account, fence)) => {
             Err(AdvanceError::Revoked)
         }
         Verdict::FailedOn(_) => Err(AdvanceError::Credit(Refusal::HeadroomExceeded)),
@@ -383,14 +389,19 @@ impl Table {
         Ok((items, parts))
     }
 
-    /// Checks, without changing it, that an account may be credited by a payment.
-    fn may_be_credited(&self, account: &PaymentAccountId, payment: &Payment) -> Result<TransactWriteItem, StoreError> {
+    /// Checks, without changing it, that an account may be credited by a payment that this token asks for.
+    fn may_be_credited(
+        &self,
+        account: &PaymentAccountId,
+        payment: &Payment,
+        fence: Fence,
+    ) -> Result<TransactWriteItem, StoreError> {
         let check = ConditionCheck::builder()
             .table_name(&self.name)
             .set_key(Some(account_key(account)))
-            .condition_expression("ownerId = :owner AND currency = :currency AND #type <> :loan")
+            .condition_expression(format!("{GUARDED} AND currency = :currency AND #type <> :loan"))
             .expression_attribute_names("#type", "type")
-            .expression_attribute_values(":owner", text(payment.owner))
+            .set_expression_attribute_values(Some(guard_values(payment.owner, fence)))
             .expression_attribute_values(":currency", text(payment.currency))
             .expression_attribute_values(":loan", text("LOAN"))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)

@@ -65,6 +65,15 @@ impl Table {
         dynamodb::commit(&self.client, &*self.random, items, may_pause).await
     }
 
+    /// Makes one change for the fence, unless its condition fails. In a transaction of its own, which waits for its turn:
+    /// an item that is kept busy must not keep the fence away.
+    pub(crate) async fn change_in_turn(&self, change: TransactWriteItem) -> Result<(), StoreError> {
+        match self.transact(vec![change], None).await? {
+            Outcome::Committed | Outcome::Refused(_) => Ok(()),
+            Outcome::Contended => Err(StoreError::Unavailable("other transactions held the item".to_owned())),
+        }
+    }
+
     /// Writes an item that must not be there yet.
     pub(crate) fn put_new(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
@@ -90,13 +99,20 @@ impl Table {
     }
 }
 
-/// The condition that a token is not older than the fence on its owner's account. Its names are set by [`guard`].
+/// The condition that a token is not older than the fence on its owner's account. What it compares with is set by
+/// [`guard`].
 pub(crate) const GUARDED: &str = "ownerId = :me AND ownerEpoch <= :epoch AND NOT contains(revokedSessions, :session)";
 
 /// What [`GUARDED`] compares with.
+pub(crate) fn guard_values(owner: impl std::fmt::Display, fence: Fence) -> Item {
+    Item::from([
+        (":me".to_owned(), text(owner)),
+        (":epoch".to_owned(), number(fence.epoch)),
+        (":session".to_owned(), text(fence.session)),
+    ])
+}
+
+/// An update on the condition [`GUARDED`], which is yet to be set.
 pub(crate) fn guard(update: UpdateBuilder, owner: impl std::fmt::Display, fence: Fence) -> UpdateBuilder {
-    update
-        .expression_attribute_values(":me", text(owner))
-        .expression_attribute_values(":epoch", number(fence.epoch))
-        .expression_attribute_values(":session", text(fence.session))
+    update.set_expression_attribute_values(Some(guard_values(owner, fence)))
 }

@@ -2,11 +2,8 @@
 
 use std::future::Future;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use contracts::{User, UserStatus};
 use futures_util::future::join_all;
-use runtime::dynamodb::Outcome;
 
 use super::item::{Item, Reader, key, number, text, user_key};
 use super::{StoreError, Table};
@@ -37,35 +34,25 @@ impl Table {
             UserStatus::Active => "ACTIVE",
             UserStatus::Suspended => "SUSPENDED",
         };
-        let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(user_key(user.id)))
-            .update_expression("SET id = :id, email = :email, #status = :status, epoch = :epoch, version = :version")
-            .condition_expression("attribute_not_exists(pk) OR version < :version")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":id", text(user.id))
-            .expression_attribute_values(":email", text(&user.email))
-            .expression_attribute_values(":status", text(status))
-            .expression_attribute_values(":epoch", number(user.epoch))
-            .expression_attribute_values(":version", number(version))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let replica = match outcome {
-            Ok(updated) => updated.attributes,
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failure)) => failure.item().cloned(),
-                _ => return Err(error.into()),
-            },
-        };
-        replica.ok_or_else(|| StoreError::broken("the replica was not returned"))
+        let change = self.update(user_key(user.id), |update| {
+            update
+                .update_expression(
+                    "SET id = :id, email = :email, #status = :status, epoch = :epoch, version = :version",
+                )
+                // The item may be there before the person is: the end of a session makes it too.
+                .condition_expression("attribute_not_exists(version) OR version < :version")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":id", text(user.id))
+                .expression_attribute_values(":email", text(&user.email))
+                .expression_attribute_values(":status", text(status))
+                .expression_attribute_values(":epoch", number(user.epoch))
+                .expression_attribute_values(":version", number(version))
+        })?;
+        self.change_in_turn(change).await?;
+        self.user(user.id).await?.ok_or_else(|| StoreError::broken("the replica is gone"))
     }
 
-    /// Raises the fence on an account, unless it stands as high. In a transaction of its own, which waits for its turn: an
-    /// account that is kept busy must not keep the fence away.
+    /// Raises the fence on an account, unless it stands as high.
     async fn raise_fence(&self, account: &str, epoch: u64) -> Result<(), StoreError> {
         let raise = self.update(key(format!("ACCOUNT#{account}"), "ACCOUNT"), |update| {
             update
@@ -73,9 +60,6 @@ impl Table {
                 .condition_expression("attribute_exists(pk) AND ownerEpoch < :epoch")
                 .expression_attribute_values(":epoch", number(epoch))
         })?;
-        match self.transact(vec![raise], None).await? {
-            Outcome::Committed | Outcome::Refused(_) => Ok(()),
-            Outcome::Contended => Err(StoreError::Unavailable("other transactions held the account".to_owned())),
-        }
+        self.change_in_turn(raise).await
     }
 }

@@ -29,6 +29,11 @@ impl Answer {
         let body = serde_json::to_string(body).map_err(|error| Problem::internal(&error))?;
         Ok(Self { status, media_type: "application/json", headers: Vec::new(), body })
     }
+
+    /// It is done, and there is nothing to say.
+    pub fn no_content() -> Self {
+        Self { status: StatusCode::NO_CONTENT, ..Self::of("application/json", String::new()) }
+    }
 }
 
 impl<B> Answer<B> {

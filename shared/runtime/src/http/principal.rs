@@ -10,12 +10,25 @@ use super::{Problem, Request};
 /// The name of the cookie that holds an access token.
 pub const ACCESS_TOKEN_COOKIE: &str = "access_token";
 
+/// The name of the cookie that holds a refresh token.
+pub const REFRESH_TOKEN_COOKIE: &str = "refresh_token";
+
+/// The refresh token that the request bears in its cookie.
+pub fn refresh_token_cookie(request: &Request) -> Option<Secret<String>> {
+    cookie(request, REFRESH_TOKEN_COOKIE).map(|token| Secret::new(token.to_owned()))
+}
+
+/// Whether the request's access token came in its cookie: then an answer that holds another sets that cookie.
+pub fn uses_cookie(request: &Request) -> bool {
+    bearer_token(request).is_none()
+}
+
 /// The request's access token: the `Authorization` header's (RFC 6750), else the cookie's.
 pub fn access_token(request: &Request) -> Option<Secret<String>> {
     bearer_token(request).or_else(|| cookie(request, ACCESS_TOKEN_COOKIE)).map(|token| Secret::new(token.to_owned()))
 }
 
-fn bearer_token(request: &Request) -> Option<&str> {
+pub(super) fn bearer_token(request: &Request) -> Option<&str> {
     let (scheme, token) = request.headers().get("authorization")?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }

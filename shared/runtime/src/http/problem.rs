@@ -29,6 +29,9 @@ pub mod kinds {
     /// No access token, or one that does not pass.
     pub const UNAUTHENTICATED: Kind =
         Kind { code: "unauthenticated", status: 401, title: "Authentication is required", retryable: false };
+    /// A page of another site had it sent.
+    pub const CROSS_SITE_REQUEST: Kind =
+        Kind { code: "cross_site_request", status: 403, title: "Not from another site", retryable: false };
     /// More than [`MAX_BODY_BYTES`](crate::http::MAX_BODY_BYTES).
     pub const PAYLOAD_TOO_LARGE: Kind =
         Kind { code: "payload_too_large", status: 413, title: "The body is too large", retryable: false };
@@ -43,8 +46,15 @@ pub mod kinds {
         Kind { code: "unavailable", status: 503, title: "Temporarily unavailable", retryable: true };
 
     /// All of the above.
-    pub const ALL: &[Kind] =
-        &[INVALID_REQUEST, UNAUTHENTICATED, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INTERNAL, UNAVAILABLE];
+    pub const ALL: &[Kind] = &[
+        INVALID_REQUEST,
+        UNAUTHENTICATED,
+        CROSS_SITE_REQUEST,
+        PAYLOAD_TOO_LARGE,
+        UNSUPPORTED_MEDIA_TYPE,
+        INTERNAL,
+        UNAVAILABLE,
+    ];
 }
 
 /// What is wrong with one field.

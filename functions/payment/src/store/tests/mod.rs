@@ -1,7 +1,9 @@
 //! The store's contract, on DynamoDB's engine in this process. One file per port.
 
 mod accounts;
+mod fence;
 mod histories;
+mod keys;
 mod ledger;
 mod payments;
 mod users;
@@ -15,6 +17,7 @@ use kernel::{Amount, Clock, Currency, SessionId, Timestamp, UserId};
 use testkit::Engine;
 
 use super::accounts::{ListAccounts, OpenAccount, OpenError, Opened, Opening};
+use super::fence::SyncSessionEnd;
 use super::item::{Item, account_key, text};
 use super::ledger::{PostError, PostTransfer, Posted, TransferOrder};
 use super::users::SyncUser;

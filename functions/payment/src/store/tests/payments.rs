@@ -40,7 +40,7 @@ impl World {
 
     async fn asked(&self, owner: Person, account_id: Option<&str>) -> Payment {
         let payment = self.payment(owner, account_id);
-        let order = PaymentOrder { payment, fingerprint: None, deadline: None };
+        let order = PaymentOrder { payment, fingerprint: None, fence: owner.fence, deadline: None };
         self.table.create(order).await.unwrap().payment
     }
 
@@ -110,7 +110,8 @@ async fn a_named_request_asks_for_one_payment_and_is_answered_as_then() {
         let request = Request::named(ada.id, "create-payment", "k", &asked).unwrap();
         let payment = world.payment(ada, None);
         let reference = PaymentReference::of(&request, payment.created_at, &world.random);
-        PaymentOrder { payment: Payment { reference, ..payment }, fingerprint: request.fingerprint, deadline: None }
+        let payment = Payment { reference, ..payment };
+        PaymentOrder { payment, fingerprint: request.fingerprint, fence: ada.fence, deadline: None }
     };
     let first = world.table.create(order(1)).await.unwrap();
     world.step(ada, first.payment.reference, Pending).await.unwrap();
@@ -118,6 +119,21 @@ async fn a_named_request_asks_for_one_payment_and_is_answered_as_then() {
     assert_eq!(again, Created { replayed: true, ..first });
     let other = world.table.create(order(2)).await;
     assert!(matches!(other, Err(CreateError::KeyReused)), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_revoked_token_asks_for_no_payment_that_credits_an_account() {
+    let world = World::new().await;
+    let ada = world.person().await;
+    world.debit(ada, "ada", 0).await;
+    world.table.sync_user(&user(ada.id, 1), 2).await.unwrap();
+    let create = |by: Person| {
+        let payment = world.payment(by, Some("ada"));
+        world.table.create(PaymentOrder { payment, fingerprint: None, fence: by.fence, deadline: None })
+    };
+    let outcome = create(ada).await;
+    assert!(matches!(outcome, Err(CreateError::Revoked)), "{outcome:?}");
+    create(Person { fence: Fence { epoch: 1, ..ada.fence }, ..ada }).await.unwrap();
 }
 
 #[tokio::test]
@@ -131,7 +147,7 @@ async fn only_an_own_account_of_the_same_currency_that_is_no_loan_may_be_credite
     let create = |account_id: &str, currency: &str| {
         let currency = Currency::parse(currency).unwrap();
         let payment = Payment { currency, ..world.payment(ada, Some(account_id)) };
-        world.table.create(PaymentOrder { payment, fingerprint: None, deadline: None })
+        world.table.create(PaymentOrder { payment, fingerprint: None, fence: ada.fence, deadline: None })
     };
     for (account_id, currency, expected) in [
         ("bob", "USD", Refusal::AccountNotFound(Party::Payee)),

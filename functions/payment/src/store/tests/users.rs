@@ -1,8 +1,7 @@
-use contracts::{AccountEvent, Envelope, SigningKey};
-use kernel::KeyId;
+use contracts::{AccountEvent, Envelope};
 
 use super::*;
-use crate::store::item::{key, number, user_key};
+use crate::store::item::{number, user_key};
 use crate::sync::{SyncError, apply};
 
 impl World {
@@ -11,7 +10,7 @@ impl World {
         (user["version"].as_n().unwrap().clone(), user["epoch"].as_n().unwrap().clone())
     }
 
-    async fn apply(&self, version: u64, event: AccountEvent) -> Result<(), SyncError> {
+    pub(super) async fn apply(&self, version: u64, event: AccountEvent) -> Result<(), SyncError> {
         let at = self.clock.now();
         let body = serde_json::to_string(&Envelope::new("aggregate", version, at, event)).unwrap();
         apply(&self.table, &body).await
@@ -77,17 +76,6 @@ async fn an_older_event_never_lowers_the_fence() {
     world.apply(2, AccountEvent::UserUpdated(user(ada.id, 1))).await.unwrap();
     let stale = Person { fence: Fence { epoch: 1, ..ada.fence }, ..ada };
     assert!(matches!(world.post(stale, withdrawal("main"), 1).await, Err(PostError::Revoked)));
-}
-
-#[tokio::test]
-async fn a_public_key_is_stored_for_the_verifier_and_an_older_event_changes_nothing() {
-    let world = World::new().await;
-    let published =
-        |x: &str| AccountEvent::SigningKeyPublished(SigningKey { kid: KeyId::new("a"), public_key: x.to_owned() });
-    world.apply(2, published("new")).await.unwrap();
-    world.apply(1, published("old")).await.unwrap();
-    let stored = world.item(key("SIGNING_KEYS", "KEY#a")).await.unwrap();
-    assert_eq!((&stored["kid"], &stored["publicKey"]), (&text("a"), &text("new")));
 }
 
 #[tokio::test]

@@ -1,0 +1,217 @@
+//! Ada on an engine, signed up as the table has it: what the tests of changes to a person start from.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use kernel::random::Seeded;
+use kernel::time::FixedClock;
+use kernel::{SessionId, Timestamp, UserId};
+use lambda_http::Body;
+use runtime::http::Request;
+use serde_json::Value;
+use testkit::Engine;
+
+use crate::domain::{
+    AuditKind, AuditRecord, AuditSubject, Caller, Identifier, PasswordHash, Person, Session, SignedIn,
+};
+use crate::reauthenticate::Reauthenticate;
+use crate::store::{
+    AccountTable, AuditTable, ChangePerson, Changed, CountAttempt, Counted, CreatePerson, Created, Credential,
+    FindCredential, FindPerson, FindSession, NewSession, PersonChange, RecordEvent, StartSession, Started, StoreError,
+};
+use crate::testing::{PASSWORD, ada, hash, now, session_of_ada, signed_in_as_ada, trail};
+
+/// What somebody else does at a moment of their choice.
+pub(crate) type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The account table, to which others come first.
+#[derive(Clone)]
+pub(crate) struct Table {
+    inner: Arc<AccountTable<Seeded>>,
+    before_count: Moment,
+    before_change: Moment,
+}
+
+/// What happens each time before something else does.
+#[derive(Clone, Default)]
+pub(crate) struct Moment(Arc<Mutex<VecDeque<Meanwhile>>>);
+
+impl Moment {
+    pub(crate) fn happens(&self, what: Meanwhile) {
+        self.0.lock().unwrap().push_back(what);
+    }
+
+    async fn comes(&self) {
+        let next = self.0.lock().unwrap().pop_front();
+        if let Some(next) = next {
+            next.await;
+        }
+    }
+}
+
+impl CountAttempt for Table {
+    async fn count_attempt(&self, identifier: &Identifier, now: Timestamp) -> Result<Counted, StoreError> {
+        self.before_count.comes().await;
+        self.inner.count_attempt(identifier, now).await
+    }
+}
+
+impl ChangePerson for Table {
+    async fn change_person(&self, change: PersonChange<'_>) -> Result<Changed, StoreError> {
+        self.before_change.comes().await;
+        self.inner.change_person(change).await
+    }
+}
+
+impl FindSession for Table {
+    async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
+        self.inner.find_session(user, session).await
+    }
+}
+
+impl FindCredential for Table {
+    async fn find_credential(&self, identifier: &Identifier) -> Result<Option<Credential>, StoreError> {
+        self.inner.find_credential(identifier).await
+    }
+}
+
+impl FindPerson for Table {
+    async fn find_person(&self, user: UserId) -> Result<Option<Person>, StoreError> {
+        self.inner.find_person(user).await
+    }
+}
+
+impl RecordEvent for Table {
+    async fn record_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        self.inner.record_event(record).await
+    }
+}
+
+/// Ada, and where she is kept.
+pub(crate) struct AdaOnEngine {
+    pub(crate) engine: Engine,
+    pub(crate) table: Arc<AccountTable<Seeded>>,
+    /// Before an attempt is counted.
+    pub(crate) before_count: Moment,
+    /// Before a person is changed.
+    pub(crate) before_change: Moment,
+    audit: String,
+    random: Seeded,
+}
+
+impl AdaOnEngine {
+    pub(crate) async fn new() -> Self {
+        let engine = Engine::start().await;
+        let accounts = engine.create_table("account", "AccountTable");
+        let audit = engine.create_table("account", "AuditTable");
+        let audit_table = AuditTable::new(engine.client.clone(), &audit);
+        let table = Arc::new(AccountTable::audited(engine.client.clone(), accounts, Seeded::new(400), audit_table));
+        let (before_count, before_change) = (Moment::default(), Moment::default());
+        let this = Self { engine, table, before_count, before_change, audit, random: Seeded::new(401) };
+        this.signs_up(ada()).await;
+        this.engine.round_trips();
+        this
+    }
+
+    /// The table, to which others come first.
+    pub(crate) fn people(&self) -> Table {
+        let (before_count, before_change) = (self.before_count.clone(), self.before_change.clone());
+        Table { inner: Arc::clone(&self.table), before_count, before_change }
+    }
+
+    pub(crate) fn reauthenticate(&self) -> Reauthenticate<Table, Seeded, FixedClock> {
+        let (random, clock) = (Seeded::new(402), FixedClock(now()));
+        Reauthenticate { people: self.people(), trail: trail(), random, clock }
+    }
+
+    /// What the table asks to be written down with a change.
+    pub(crate) fn record(&self, kind: AuditKind) -> AuditRecord {
+        let subject = AuditSubject::Deployment;
+        trail().record(kind, subject, &Caller::default(), now(), &self.random)
+    }
+
+    /// Somebody signs up, with Ada's password.
+    pub(crate) fn signs_up(&self, person: Person) -> Meanwhile {
+        let (table, record) = (Arc::clone(&self.table), self.record(AuditKind::SignedUp));
+        Box::pin(async move {
+            assert_eq!(table.create_person(&person, &hash(PASSWORD), &record).await, Ok(Created::Yes));
+        })
+    }
+
+    /// A session of Ada's, as she is at first.
+    pub(crate) async fn session(&self, seed: u64) -> Session {
+        self.session_of(&ada(), seed).await
+    }
+
+    /// A session of Ada's, as she is now.
+    pub(crate) async fn session_of(&self, person: &Person, seed: u64) -> Session {
+        let session = session_of_ada(SessionId::random(&Seeded::new(seed)), now());
+        let new = NewSession {
+            person,
+            identifier: &Identifier::Email(ada().email),
+            new_hash: None,
+            session: &session,
+            record: &self.record(AuditKind::SignedIn),
+        };
+        assert_eq!(self.table.start_session(new).await, Ok(Started::Yes));
+        self.engine.round_trips();
+        session
+    }
+
+    pub(crate) async fn find(&self, session: &Session) -> SignedIn {
+        self.table.find_session(ada().id, session.id).await.unwrap().unwrap()
+    }
+
+    /// Ada, as she is now.
+    pub(crate) async fn ada(&self) -> Person {
+        self.table.find_person(ada().id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn credential(&self, identifier: &Identifier) -> Option<Credential> {
+        self.table.find_credential(identifier).await.unwrap()
+    }
+
+    /// What somebody else makes of Ada, out of what she is by then, and of her password.
+    pub(crate) fn change(
+        &self,
+        make: impl FnOnce(Person) -> Person + Send + 'static,
+        new_hash: Option<PasswordHash>,
+    ) -> Meanwhile {
+        let (table, record) = (Arc::clone(&self.table), self.record(AuditKind::IdentifierChanged));
+        Box::pin(async move {
+            let before = table.find_person(ada().id).await.unwrap().unwrap();
+            let email = Identifier::Email(before.email.clone());
+            let known = table.find_credential(&email).await.unwrap().unwrap().password_hash;
+            let change = PersonChange {
+                before: &before,
+                after: &make(before.next_version(now())),
+                password_hash: Some(new_hash.as_ref().unwrap_or(&known)),
+                knows_password: false,
+                carried: None,
+                record: &record,
+            };
+            assert_eq!(table.change_person(change).await, Ok(Changed::Yes));
+        })
+    }
+
+    /// What the trail tells, of the changes that are under test.
+    pub(crate) async fn recorded(&self) -> Vec<(String, Option<String>)> {
+        let scan = self.engine.client.scan().table_name(&self.audit).consistent_read(true);
+        let items = scan.send().await.unwrap().items.unwrap_or_default();
+        let text = |value: &aws_sdk_dynamodb::types::AttributeValue| value.as_s().unwrap().clone();
+        let of_a_person = items.into_iter().filter(|item| text(&item["pk"]) == format!("PERSON#{}", ada().id));
+        let mut found: Vec<_> = of_a_person.map(|item| (text(&item["kind"]), item.get("detail").map(text))).collect();
+        found.sort();
+        found
+    }
+}
+
+/// A request of Ada's with this body, by a token of her first epoch.
+pub(crate) fn asks(session: &Session, body: &Value) -> Request {
+    let mut request = signed_in_as_ada(session.id, now());
+    request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    *request.body_mut() = Body::Text(body.to_string());
+    request
+}

@@ -1,0 +1,26 @@
+//! `POST /auth/password`.
+
+use std::process::ExitCode;
+
+use account::http::{ChangePassword, change_password};
+use account::issue::Issuer;
+use account::{reauthenticate, settings, verifier};
+
+fn main() -> ExitCode {
+    runtime::serve_http(
+        |env| async move {
+            let client = runtime::aws::dynamodb(&env)?;
+            Ok(ChangePassword {
+                verifier: verifier::from_env(&env, client.clone()).await?,
+                people: reauthenticate::from_env(&env, client.clone())?,
+                password_policy: env.parsed("PASSWORD_MIN_LENGTH")?,
+                issuer: Issuer {
+                    signing_key: settings::signing_key(&env, client).await?,
+                    tokens: settings::access_tokens(&env)?,
+                },
+                lifetimes: settings::lifetimes(&env)?,
+            })
+        },
+        change_password,
+    )
+}

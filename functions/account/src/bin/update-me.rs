@@ -1,0 +1,19 @@
+//! `PATCH /auth/me`.
+
+use std::process::ExitCode;
+
+use account::http::{UpdateMe, update_me};
+use account::{reauthenticate, verifier};
+
+fn main() -> ExitCode {
+    runtime::serve_http(
+        |env| async move {
+            let client = runtime::aws::dynamodb(&env)?;
+            Ok(UpdateMe {
+                verifier: verifier::from_env(&env, client.clone()).await?,
+                people: reauthenticate::from_env(&env, client)?,
+            })
+        },
+        update_me,
+    )
+}

@@ -1,0 +1,54 @@
+//! `POST /auth/verifications/confirm`: the code, back from whom it was sent to.
+
+use auth::{LoadKeys, Verifier};
+use kernel::{Clock, Random};
+use lambda_http::http::StatusCode;
+use runtime::http::{Answer, Problem, Request, json_body};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::caller::caller;
+use super::me::SignedInPerson;
+use super::send_code::IdentifierName;
+use super::signed_in::signed_in;
+use crate::domain::verification::Code;
+use crate::store::{CountCodeAttempt, FindSession, RecordEvent, VerifyIdentifier};
+use crate::verification::ConfirmVerification;
+
+/// What the endpoint needs.
+pub struct ConfirmCode<S, L, R, C> {
+    /// Tells whose token it is.
+    pub verifier: Verifier<L, C>,
+    /// Confirms the code; finds the session where people are.
+    pub confirm: ConfirmVerification<S, R, C>,
+}
+
+/// What a person was sent.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CodeReturned)]
+pub(super) struct Body {
+    identifier: IdentifierName,
+    #[schema(value_type = String, pattern = "^[0-9]{6}$", example = "012345")]
+    code: kernel::Secret<String>,
+}
+
+/// Answers one request, in three round trips to the table.
+///
+/// # Errors
+///
+/// A 401 if the token is not good; the same 400 whatever is wrong with the code; a 409 if there is nothing to verify.
+pub async fn confirm_code<S, L, R, C>(deps: &ConfirmCode<S, L, R, C>, request: Request) -> Result<Answer, Problem>
+where
+    S: FindSession + CountCodeAttempt + VerifyIdentifier + RecordEvent + Sync,
+    L: LoadKeys + Sync,
+    R: Random + Sync,
+    C: Clock + Sync,
+{
+    let confirm = &deps.confirm;
+    let (principal, who) = signed_in(&confirm.people, &deps.verifier, &confirm.clock, &request).await?;
+    let Body { identifier, code } = json_body(&request)?;
+    let code = Code::parse(code.expose()).map_err(|error| Problem::field("code", error))?;
+    let person = confirm.confirm(who, principal.epoch, identifier.into(), &code, &caller(&request)).await?;
+    Answer::json(StatusCode::OK, &SignedInPerson::from(&person))
+}

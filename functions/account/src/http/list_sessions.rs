@@ -1,0 +1,169 @@
+//! `GET /auth/sessions`: where a person is signed in.
+
+use std::cmp::Reverse;
+
+use auth::{LoadKeys, Verifier};
+use kernel::{Clock, SessionId, Timestamp};
+use lambda_http::http::StatusCode;
+use runtime::http::{Answer, Problem, Request, authenticate};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::{Revoked, Session, SignedIn};
+use crate::error::AccountError;
+use crate::store;
+
+/// What the endpoint needs.
+pub struct ListSessions<S, L, C> {
+    /// Where sessions are listed.
+    pub sessions: S,
+    /// Tells whose token it is.
+    pub verifier: Verifier<L, C>,
+    /// For which of them are over.
+    pub clock: C,
+}
+
+/// Where a person is signed in.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SessionList<'a> {
+    /// The newest first.
+    data: Vec<SessionEntry<'a>>,
+}
+
+/// One sign-in that goes on.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Session)]
+struct SessionEntry<'a> {
+    id: SessionId,
+    created_at: Timestamp,
+    /// When you signed in or refreshed last.
+    last_used_at: Timestamp,
+    /// When it ends unless it is refreshed before.
+    expires_at: Timestamp,
+    /// What the client called itself as it signed in.
+    #[schema(required = true)]
+    user_agent: Option<&'a str>,
+    /// Whether it is the one that asks.
+    current: bool,
+}
+
+/// Answers one request, in one round trip to the table.
+///
+/// # Errors
+///
+/// A 401 if the token is not good, or what it stands for is not any more.
+pub async fn list_sessions<S, L, C>(deps: &ListSessions<S, L, C>, request: Request) -> Result<Answer, Problem>
+where
+    S: store::ListSessions + Sync,
+    L: LoadKeys + Sync,
+    C: Clock + Sync,
+{
+    let principal = authenticate(&deps.verifier, &request).await?;
+    let found = deps.sessions.list_sessions(principal.user_id).await.map_err(AccountError::from)?;
+    let (person, sessions) = found.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
+    let now = deps.clock.now();
+    let of_person = |session| SignedIn { person: person.clone(), session };
+    let all: Vec<_> = sessions.into_iter().map(of_person).collect();
+    let own = all.iter().find(|signed_in| signed_in.session.id == principal.session_id);
+    let own = own.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
+    own.accept(principal.epoch, now).map_err(AccountError::from)?;
+
+    let mut alive: Vec<_> =
+        all.iter().filter(|signed_in| signed_in.is_alive(now).is_ok()).map(|signed_in| &signed_in.session).collect();
+    alive.sort_by_key(|session| Reverse((session.started_at, session.id)));
+    let data = alive.into_iter().map(|session| SessionEntry::new(session, principal.session_id)).collect();
+    Answer::json(StatusCode::OK, &SessionList { data })
+}
+
+impl<'a> SessionEntry<'a> {
+    fn new(session: &'a Session, own: SessionId) -> Self {
+        Self {
+            id: session.id,
+            created_at: session.started_at,
+            last_used_at: session.last_used_at,
+            expires_at: session.expires_at,
+            user_agent: session.user_agent.as_deref(),
+            current: session.id == own,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kernel::time::FixedClock;
+    use lambda_http::Body;
+    use runtime::http::kinds;
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::PersonStatus;
+    use crate::testing::sessions::{Sessions, State, session};
+    use crate::testing::{PublicKeys, body_of, now, signed_in_as_ada, verifier};
+
+    fn deps(sessions: Sessions) -> ListSessions<Sessions, PublicKeys, FixedClock> {
+        ListSessions { sessions, verifier: verifier(), clock: FixedClock(now()) }
+    }
+
+    fn request() -> Request {
+        signed_in_as_ada(session(5).id, now())
+    }
+
+    #[tokio::test]
+    async fn the_sessions_that_go_on_are_shown_the_newest_first_and_which_one_asks() {
+        let earlier = Timestamp::from_unix_seconds(now().unix_seconds() - 60).unwrap();
+        let older = Session { started_at: earlier, user_agent: None, ..session(6) };
+        let ended = Session { ended_at: Some(now()), ..session(7) };
+        let expired = Session { expires_at: now(), ..session(8) };
+        let deps = deps(Sessions::of_ada([older.clone(), ended, session(5), expired]));
+        let answer = list_sessions(&deps, request()).await.unwrap();
+        let in_an_hour = now().plus(Duration::from_hours(1));
+        let expected = json!({"data": [
+            {
+                "id": session(5).id, "createdAt": now(), "lastUsedAt": now(), "expiresAt": in_an_hour,
+                "userAgent": "a browser", "current": true
+            },
+            {
+                "id": older.id, "createdAt": earlier, "lastUsedAt": now(), "expiresAt": in_an_hour,
+                "userAgent": null, "current": false
+            },
+        ]});
+        assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, expected));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_an_epoch_has_left_behind_is_not_shown() {
+        let carried = Session { epoch: 1, ..session(5) };
+        let deps = deps(Sessions::of_ada([carried, session(6)]));
+        let answer = |deps| async move { list_sessions(deps, request()).await };
+        assert_eq!(body_of(&answer(&deps).await.unwrap())["data"].as_array().unwrap().len(), 2);
+        deps.sessions.state().person.as_mut().unwrap().epoch = 1;
+        assert_eq!(answer(&deps).await.unwrap_err().kind, &kinds::UNAUTHENTICATED, "the token is of epoch 0");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_stands_for_nothing_any_more_is_a_401() {
+        let changes: [fn(&mut State); 5] = [
+            |state| state.session(session(5).id).ended_at = Some(now()),
+            |state| state.session(session(5).id).expires_at = now(),
+            |state| state.sessions.retain(|found| found.id != session(5).id),
+            |state| state.person = None,
+            |state| state.person.as_mut().unwrap().status = PersonStatus::Suspended,
+        ];
+        for change in changes {
+            let deps = deps(Sessions::of_ada([session(5), session(6)]));
+            change(&mut deps.sessions.state());
+            assert_eq!(list_sessions(&deps, request()).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_token_nothing_is_looked_up_and_a_table_that_does_not_answer_is_a_503() {
+        let busy = deps(Sessions::busy());
+        let problem = list_sessions(&busy, Request::new(Body::Empty)).await.unwrap_err();
+        assert_eq!(problem.kind, &kinds::UNAUTHENTICATED);
+        assert_eq!(list_sessions(&busy, request()).await.unwrap_err().kind, &kinds::UNAVAILABLE);
+    }
+}

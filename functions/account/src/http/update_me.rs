@@ -1,0 +1,333 @@
+//! `PATCH /auth/me`: another e-mail address or phone number.
+
+use auth::{LoadKeys, Verifier};
+use contact::{Email, Phone};
+use kernel::{Clock, Random, Secret, Timestamp};
+use lambda_http::http::StatusCode;
+use runtime::http::{Answer, Fields, Problem, Request, json_body};
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+
+use super::caller::caller;
+use super::me::SignedInPerson;
+use super::signed_in::signed_in;
+use crate::domain::{AuditKind, Password, SignedIn};
+use crate::reauthenticate::{Asker, Plan, Reauthenticate};
+use crate::store::{ChangePerson, CountAttempt, FindCredential, FindSession, RecordEvent};
+
+/// What the endpoint needs.
+pub struct UpdateMe<S, P, R, C> {
+    /// Tells whose token it is.
+    pub verifier: Verifier<P, C>,
+    /// Asks for the password, and changes the person.
+    pub people: Reauthenticate<S, R, C>,
+}
+
+/// What somebody wants to be reached by and to sign in by. What is absent stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = PersonUpdate)]
+pub(super) struct Body {
+    #[serde(default)]
+    #[schema(value_type = Email, required = false)]
+    email: Change<String>,
+    /// In any international spelling; null for none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "+250 788 123 456")]
+    phone: Change<String>,
+    #[schema(value_type = String, format = Password)]
+    current_password: Secret<String>,
+}
+
+/// What a field of the body says of the value that there is.
+#[derive(Default)]
+enum Change<T> {
+    /// It is absent.
+    #[default]
+    Keep,
+    /// It is null.
+    Remove,
+    /// It is another value, or the same.
+    Set(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(|value| value.map_or(Self::Remove, Self::Set))
+    }
+}
+
+/// What is to be changed.
+struct Update {
+    email: Option<Email>,
+    phone: Change<Phone>,
+}
+
+impl Update {
+    fn read(email: Change<String>, phone: Change<String>) -> Result<Self, Problem> {
+        if matches!((&email, &phone), (Change::Keep, Change::Keep)) {
+            return Err(Problem::field("email", "send an email or a phone"));
+        }
+        let mut fields = Fields::default();
+        let email = match email {
+            Change::Keep => None,
+            Change::Remove => {
+                fields.refuse("email", "cannot be removed: send another");
+                None
+            }
+            Change::Set(email) => fields.read("email", Email::parse(&email)),
+        };
+        let phone = match phone {
+            Change::Keep => Change::Keep,
+            Change::Remove => Change::Remove,
+            Change::Set(phone) => fields.read("phone", Phone::parse(&phone)).map_or(Change::Keep, Change::Set),
+        };
+        if fields.are_good() { Ok(Self { email, phone }) } else { Err(fields.problem()) }
+    }
+
+    /// The person as they will be, if that is another than they are. What is new has not been shown to reach them.
+    fn plan(&self, found: &SignedIn, now: Timestamp) -> Option<Plan> {
+        let before = &found.person;
+        let mut person = before.next_version(now);
+        if let Some(email) = self.email.as_ref().filter(|email| **email != before.email) {
+            (person.email, person.email_verified) = (email.clone(), false);
+        }
+        let phone = match &self.phone {
+            Change::Keep => before.phone.clone(),
+            Change::Remove => None,
+            Change::Set(phone) => Some(phone.clone()),
+        };
+        if phone != before.phone {
+            (person.phone, person.phone_verified) = (phone, false);
+        }
+        let detail = match (person.email != before.email, person.phone != before.phone) {
+            (false, false) => return None,
+            (true, false) => "email",
+            (false, true) => "phone",
+            (true, true) => "email and phone",
+        };
+        let kind = AuditKind::IdentifierChanged;
+        Some(Plan { person, new_hash: None, carried: None, kind, detail: Some(detail) })
+    }
+}
+
+/// Answers one request, in three round trips: who is signed in, whether they know their password, and the change. The
+/// first is enough where nothing is to be changed, so that whoever lost an answer may ask again.
+///
+/// # Errors
+///
+/// A 400 naming every field that is wrong; a 401 if the token or the password is not good; a 409 if an identifier is
+/// somebody else's; a 429 if they have to wait.
+pub async fn update_me<S, P, R, C>(deps: &UpdateMe<S, P, R, C>, request: Request) -> Result<Answer, Problem>
+where
+    S: CountAttempt + FindCredential + FindSession + ChangePerson + RecordEvent + Sync,
+    P: LoadKeys + Sync,
+    R: Random + Sync,
+    C: Clock + Sync,
+{
+    let people = &deps.people;
+    let (principal, found) = signed_in(&people.people, &deps.verifier, &people.clock, &request).await?;
+    let Body { email, phone, current_password } = json_body(&request)?;
+    let update = Update::read(email, phone)?;
+    if update.plan(&found, people.clock.now()).is_none() {
+        return Answer::json(StatusCode::OK, &SignedInPerson::from(&found.person));
+    }
+    let new_phone = if let Change::Set(phone) = &update.phone { Some(phone) } else { None };
+    if let Err(refused) = Password::known(&current_password).is_no_identifier(update.email.as_ref(), new_phone) {
+        return Err(Problem::field("currentPassword", format!("{refused}: change it first")));
+    }
+    let asker = Asker { principal, password: current_password, caller: caller(&request) };
+    let proven = people.prove(&asker, found).await?;
+    let changed = people.change(&asker, proven, |found, now| update.plan(found, now)).await?;
+    Answer::json(StatusCode::OK, &SignedInPerson::from(&changed.person))
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::random::Seeded;
+    use kernel::time::FixedClock;
+    use kernel::{Secret, UserId};
+    use runtime::http::kinds::{INVALID_REQUEST, UNAUTHENTICATED};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::ada_on_engine::{AdaOnEngine, Table, asks};
+    use crate::domain::{Identifier, Person, hash_computations};
+    use crate::http::kinds::{IDENTIFIER_TAKEN, INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
+    use crate::testing::{PASSWORD, PublicKeys, ada, body_of, now, verifier};
+
+    fn deps(ada: &AdaOnEngine) -> UpdateMe<Table, PublicKeys, Seeded, FixedClock> {
+        UpdateMe { verifier: verifier(), people: ada.reauthenticate() }
+    }
+
+    fn proven(mut fields: Value) -> Value {
+        fields["currentPassword"] = json!(PASSWORD);
+        fields
+    }
+
+    async fn update(ada: &AdaOnEngine, fields: Value) -> Result<Answer, Problem> {
+        let own = ada.session(1).await;
+        update_me(&deps(ada), asks(&own, &proven(fields))).await
+    }
+
+    fn email(text: &str) -> Identifier {
+        Identifier::Email(Email::parse(text).unwrap())
+    }
+
+    fn phone(text: &str) -> Identifier {
+        Identifier::Phone(Phone::parse(text).unwrap())
+    }
+
+    /// Ada has shown that both of her identifiers reach her.
+    async fn verified() -> AdaOnEngine {
+        let ada = AdaOnEngine::new().await;
+        ada.change(|ada| Person { email_verified: true, phone_verified: true, ..ada }, None).await;
+        ada
+    }
+
+    #[tokio::test]
+    async fn a_new_address_and_number_are_shown_sign_in_and_have_yet_to_be_verified() {
+        let ada = verified().await;
+        let own = ada.session_of(&ada.ada().await, 1).await;
+        let fields = json!({"email": "Ada@Example.org", "phone": "+33 6 87 65 43 21"});
+        let before = hash_computations();
+        let answer = update_me(&deps(&ada), asks(&own, &proven(fields))).await.unwrap();
+        assert_eq!(ada.engine.round_trips(), ["BatchGetItem", "UpdateItem", "TransactWriteItems"]);
+        assert_eq!(hash_computations() - before, 1);
+        let expected = json!({
+            "id": self::ada().id, "email": "ada@example.org", "emailVerified": false, "phone": "+33687654321",
+            "phoneVerified": false, "createdAt": now(), "updatedAt": now()
+        });
+        assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, expected));
+
+        let after = ada.ada().await;
+        assert_eq!((after.version, after.epoch), (3, 0));
+        assert_eq!(ada.find(&own).await.accept(0, now()), Ok(()), "the token that asked goes on");
+        for identifier in [email("ada@example.org"), phone("+33687654321")] {
+            let credential = ada.credential(&identifier).await.unwrap();
+            assert!(credential.password_hash.matches(&Secret::new(PASSWORD.to_owned())));
+            assert_eq!(credential.person, after);
+        }
+        for identifier in self::ada().identifiers() {
+            assert_eq!(ada.credential(&identifier).await, None);
+        }
+        ada.signs_up(Person { id: UserId::random(&Seeded::new(8)), ..self::ada() }).await;
+        let recorded = [("IDENTIFIER_CHANGED".to_owned(), Some("email and phone".to_owned()))];
+        assert_eq!(ada.recorded().await, recorded);
+    }
+
+    #[tokio::test]
+    async fn what_is_absent_stays_as_it_is_and_null_is_no_number() {
+        for (fields, phone, verified_email, detail) in [
+            (json!({"email": "ada@example.org"}), Some("+33612345678"), false, "email"),
+            (json!({"email": "ada@example.com", "phone": null}), None, true, "phone"),
+        ] {
+            let ada = verified().await;
+            let own = ada.session_of(&ada.ada().await, 1).await;
+            let answer = body_of(&update_me(&deps(&ada), asks(&own, &proven(fields))).await.unwrap());
+            assert_eq!((&answer["phone"], &answer["phoneVerified"]), (&json!(phone), &json!(phone.is_some())));
+            assert_eq!(answer["emailVerified"], verified_email);
+            assert_eq!(ada.recorded().await, [("IDENTIFIER_CHANGED".to_owned(), Some(detail.to_owned()))]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_so_already_is_shown_in_one_round_trip_and_makes_no_new_version() {
+        let ada = AdaOnEngine::new().await;
+        let fields = json!({"email": "ADA@example.com", "phone": "+33 (0)6 12 34 56 78"});
+        let before = hash_computations();
+        let answer = update(&ada, fields).await.unwrap();
+        assert_eq!(
+            (ada.engine.round_trips().as_slice(), hash_computations()),
+            (["BatchGetItem".to_owned()].as_slice(), before)
+        );
+        assert_eq!(body_of(&answer)["email"], "ada@example.com");
+        assert_eq!(ada.ada().await, self::ada());
+    }
+
+    #[tokio::test]
+    async fn every_field_that_is_wrong_is_named_and_nothing_is_counted() {
+        let ada = AdaOnEngine::new().await;
+        let own = ada.session(1).await;
+        for (body, pointers) in [
+            (proven(json!({})), vec!["/email"]),
+            (proven(json!({"email": null})), vec!["/email"]),
+            (proven(json!({"email": "ada", "phone": "0612345678"})), vec!["/email", "/phone"]),
+            (proven(json!({"email": null, "phone": "+33"})), vec!["/email", "/phone"]),
+            (proven(json!({"phone": null, "status": "ADMIN"})), vec!["/status"]),
+            (json!({"phone": null}), vec!["/currentPassword"]),
+        ] {
+            let problem = update_me(&deps(&ada), asks(&own, &body)).await.unwrap_err();
+            let named: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
+            assert_eq!((problem.kind, named), (&INVALID_REQUEST, pointers), "{body}");
+            assert_eq!(ada.engine.round_trips(), ["BatchGetItem"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_has_is_a_409_that_names_it_and_nothing_changes() {
+        let ada = AdaOnEngine::new().await;
+        let bob = Email::parse("bob@example.com").unwrap();
+        ada.signs_up(Person::new(UserId::random(&Seeded::new(8)), bob, None, now())).await;
+        let problem = update(&ada, json!({"email": "bob@example.com", "phone": null})).await.unwrap_err();
+        assert_eq!((problem.kind, problem.errors[0].pointer.as_str()), (&IDENTIFIER_TAKEN, "/email"));
+        assert_eq!(ada.ada().await, self::ada());
+    }
+
+    #[tokio::test]
+    async fn nobody_finds_out_in_bulk_which_addresses_are_taken() {
+        let ada = AdaOnEngine::new().await;
+        let bob = Email::parse("bob@example.com").unwrap();
+        ada.signs_up(Person::new(UserId::random(&Seeded::new(8)), bob, None, now())).await;
+        let own = ada.session(1).await;
+        let deps = deps(&ada);
+        let mut kinds = Vec::new();
+        for _ in 0..6 {
+            let request = asks(&own, &proven(json!({"email": "bob@example.com"})));
+            kinds.push(update_me(&deps, request).await.unwrap_err().kind.code);
+        }
+        assert_eq!(kinds[..5], [IDENTIFIER_TAKEN.code; 5]);
+        assert_eq!(kinds[5], TOO_MANY_ATTEMPTS.code);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_signed_in_or_does_not_know_the_password_changes_nothing() {
+        let ada = AdaOnEngine::new().await;
+        let own = ada.session(1).await;
+        let body = json!({"email": "ada@example.org", "currentPassword": "wrong"});
+        assert_eq!(update_me(&deps(&ada), asks(&own, &body)).await.unwrap_err().kind, &INVALID_CREDENTIALS);
+        assert_eq!(ada.recorded().await[0].0, "REAUTHENTICATION_FAILED");
+
+        let mut stranger = asks(&own, &proven(json!({"email": "ada@example.org"})));
+        stranger.headers_mut().remove("authorization");
+        assert_eq!(update_me(&deps(&ada), stranger).await.unwrap_err().kind, &UNAUTHENTICATED);
+        assert_eq!(ada.ada().await, self::ada());
+    }
+
+    #[tokio::test]
+    async fn nobody_takes_an_address_or_a_number_that_is_their_password() {
+        let ada = AdaOnEngine::new().await;
+        let own = ada.session(1).await;
+        for (field, value, password) in
+            [("email", "ada.lovelace@example.org", "ada.lovelace"), ("phone", "+33687654321", "06 87 65 43 21")]
+        {
+            let body = json!({field: value, "currentPassword": password});
+            let problem = update_me(&deps(&ada), asks(&own, &body)).await.unwrap_err();
+            assert_eq!((problem.kind, problem.errors[0].pointer.as_str()), (&INVALID_REQUEST, "/currentPassword"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_happens_meanwhile_is_kept_unless_it_is_the_same() {
+        let ada = AdaOnEngine::new().await;
+        ada.before_change.happens(ada.change(|ada| Person { email_verified: true, ..ada }, None));
+        let answer = body_of(&update(&ada, json!({"phone": null})).await.unwrap());
+        assert_eq!((&answer["emailVerified"], &answer["phone"]), (&json!(true), &Value::Null));
+        assert_eq!(ada.ada().await.version, 3);
+
+        let ada = AdaOnEngine::new().await;
+        ada.before_change.happens(ada.change(|ada| Person { phone: None, ..ada }, None));
+        assert_eq!(body_of(&update(&ada, json!({"phone": null})).await.unwrap())["phone"], Value::Null);
+        assert_eq!(ada.ada().await.version, 2);
+    }
+}

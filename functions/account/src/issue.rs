@@ -1,0 +1,76 @@
+//! Issuing what a session is used by: an access token, and the refresh token that goes with it.
+
+use std::time::Duration;
+
+use kernel::{Secret, Timestamp};
+
+use crate::current_key::CurrentKey;
+use crate::domain::{AccessTokens, Person, RefreshToken, Session};
+use crate::error::AccountError;
+use crate::store::LoadSigningKey;
+
+/// Issues tokens.
+#[derive(Debug)]
+pub struct Issuer<L> {
+    /// What they are signed with.
+    pub signing_key: CurrentKey<L>,
+    /// What they say.
+    pub tokens: AccessTokens,
+}
+
+/// An access token and how long it is good for.
+#[derive(Debug)]
+pub struct AccessGrant {
+    /// The token.
+    pub token: Secret<String>,
+    /// From when it was issued.
+    pub expires_in: Duration,
+}
+
+/// What a client goes on with: both tokens.
+#[derive(Debug)]
+pub struct Grant {
+    /// For requests.
+    pub access: AccessGrant,
+    /// For the next tokens.
+    pub refresh_token: Secret<String>,
+    /// How long the session goes on without another refresh.
+    pub refresh_expires_in: Duration,
+}
+
+impl<L: LoadSigningKey> Issuer<L> {
+    /// An access token for this session of this person.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError`] if there is no key to sign with just now.
+    pub async fn access(
+        &self,
+        person: &Person,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<AccessGrant, AccountError> {
+        let key = self.signing_key.get().await?;
+        let token = self.tokens.issue(&key, person, session, now)?;
+        Ok(AccessGrant { token, expires_in: now.until(session.token_expires_at) })
+    }
+
+    /// Both tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError`] if there is no key to sign with just now.
+    pub async fn grant(
+        &self,
+        person: &Person,
+        session: &Session,
+        refresh_token: &RefreshToken,
+        now: Timestamp,
+    ) -> Result<Grant, AccountError> {
+        Ok(Grant {
+            access: self.access(person, session, now).await?,
+            refresh_token: refresh_token.to_text(),
+            refresh_expires_in: now.until(session.expires_at),
+        })
+    }
+}

@@ -1,0 +1,301 @@
+//! Counting an attempt to sign in before it is made.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use kernel::{Random, Timestamp};
+use serde::Deserialize;
+
+use super::items::{self, IdentifierItem, Item};
+use super::{AccountTable, Credential, StoreError};
+use crate::domain::Identifier;
+use crate::domain::throttle::{Attempts, FREE_ATTEMPTS, LONGEST_WAIT, MEMORY, growing_waits};
+
+/// How often it is tried to begin to count anew while others do so too.
+const TRIES: usize = 3;
+
+/// Counts attempts.
+pub trait CountAttempt {
+    /// Counts an attempt to sign in by this identifier and answers with its credential, or does nothing because the
+    /// identifier has to wait. Of attempts at once, MUST let no more pass than of attempts one after the other. MUST do
+    /// the same for an identifier that nobody has.
+    fn count_attempt(
+        &self,
+        identifier: &Identifier,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Counted, StoreError>> + Send;
+}
+
+/// Whether an attempt may be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counted {
+    /// It may.
+    Allowed {
+        /// Whose the identifier is.
+        credential: Option<Credential>,
+        /// Which attempt it is since one succeeded: 1 for the first.
+        attempts: u32,
+    },
+    /// It may not, for so long.
+    Locked(Duration),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counter {
+    attempts: u32,
+    /// In milliseconds since 1970.
+    last_attempt_at: i64,
+}
+
+impl Counter {
+    fn read(item: Item) -> Result<Attempts, StoreError> {
+        let counter: Self = items::read(item)?;
+        let last_at = Timestamp::from_unix_millis(counter.last_attempt_at).map_err(StoreError::broken)?;
+        Ok(Attempts { count: counter.attempts, last_at })
+    }
+}
+
+/// A write of the counter: what it sets beside the time, and on which condition.
+struct Count {
+    attempts: &'static str,
+    condition: String,
+    values: HashMap<String, AttributeValue>,
+}
+
+fn number(value: impl Into<i64>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
+}
+
+impl Count {
+    /// One attempt more, unless the identifier has to wait. The wait is a function of what is stored, which the
+    /// condition spells out: so nothing has to be read before, and an attempt that is refused changes nothing.
+    fn one_more(now: Timestamp) -> Self {
+        let ago = |wait: Duration| number(now.unix_millis().saturating_sub_unsigned(millis(wait)));
+        let mut values = HashMap::from([
+            (":zero".to_owned(), number(0)),
+            (":free".to_owned(), number(FREE_ATTEMPTS)),
+            (":longest".to_owned(), ago(LONGEST_WAIT)),
+            (":forgotten".to_owned(), ago(MEMORY)),
+        ]);
+        let mut waited = vec!["attempts < :free".to_owned(), "lastAttemptAt <= :longest".to_owned()];
+        for (attempts, wait) in growing_waits() {
+            waited.push(format!("(attempts <= :n{attempts} AND lastAttemptAt <= :t{attempts})"));
+            values.insert(format!(":n{attempts}"), number(attempts));
+            values.insert(format!(":t{attempts}"), ago(wait));
+        }
+        Self {
+            attempts: "if_not_exists(attempts, :zero) + :one",
+            condition: format!(
+                "attribute_not_exists(attempts) OR (lastAttemptAt > :forgotten AND ({}))",
+                waited.join(" OR ")
+            ),
+            values,
+        }
+    }
+
+    /// The first attempt after those that are forgotten, unless somebody else has begun anew.
+    fn anew(forgotten: Attempts) -> Self {
+        let values = HashMap::from([(":seen".to_owned(), number(forgotten.last_at.unix_millis()))]);
+        Self { attempts: ":one", condition: "lastAttemptAt = :seen".to_owned(), values }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl<R: Random + Sync> CountAttempt for AccountTable<R> {
+    async fn count_attempt(&self, identifier: &Identifier, now: Timestamp) -> Result<Counted, StoreError> {
+        let mut count = Count::one_more(now);
+        for _ in 0..TRIES {
+            let stands = match self.write_count(identifier, now, count).await? {
+                Ok(item) => return allowed(item),
+                Err(item) => Counter::read(item)?,
+            };
+            if stands.are_forgotten(now) {
+                count = Count::anew(stands);
+            } else if stands.wait(now) > Duration::ZERO {
+                return Ok(Counted::Locked(stands.wait(now)));
+            } else {
+                count = Count::one_more(now);
+            }
+        }
+        Err(StoreError::Unavailable("others kept trying to sign in by the same identifier".to_owned()))
+    }
+}
+
+impl<R: Random> AccountTable<R> {
+    /// Writes the counter, or answers with the item as it is where the condition does not hold.
+    async fn write_count(
+        &self,
+        identifier: &Identifier,
+        now: Timestamp,
+        count: Count,
+    ) -> Result<Result<Item, Item>, StoreError> {
+        let Count { attempts, condition, values } = count;
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(items::identifier_key(identifier)))
+            .update_expression(format!(
+                "SET attempts = {attempts}, lastAttemptAt = :now, expiresAt = if_not_exists(userId, :forget)"
+            ))
+            .condition_expression(condition)
+            .set_expression_attribute_values(Some(values))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":now", number(now.unix_millis()))
+            .expression_attribute_values(":forget", number(now.plus(MEMORY).unix_seconds()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match outcome {
+            Ok(written) => Ok(Ok(written.attributes.unwrap_or_default())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
+                    Ok(Err(failure.item().cloned().unwrap_or_default()))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
+
+fn allowed(item: Item) -> Result<Counted, StoreError> {
+    let attempts = Counter::read(item.clone())?.count;
+    let credential =
+        if item.contains_key("userId") { Some(items::read::<IdentifierItem>(item)?.try_into()?) } else { None };
+    Ok(Counted::Allowed { credential, attempts })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use contact::{Email, Phone};
+
+    use super::super::testing::{Accounts, hash, now, person, record};
+    use super::super::{CreatePerson, Created};
+    use super::*;
+    use crate::domain::AuditKind;
+
+    fn ada() -> Identifier {
+        Identifier::Email(Email::parse("ada@example.com").unwrap())
+    }
+
+    fn nobody() -> Identifier {
+        Identifier::Phone(Phone::parse("+33600000000").unwrap())
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        now().plus(Duration::from_secs(seconds))
+    }
+
+    /// Which attempt it was, or the seconds to wait.
+    async fn attempt(accounts: &Accounts, identifier: &Identifier, at: Timestamp) -> Result<u32, u64> {
+        match accounts.table.count_attempt(identifier, at).await.unwrap() {
+            Counted::Allowed { attempts, credential } => {
+                assert_eq!(credential.is_some(), *identifier == ada());
+                Ok(attempts)
+            }
+            Counted::Locked(wait) => Err(wait.as_secs()),
+        }
+    }
+
+    #[tokio::test]
+    async fn after_five_attempts_each_waits_twice_as_long_whether_anybody_has_the_identifier_or_not() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for identifier in [ada(), nobody()] {
+            for n in 1..=5 {
+                assert_eq!(attempt(&accounts, &identifier, at(0)).await, Ok(n));
+            }
+            let mut clock = 0;
+            for (n, wait) in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900].into_iter().enumerate() {
+                assert_eq!(attempt(&accounts, &identifier, at(clock)).await, Err(wait));
+                assert_eq!(attempt(&accounts, &identifier, at(clock + wait - 1)).await, Err(1), "is not extended");
+                clock += wait;
+                assert_eq!(attempt(&accounts, &identifier, at(clock)).await, Ok(u32::try_from(n).unwrap() + 6));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn every_attempt_is_one_round_trip_allowed_or_not() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for _ in 0..7 {
+            for identifier in [ada(), nobody()] {
+                accounts.table.count_attempt(&identifier, now()).await.unwrap();
+                assert_eq!(accounts.engine.round_trips(), ["UpdateItem"]);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hundred_attempts_at_once_get_no_more_than_as_many_in_a_row() {
+        let (accounts, _) = Accounts::with_ada().await;
+        let accounts = Arc::new(accounts);
+        let attempts: Vec<_> = (0..100)
+            .map(|_| {
+                let accounts = Arc::clone(&accounts);
+                tokio::spawn(async move { attempt(&accounts, &ada(), now()).await })
+            })
+            .collect();
+        let mut allowed = Vec::new();
+        for attempt in attempts {
+            allowed.extend(attempt.await.unwrap());
+        }
+        allowed.sort_unstable();
+        assert_eq!(allowed, [1, 2, 3, 4, 5]);
+    }
+
+    #[tokio::test]
+    async fn after_a_day_without_attempts_counting_begins_anew_for_one_and_all() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for identifier in [ada(), nobody()] {
+            for n in 1..=5 {
+                assert_eq!(attempt(&accounts, &identifier, at(0)).await, Ok(n));
+            }
+            assert_eq!(attempt(&accounts, &identifier, at(86399)).await, Ok(6));
+            for n in 1..=5 {
+                assert_eq!(attempt(&accounts, &identifier, at(86399 + 86400)).await, Ok(n));
+            }
+            assert_eq!(attempt(&accounts, &identifier, at(86399 + 86400)).await, Err(1));
+        }
+    }
+
+    #[tokio::test]
+    async fn dynamodb_may_delete_a_counter_that_is_nobodys_and_never_a_credential() {
+        let (accounts, ada_person) = Accounts::with_ada().await;
+        for identifier in [ada(), nobody()] {
+            attempt(&accounts, &identifier, now()).await.unwrap();
+        }
+        for item in accounts.items().await {
+            let Some(expires_at) = item.get("expiresAt") else { continue };
+            match item.get("userId") {
+                Some(_) => assert_eq!(expires_at, &AttributeValue::S(ada_person.id.to_string())),
+                None => assert_eq!(expires_at, &number(at(86400).unix_seconds())),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_identifier_that_was_tried_before_anybody_had_it_can_be_claimed_and_begins_anew() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for _ in 0..6 {
+            accounts.table.count_attempt(&nobody(), now()).await.unwrap();
+        }
+        let bob = person(2, "bob@example.com", Some("+33600000000"));
+        assert_eq!(accounts.table.create_person(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        let Counted::Allowed { credential: Some(credential), attempts: 1 } =
+            accounts.table.count_attempt(&nobody(), now()).await.unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(credential.person, bob);
+    }
+}

@@ -1,0 +1,416 @@
+//! Codes that are sent to people, and what comes of them.
+
+use std::future::Future;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use kernel::{Random, Timestamp, UserId};
+use serde::Deserialize;
+
+use super::items::{self, Item, VerificationItem};
+use super::transaction::{commit, update};
+use super::{AccountTable, Changed, PersonChange, StoreError};
+use crate::domain::verification::{CODE_ATTEMPTS, CodeHash, SentCodes};
+use crate::domain::{AuditRecord, IdentifierKind, Person};
+
+/// Finds out when codes were sent.
+pub trait FindSentCodes {
+    /// The codes that were sent to this person by e-mail or by SMS in the last day, as of now.
+    fn find_sent_codes(
+        &self,
+        user: UserId,
+        kind: IdentifierKind,
+    ) -> impl Future<Output = Result<SentCodes, StoreError>> + Send;
+}
+
+/// A code that is about to be sent.
+#[derive(Debug)]
+pub struct NewCode<'a> {
+    /// To whom.
+    pub user: UserId,
+    /// By e-mail or by SMS.
+    pub kind: IdentifierKind,
+    /// All that were sent, with this one as the last.
+    pub sent: &'a SentCodes,
+    /// What is kept of it.
+    pub hash: &'a CodeHash,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+    /// What is written down of it.
+    pub record: &'a AuditRecord,
+}
+
+/// Keeps codes.
+pub trait KeepCode {
+    /// Keeps the code in place of the one before, or does nothing because another was sent since `sent` was found. Of
+    /// several at once, MUST keep one.
+    fn keep_code(&self, new: NewCode<'_>) -> impl Future<Output = Result<Kept, StoreError>> + Send;
+}
+
+/// Whether a code was kept, and may be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// It was.
+    Yes,
+    /// It was not: these have been sent.
+    SentMeanwhile(SentCodes),
+}
+
+/// Counts attempts to return a code.
+pub trait CountCodeAttempt {
+    /// Counts an attempt and answers with what it is compared with; or answers that there is no code that may be tried:
+    /// none was sent, or its time is up, or it was tried too often. Of attempts at once, MUST let no more pass than of
+    /// attempts one after the other.
+    fn count_code_attempt(
+        &self,
+        user: UserId,
+        kind: IdentifierKind,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<CodeAttempt>, StoreError>> + Send;
+}
+
+/// An attempt that may be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeAttempt {
+    /// Of the code that was sent.
+    pub hash: CodeHash,
+    /// Which attempt it is: 1 for the first.
+    pub number: u32,
+}
+
+/// Verifies identifiers.
+pub trait VerifyIdentifier {
+    /// Makes the person what they will be, and the code unfit for anybody else: both or nothing. MUST answer
+    /// [`Verified::PersonIsNow`] if they have changed, however close in time, and [`Verified::CodeIsGone`] if another code
+    /// has taken this one's place.
+    fn verify_identifier(
+        &self,
+        change: PersonChange<'_>,
+        kind: IdentifierKind,
+        hash: &CodeHash,
+    ) -> impl Future<Output = Result<Verified, StoreError>> + Send;
+}
+
+/// Whether an identifier is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verified {
+    /// It is.
+    Yes,
+    /// It is not: this is how the person is now, or there is no such person any more.
+    PersonIsNow(Option<Box<Person>>),
+    /// It is not: the code is good no more.
+    CodeIsGone,
+}
+
+impl<R: Random + Sync> FindSentCodes for AccountTable<R> {
+    async fn find_sent_codes(&self, user: UserId, kind: IdentifierKind) -> Result<SentCodes, StoreError> {
+        let item = self.client.get_item().table_name(&self.name).set_key(Some(items::verification_key(user, kind)));
+        let item = item.consistent_read(true).send().await?.item;
+        Ok(item.map(items::read::<VerificationItem>).transpose()?.map_or_else(SentCodes::default, SentCodes::from))
+    }
+}
+
+impl<R: Random + Sync> KeepCode for AccountTable<R> {
+    async fn keep_code(&self, new: NewCode<'_>) -> Result<Kept, StoreError> {
+        let before = new.sent.version.saturating_sub(1);
+        let code = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(items::write(VerificationItem::from(&new))?))
+            .condition_expression("attribute_not_exists(pk) OR version = :before")
+            .expression_attribute_values(":before", AttributeValue::N(before.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(StoreError::broken)?;
+        let writes = vec![TransactWriteItem::builder().put(code).build(), self.audit()?.with(new.record)?];
+        let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
+            return Ok(Kept::Yes);
+        };
+        let item = reasons.into_iter().next().and_then(|reason| reason.item).unwrap_or_default();
+        Ok(Kept::SentMeanwhile(items::read::<VerificationItem>(item)?.into()))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counted {
+    code_hash: String,
+    attempts: u32,
+}
+
+impl<R: Random + Sync> CountCodeAttempt for AccountTable<R> {
+    async fn count_code_attempt(
+        &self,
+        user: UserId,
+        kind: IdentifierKind,
+        now: Timestamp,
+    ) -> Result<Option<CodeAttempt>, StoreError> {
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(items::verification_key(user, kind)))
+            .update_expression("SET attempts = attempts + :one")
+            // Without a code there is no time either, and the condition does not hold.
+            .condition_expression("codeExpiresAt > :now AND attempts < :most")
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .expression_attribute_values(":now", AttributeValue::N(now.unix_millis().to_string()))
+            .expression_attribute_values(":most", AttributeValue::N(CODE_ATTEMPTS.to_string()))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        match outcome {
+            Ok(written) => attempt(written.attributes.unwrap_or_default()).map(Some),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
+
+fn attempt(item: Item) -> Result<CodeAttempt, StoreError> {
+    let counted: Counted = items::read(item)?;
+    let hash = CodeHash::from_stored(counted.code_hash).map_err(StoreError::broken)?;
+    Ok(CodeAttempt { hash, number: counted.attempts })
+}
+
+impl<R: Random + Sync> VerifyIdentifier for AccountTable<R> {
+    async fn verify_identifier(
+        &self,
+        change: PersonChange<'_>,
+        kind: IdentifierKind,
+        hash: &CodeHash,
+    ) -> Result<Verified, StoreError> {
+        let spend = update(&self.name, items::verification_key(change.before.id, kind), |code| {
+            code.update_expression("REMOVE codeHash, codeExpiresAt, attempts")
+                .condition_expression("codeHash = :hash")
+                .expression_attribute_values(":hash", AttributeValue::S(hash.expose().to_owned()))
+        })?;
+        match self.change_person_with(change, Some(spend)).await? {
+            None => Ok(Verified::CodeIsGone),
+            Some(Changed::Yes) => Ok(Verified::Yes),
+            Some(Changed::PersonIsNow(person)) => Ok(Verified::PersonIsNow(person)),
+            Some(Changed::Taken(_) | Changed::SessionMoved) => {
+                Err(StoreError::broken("a verification gains no identifier and carries no session"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use contact::Email;
+    use kernel::random::Seeded;
+
+    use super::super::testing::{Accounts, now, record, session, start};
+    use super::super::{ChangePerson, FindCredential, FindPerson, ListSessions};
+    use super::*;
+    use crate::domain::verification::{CODE_LIFETIME, CODE_PERIOD, Code};
+    use crate::domain::{AuditKind, Identifier};
+
+    const EMAIL: IdentifierKind = IdentifierKind::Email;
+
+    fn at(seconds: u64) -> Timestamp {
+        now().plus(Duration::from_secs(seconds))
+    }
+
+    /// What is kept of a code that only this seed gives.
+    fn hash(seed: u64) -> CodeHash {
+        let code = Code::random(&Seeded::new(seed));
+        let address = Identifier::Email(Email::parse("ada@example.com").unwrap());
+        CodeHash::of(&code, &address, &Seeded::new(seed)).unwrap()
+    }
+
+    async fn keep(accounts: &Accounts, ada: &Person, sent: &SentCodes, hash: &CodeHash) -> Kept {
+        let record = record(AuditKind::CodeSent);
+        let expires_at = sent.times.last().unwrap().plus(CODE_LIFETIME);
+        let new = NewCode { user: ada.id, kind: EMAIL, sent, hash, expires_at, record: &record };
+        accounts.table.keep_code(new).await.unwrap()
+    }
+
+    /// Ada, to whom one code was sent just now.
+    async fn with_code() -> (Accounts, Person, CodeHash) {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let hash = hash(1);
+        let sent = SentCodes::default().one_more(now()).unwrap();
+        assert_eq!(keep(&accounts, &ada, &sent, &hash).await, Kept::Yes);
+        accounts.engine.round_trips();
+        (accounts, ada, hash)
+    }
+
+    async fn attempt(accounts: &Accounts, ada: &Person, at: Timestamp) -> Option<u32> {
+        let attempt = accounts.table.count_code_attempt(ada.id, EMAIL, at).await.unwrap();
+        attempt.map(|attempt| attempt.number)
+    }
+
+    async fn verify(accounts: &Accounts, before: &Person, hash: &CodeHash) -> Verified {
+        let after = before.next_version(at(60)).with_verified(EMAIL);
+        let record = record(AuditKind::IdentifierVerified);
+        let change = PersonChange {
+            before,
+            after: &after,
+            password_hash: None,
+            knows_password: false,
+            carried: None,
+            record: &record,
+        };
+        accounts.table.verify_identifier(change, EMAIL, hash).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_code_is_kept_with_when_it_was_sent_and_may_be_deleted_a_day_after() {
+        let (accounts, ada, hash) = with_code().await;
+        let sent = accounts.table.find_sent_codes(ada.id, EMAIL).await.unwrap();
+        assert_eq!(sent, SentCodes { version: 1, times: vec![now()] });
+        assert_eq!(accounts.engine.round_trips(), ["GetItem"]);
+        let item = accounts.items().await.into_iter().find(|item| item.contains_key("codeHash")).unwrap();
+        assert_eq!(item["codeHash"], AttributeValue::S(hash.expose().to_owned()));
+        assert_eq!(item["expiresAt"], AttributeValue::N(now().plus(CODE_PERIOD).unix_seconds().to_string()));
+        let by_phone = accounts.table.find_sent_codes(ada.id, IdentifierKind::Phone).await.unwrap();
+        assert_eq!((by_phone, accounts.audited().await), (SentCodes::default(), vec!["CODE_SENT".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn of_fifty_codes_at_once_one_is_kept_and_the_others_learn_of_it() {
+        let (accounts, ada, _) = with_code().await;
+        let accounts = Arc::new(accounts);
+        let sent = SentCodes { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
+        let hash = hash(2);
+        let attempts: Vec<_> = (0..50)
+            .map(|_| {
+                let (accounts, ada, sent, hash) = (Arc::clone(&accounts), ada.clone(), sent.clone(), hash.clone());
+                tokio::spawn(async move { keep(&accounts, &ada, &sent, &hash).await })
+            })
+            .collect();
+        let mut outcomes = Vec::new();
+        for attempt in attempts {
+            outcomes.push(attempt.await.unwrap());
+        }
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Kept::Yes).count(), 1);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Kept::SentMeanwhile(sent.clone())).count(), 49);
+        assert_eq!(accounts.audited().await, ["CODE_SENT", "CODE_SENT"]);
+    }
+
+    #[tokio::test]
+    async fn a_code_is_kept_although_the_former_one_was_deleted_in_the_meantime() {
+        let (accounts, ada, _) = with_code().await;
+        accounts.delete(items::verification_key(ada.id, EMAIL)).await;
+        let sent = SentCodes { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
+        assert_eq!(keep(&accounts, &ada, &sent, &hash(2)).await, Kept::Yes);
+    }
+
+    #[tokio::test]
+    async fn a_code_may_be_tried_five_times_within_ten_minutes_each_in_one_round_trip() {
+        let (accounts, ada, hash) = with_code().await;
+        assert_eq!(attempt(&accounts, &ada, at(600)).await, None, "its time is up");
+        let first = accounts.table.count_code_attempt(ada.id, EMAIL, at(599)).await.unwrap();
+        assert_eq!(first, Some(CodeAttempt { hash, number: 1 }));
+        for number in 2..=5 {
+            assert_eq!(attempt(&accounts, &ada, at(0)).await, Some(number));
+        }
+        accounts.engine.round_trips();
+        assert_eq!(attempt(&accounts, &ada, at(0)).await, None);
+        assert_eq!(accounts.engine.round_trips(), ["UpdateItem"]);
+        // The next code may be tried as often.
+        let sent = SentCodes { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
+        keep(&accounts, &ada, &sent, &self::hash(2)).await;
+        assert_eq!(attempt(&accounts, &ada, at(61)).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn where_no_code_was_sent_none_is_tried_and_nothing_is_written() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        assert_eq!(attempt(&accounts, &ada, now()).await, None);
+        assert_eq!(accounts.items().await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn of_fifty_attempts_at_once_five_are_let_through() {
+        let (accounts, ada, _) = with_code().await;
+        let accounts = Arc::new(accounts);
+        let attempts: Vec<_> = (0..50)
+            .map(|_| {
+                let (accounts, ada) = (Arc::clone(&accounts), ada.clone());
+                tokio::spawn(async move { attempt(&accounts, &ada, now()).await })
+            })
+            .collect();
+        let mut allowed = Vec::new();
+        for attempt in attempts {
+            allowed.extend(attempt.await.unwrap());
+        }
+        allowed.sort_unstable();
+        assert_eq!(allowed, [1, 2, 3, 4, 5]);
+    }
+
+    #[tokio::test]
+    async fn with_the_verification_every_copy_says_so_and_the_code_is_gone_in_one_round_trip() {
+        let (accounts, ada, hash) = with_code().await;
+        assert_eq!(verify(&accounts, &ada, &hash).await, Verified::Yes);
+        assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
+        let person = accounts.table.find_person(ada.id).await.unwrap().unwrap();
+        assert_eq!((person.version, person.email_verified, person.phone_verified), (2, true, false));
+        for identifier in ada.identifiers() {
+            let copy = accounts.table.find_credential(&identifier).await.unwrap().unwrap();
+            assert_eq!(copy.person, person);
+        }
+        assert_eq!(attempt(&accounts, &ada, now()).await, None);
+        assert!(accounts.items().await.iter().all(|item| !item.contains_key("codeHash")));
+        let sent = accounts.table.find_sent_codes(ada.id, EMAIL).await.unwrap();
+        assert_eq!(sent.times, [now()], "codes that were returned count too");
+        assert_eq!(accounts.audited().await, ["IDENTIFIER_VERIFIED", "CODE_SENT"]);
+    }
+
+    #[tokio::test]
+    async fn of_two_verifications_by_one_code_one_is_made() {
+        let (accounts, ada, hash) = with_code().await;
+        let (one, other) = tokio::join!(verify(&accounts, &ada, &hash), verify(&accounts, &ada, &hash));
+        let now = Box::new(accounts.table.find_person(ada.id).await.unwrap().unwrap());
+        assert_eq!(now.version, 2);
+        let mut outcomes = [one, other];
+        outcomes.sort_by_key(|outcome| *outcome != Verified::Yes);
+        assert_eq!(outcomes, [Verified::Yes, Verified::PersonIsNow(Some(now))]);
+        assert_eq!(accounts.audited().await, ["IDENTIFIER_VERIFIED", "CODE_SENT"]);
+    }
+
+    #[tokio::test]
+    async fn a_person_who_has_changed_is_not_verified_and_the_code_stays() {
+        let (accounts, ada, hash) = with_code().await;
+        let after = Person { email: Email::parse("ada@example.org").unwrap(), ..ada.next_version(at(1)) };
+        let own = super::super::testing::hash();
+        let record = record(AuditKind::IdentifierChanged);
+        let change = PersonChange {
+            before: &ada,
+            after: &after,
+            password_hash: Some(&own),
+            knows_password: true,
+            carried: None,
+            record: &record,
+        };
+        assert_eq!(accounts.table.change_person(change).await, Ok(Changed::Yes));
+        let is_now = Verified::PersonIsNow(Some(Box::new(after.clone())));
+        assert_eq!(verify(&accounts, &ada, &hash).await, is_now);
+        assert_eq!(accounts.table.find_person(ada.id).await, Ok(Some(after)));
+        assert_eq!(attempt(&accounts, &ada, now()).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_code_in_whose_place_another_was_sent_verifies_nothing() {
+        let (accounts, ada, _) = with_code().await;
+        assert_eq!(verify(&accounts, &ada, &hash(9)).await, Verified::CodeIsGone);
+        assert_eq!(accounts.table.find_person(ada.id).await, Ok(Some(ada)));
+        assert_eq!(accounts.audited().await, ["CODE_SENT"]);
+    }
+
+    #[tokio::test]
+    async fn who_lists_sessions_does_not_read_codes() {
+        let (accounts, ada, _) = with_code().await;
+        start(&accounts, &ada, &session(2)).await.unwrap();
+        let (_, sessions) = accounts.table.list_sessions(ada.id).await.unwrap().unwrap();
+        assert_eq!(sessions, [session(2)]);
+    }
+}
