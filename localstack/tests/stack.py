@@ -175,6 +175,15 @@ class Stack:
             ExpressionAttributeValues={":attempts": attempts, ":at": int((time.time() - seconds_ago) * 1000)},
         )
 
+    def set_last_reauthentication(self, user_id, seconds_ago):
+        """Makes the last attempt of somebody who is signed in to show their password one of so long ago."""
+        self.accounts.update_item(
+            Key={"pk": f"USER#{user_id}", "sk": "ATTEMPTS"},
+            UpdateExpression="SET lastAttemptAt = :at",
+            ConditionExpression="attribute_exists(attempts)",
+            ExpressionAttributeValues={":at": int((time.time() - seconds_ago) * 1000)},
+        )
+
     def verification(self, somebody, identifier):
         """What the account side keeps of the codes that somebody was sent for their "email" or "phone"."""
         return self.accounts.get_item(Key=verification_key(somebody, identifier), ConsistentRead=True)["Item"]

@@ -26,7 +26,7 @@ def somebody(person):
 def test_signing_in_gives_a_browser_a_refresh_token_for_one_path_and_a_program_one_in_the_body(somebody):
     cookie = set_cookies(somebody.sign_in())["refresh_token"]
     attributes = {name: value for name, value in cookie.items() if value and name not in ("max-age", "expires")}
-    assert attributes == {"httponly": True, "secure": True, "samesite": "Strict", "path": REFRESH}
+    assert attributes == {"httponly": True, "secure": True, "samesite": "Strict", "path": "/auth"}
     assert int(cookie["max-age"]) == 3600
     body = somebody.post("/api/auth/login", {"email": somebody.email, "password": somebody.password}).json()
     assert somebody.try_refresh(body["refresh_token"]).status_code == 200
@@ -57,7 +57,7 @@ def test_a_browser_refreshes_by_cookie_and_sees_no_token(somebody):
     assert answer.status_code == 200, answer.text
     cookies = set_cookies(answer)
     assert cookies.keys() == {"access_token", "refresh_token"}
-    assert cookies["refresh_token"]["path"] == REFRESH
+    assert cookies["refresh_token"]["path"] == "/auth"
     assert not [cookie.value for cookie in cookies.values() if cookie.value in answer.text]
     somebody.token, somebody.refresh_token = (cookies[name].value for name in ("access_token", "refresh_token"))
     assert somebody.is_signed_in()

@@ -4,8 +4,6 @@ import pytest
 from person import set_cookies
 from problems import invalid, problem
 
-REFRESH = "/auth/refresh"
-
 
 def refused(answer):
     return problem(answer, 401, "invalid_refresh_token")
@@ -24,7 +22,7 @@ def test_signing_out_clears_both_cookies(somebody):
     assert cookies.keys() == {"access_token", "refresh_token"}
     assert {(cookie.value, cookie["max-age"]) for cookie in cookies.values()} == {("", "0")}
     paths = [cookies[name]["path"] for name in ("access_token", "refresh_token")]
-    assert paths == ["/", REFRESH], "a browser clears only the cookie of the same path"
+    assert paths == ["/", "/auth"], "a browser clears only the cookie of the same path"
 
 
 def test_signing_out_ends_this_session_its_token_and_its_refresh_token_and_no_other(stack, somebody):
@@ -51,6 +49,48 @@ def test_a_browser_is_rid_of_its_cookies_even_where_the_token_is_no_good(anyone)
     assert set_cookies(answer).keys() == {"access_token", "refresh_token"}
 
 
+def sign_out_of_a_browser(somebody, *cookies, scope="local"):
+    headers = {"Authorization": None, "Cookie": "; ".join(cookies)}
+    return somebody.request("POST", "/auth/signout", headers=headers, params={"scope": scope})
+
+
+@pytest.mark.parametrize("access_token", [[], ["access_token=a.b.c"]], ids=["none", "one that is no good"])
+@pytest.mark.parametrize("spent", [False, True], ids=["the good one", "the one spent last"])
+def test_a_browser_whose_access_token_has_expired_is_signed_out_by_its_refresh_token(
+    stack, somebody, access_token, spent
+):
+    device, token = somebody.elsewhere(), somebody.refresh_token
+    if spent:
+        somebody.refresh()
+    answer = sign_out_of_a_browser(somebody, *access_token, f"refresh_token={token}")
+    assert answer.status_code == 200, answer.text
+    assert set_cookies(answer).keys() == {"access_token", "refresh_token"}
+    assert not somebody.is_signed_in()
+    refused(somebody.try_refresh())
+    assert device.is_signed_in()
+    (record,) = stack.audit_of(somebody.id, "SESSION_ENDED")
+    assert (record["sessionId"], record["requestId"]) == (somebody.session_id, answer.headers["Request-Id"])
+
+
+def test_a_refresh_token_that_is_not_the_sessions_any_more_ends_nothing(stack, somebody):
+    token = somebody.refresh_token
+    somebody.refresh()
+    somebody.refresh()
+    for other in (token, "made-up"):
+        answer = sign_out_of_a_browser(somebody, f"refresh_token={other}")
+        assert answer.status_code == 200, answer.text
+        assert set_cookies(answer).keys() == {"access_token", "refresh_token"}
+    assert somebody.is_signed_in()
+    assert not stack.audit_of(somebody.id, "SESSION_ENDED")
+
+
+@pytest.mark.parametrize("scope", ["others", "global"])
+def test_a_refresh_token_ends_no_more_than_its_session(somebody, scope):
+    answer = sign_out_of_a_browser(somebody, f"refresh_token={somebody.refresh_token}", scope=scope)
+    problem(answer, 401, "unauthenticated")
+    assert somebody.is_signed_in()
+
+
 @pytest.mark.parametrize("scope", ["others", "global"])
 def test_more_than_this_session_is_ended_by_a_good_token_alone(anyone, somebody, scope):
     problem(anyone.request("POST", "/auth/signout", params={"scope": scope}), 401, "unauthenticated")
@@ -66,10 +106,11 @@ def test_another_scope_is_refused_rather_than_ignored(somebody):
 
 
 def test_signing_out_everywhere_else_keeps_this_session_with_a_fresh_token(somebody):
-    device, old = somebody.elsewhere(), somebody.token
-    answer = somebody.sign_out("others")
-    somebody.token = answer.json()["access_token"]
+    device, old, old_refresh = somebody.elsewhere(), somebody.token, somebody.refresh_token
+    answer = somebody.sign_out("others").json()
+    somebody.token, somebody.refresh_token = answer["access_token"], answer["refresh_token"]
     assert somebody.is_signed_in()
+    assert somebody.refresh_token != old_refresh, "somebody may hold a copy"
     somebody.refresh()
     assert not device.is_signed_in()
     refused(device.try_refresh())
@@ -95,8 +136,8 @@ def test_a_browser_that_signs_out_everywhere_else_goes_on_with_a_fresh_cookie(so
     assert answer.status_code == 200, answer.text
     assert answer.json().keys() == {"message"}
     cookies = set_cookies(answer)
-    assert cookies.keys() == {"access_token"}, "the refresh token goes on"
-    somebody.token = cookies["access_token"].value
+    assert cookies.keys() == {"access_token", "refresh_token"}
+    somebody.token, somebody.refresh_token = (cookies[name].value for name in ("access_token", "refresh_token"))
     assert somebody.is_signed_in()
     assert not device.is_signed_in()
     somebody.refresh()

@@ -85,10 +85,15 @@ def test_a_person_can_be_named_by_what_they_sign_in_by(stack, somebody, name):
         pytest.param({"email": "a@b.example", "phone": "+33612345678", "status": "ACTIVE"}, "one of", id="two names"),
         pytest.param({"email": unique_email(), "status": "SUSPENDED"}, "no such person", id="a stranger"),
         pytest.param({"email": unique_email()}, "status", id="no status"),
-        pytest.param({"email": unique_email(), "status": "DELETED"}, "DELETED", id="another status"),
+        pytest.param({"email": unique_email(), "status": "DELETED"}, "ACTIVE or SUSPENDED", id="another status"),
         pytest.param({"email": unique_email(), "status": "ACTIVE", "reason": "x" * 201}, "200", id="a long reason"),
-        pytest.param({"email": unique_email(), "status": "ACTIVE", "epoch": 0}, "epoch", id="another field"),
+        pytest.param({"email": unique_email(), "status": "ACTIVE", "epoch": 0}, "must be an object", id="another field"),
+        pytest.param(unique_email(), "must be an object", id="a text"),
+        pytest.param([unique_email(), "SUSPENDED"], "must be an object", id="a list"),
+        pytest.param({"email": [unique_email()], "status": "ACTIVE"}, "each a text", id="a list of addresses"),
     ],
 )
-def test_an_order_that_is_none_fails_and_says_why(stack, order, why):
-    assert why in refused(stack, order)
+def test_an_order_that_is_none_fails_and_says_why_and_names_nobody(stack, order, why):
+    message = refused(stack, order)
+    assert why in message
+    assert "@" not in message, "it goes to the log"

@@ -18,8 +18,9 @@ use crate::domain::{
 };
 use crate::reauthenticate::Reauthenticate;
 use crate::store::{
-    AccountTable, AuditTable, ChangePerson, Changed, CountAttempt, Counted, CreatePerson, Created, Credential,
-    FindCredential, FindPerson, FindSession, NewSession, PersonChange, RecordEvent, StartSession, Started, StoreError,
+    AccountTable, AuditTable, ChangePerson, Changed, CountReauthentication, CreatePerson, Created, Credential,
+    FindCredential, FindPerson, FindSession, Locked, NewSession, PersonChange, RecordEvent, StartSession, Started,
+    StoreError,
 };
 use crate::testing::{PASSWORD, ada, hash, now, session_of_ada, signed_in_as_ada, trail};
 
@@ -30,7 +31,7 @@ pub(crate) type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone)]
 pub(crate) struct Table {
     inner: Arc<AccountTable<Seeded>>,
-    before_count: Moment,
+    before_look: Moment,
     before_change: Moment,
 }
 
@@ -51,10 +52,9 @@ impl Moment {
     }
 }
 
-impl CountAttempt for Table {
-    async fn count_attempt(&self, identifier: &Identifier, now: Timestamp) -> Result<Counted, StoreError> {
-        self.before_count.comes().await;
-        self.inner.count_attempt(identifier, now).await
+impl CountReauthentication for Table {
+    async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<Result<u32, Locked>, StoreError> {
+        self.inner.count_reauthentication(user, now).await
     }
 }
 
@@ -73,6 +73,7 @@ impl FindSession for Table {
 
 impl FindCredential for Table {
     async fn find_credential(&self, identifier: &Identifier) -> Result<Option<Credential>, StoreError> {
+        self.before_look.comes().await;
         self.inner.find_credential(identifier).await
     }
 }
@@ -94,7 +95,7 @@ pub(crate) struct AdaOnEngine {
     pub(crate) engine: Engine,
     pub(crate) table: Arc<AccountTable<Seeded>>,
     /// Before an attempt is counted.
-    pub(crate) before_count: Moment,
+    pub(crate) before_look: Moment,
     /// Before a person is changed.
     pub(crate) before_change: Moment,
     audit: String,
@@ -108,8 +109,8 @@ impl AdaOnEngine {
         let audit = engine.create_table("account", "AuditTable");
         let audit_table = AuditTable::new(engine.client.clone(), &audit);
         let table = Arc::new(AccountTable::audited(engine.client.clone(), accounts, Seeded::new(400), audit_table));
-        let (before_count, before_change) = (Moment::default(), Moment::default());
-        let this = Self { engine, table, before_count, before_change, audit, random: Seeded::new(401) };
+        let (before_look, before_change) = (Moment::default(), Moment::default());
+        let this = Self { engine, table, before_look, before_change, audit, random: Seeded::new(401) };
         this.signs_up(ada()).await;
         this.engine.round_trips();
         this
@@ -117,8 +118,8 @@ impl AdaOnEngine {
 
     /// The table, to which others come first.
     pub(crate) fn people(&self) -> Table {
-        let (before_count, before_change) = (self.before_count.clone(), self.before_change.clone());
-        Table { inner: Arc::clone(&self.table), before_count, before_change }
+        let (before_look, before_change) = (self.before_look.clone(), self.before_change.clone());
+        Table { inner: Arc::clone(&self.table), before_look, before_change }
     }
 
     pub(crate) fn reauthenticate(&self) -> Reauthenticate<Table, Seeded, FixedClock> {

@@ -3,6 +3,7 @@
 
 use auth::Principal;
 use aws_sdk_dynamodb::Client;
+use futures_util::future::join;
 use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
 use runtime::{ConfigError, Env, SystemRandom};
 
@@ -15,8 +16,8 @@ use crate::error::AccountError;
 use crate::settings;
 use crate::sign_in::check;
 use crate::store::{
-    AccountTable, ChangePerson, Changed, CountAttempt, Counted, Credential, FindCredential, FindSession, PersonChange,
-    RecordEvent,
+    AccountTable, ChangePerson, Changed, CountReauthentication, Credential, FindCredential, FindSession, Locked,
+    PersonChange, RecordEvent,
 };
 
 /// How often a change begins anew because the person changed under it.
@@ -70,12 +71,13 @@ pub struct Plan {
 
 impl<S, R, C> Reauthenticate<S, R, C>
 where
-    S: CountAttempt + FindCredential + FindSession + ChangePerson + RecordEvent,
+    S: CountReauthentication + FindCredential + FindSession + ChangePerson + RecordEvent,
     R: Random,
     C: Clock,
 {
-    /// Checks the password of whoever was found to be signed in. It counts as an attempt to sign in by their e-mail
-    /// address: otherwise a stolen token would be good for any number of guesses.
+    /// Checks the password of whoever was found to be signed in. Their attempts are counted: otherwise a stolen token
+    /// would be good for any number of guesses. But not among the attempts to sign in, which anybody may make: an outsider
+    /// must not be able to keep the owner from another password.
     ///
     /// # Errors
     ///
@@ -83,11 +85,10 @@ where
     pub async fn prove(&self, asker: &Asker, found: SignedIn) -> Result<Proven, AccountError> {
         let now = self.clock.now();
         let email = Identifier::Email(found.person.email.clone());
-        let (credential, attempts) = match self.people.count_attempt(&email, now).await? {
-            Counted::Allowed { credential, attempts } => (credential, attempts),
-            Counted::Locked(wait) => return Err(AccountError::TooManyAttempts(wait)),
-        };
-        let checked = asker.check(credential);
+        let counted = self.people.count_reauthentication(found.person.id, now);
+        let (counted, credential) = join(counted, self.people.find_credential(&email)).await;
+        let attempts = counted?.map_err(|Locked(wait)| AccountError::TooManyAttempts(wait))?;
+        let checked = asker.check(credential?);
         if matches!(checked, Err(AccountError::InvalidCredentials)) {
             let kind =
                 if attempts < FREE_ATTEMPTS { AuditKind::ReauthenticationFailed } else { AuditKind::IdentifierLocked };

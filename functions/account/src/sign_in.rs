@@ -63,7 +63,7 @@ where
     /// of a hash, whoever the identifier names and whether it names anybody.
     ///
     /// The credential's copy of the person may be behind, so the session is started on the condition that it is not. If
-    /// it is, the answer says how the person is now; but then the password may have changed too, and all is checked anew.
+    /// it is, the password may have changed too, and all is read and checked anew.
     ///
     /// # Errors
     ///
@@ -96,11 +96,8 @@ where
         mut credential: Option<Credential>,
         now: Timestamp,
     ) -> Result<(Person, Grant), AccountError> {
-        let mut newer: Option<Person> = None;
         for _ in 0..ATTEMPTS {
-            let Credential { person: copy, password_hash } = check(credential, &attempt.password)?;
-            let person =
-                newer.take().filter(|newer| newer.id == copy.id && newer.version > copy.version).unwrap_or(copy);
+            let Credential { person, password_hash } = check(credential, &attempt.password)?;
             if person.status != PersonStatus::Active {
                 return Err(AccountError::InvalidCredentials);
             }
@@ -126,7 +123,8 @@ where
                     let grant = self.issuer.grant(&person, &session, &refresh_token, now).await?;
                     return Ok((person, grant));
                 }
-                Started::PersonIsNow(Some(changed)) if changed.status == PersonStatus::Active => newer = Some(*changed),
+                Started::PersonIsNow(Some(changed)) if changed.status == PersonStatus::Active => {}
+                Started::CopyIsOfAnotherVersion => {}
                 Started::PersonIsNow(_) => return Err(AccountError::InvalidCredentials),
             }
             credential = self.people.find_credential(&attempt.identifier).await?;
@@ -285,6 +283,15 @@ mod tests {
         let versions: Vec<_> = started.iter().map(|(person, session)| (person.version, session.epoch)).collect();
         assert_eq!(versions, [(1, 0), (9, 5)]);
         assert_eq!(verifier().verify(grant.access.token.expose()).await.unwrap().epoch, 5);
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_is_behind_is_read_again_and_checked_again() {
+        let sign_in = sign_in_of_ada([Started::CopyIsOfAnotherVersion]);
+        assert!(sign_in.sign_in(&right()).await.is_ok());
+        let mut changed = sign_in_of_ada([Started::CopyIsOfAnotherVersion]);
+        changed.people.password_changes_after = Some(1);
+        assert!(matches!(changed.sign_in(&right()).await, Err(AccountError::InvalidCredentials)));
     }
 
     #[tokio::test]

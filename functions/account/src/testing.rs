@@ -144,6 +144,8 @@ pub(crate) struct People {
     pub(crate) locked: Option<Duration>,
     found: Mutex<usize>,
     outcomes: Mutex<VecDeque<Started>>,
+    /// How the person turned out to be: by the next look their identifiers' copies are so too.
+    turned_out: Mutex<Option<Person>>,
     pub(crate) started: Mutex<Vec<(Person, Session)>>,
     /// The new hashes that sessions were started with.
     pub(crate) upgraded: Mutex<Vec<PasswordHash>>,
@@ -156,7 +158,8 @@ impl People {
         let changed = self.password_changes_after.is_some_and(|times| *found >= times);
         *found += 1;
         let stored = if changed { Some(hash("another password")) } else { self.hash.clone() };
-        let known = self.known.clone().filter(|person| person.identifiers().contains(identifier));
+        let known = self.turned_out.lock().unwrap().clone().or_else(|| self.known.clone());
+        let known = known.filter(|person| person.identifiers().contains(identifier));
         known.zip(stored).map(|(person, password_hash)| Credential { person, password_hash })
     }
 }
@@ -181,7 +184,11 @@ impl StartSession for People {
         assert_eq!((new.record.kind, new.record.session), (AuditKind::SignedIn, Some(new.session.id)));
         self.started.lock().unwrap().push((new.person.clone(), new.session.clone()));
         self.upgraded.lock().unwrap().extend(new.new_hash.cloned());
-        Ok(self.outcomes.lock().unwrap().pop_front().unwrap_or(Started::Yes))
+        let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(Started::Yes);
+        if let Started::PersonIsNow(Some(person)) = &outcome {
+            *self.turned_out.lock().unwrap() = Some((**person).clone());
+        }
+        Ok(outcome)
     }
 }
 

@@ -167,7 +167,7 @@ fn headers() -> Value {
         },
         "TokenCookies": {
             "description": "The cookies `access_token` (HttpOnly, Secure, SameSite=Lax, Path=/) and `refresh_token` (HttpOnly, Secure, SameSite=Strict, \
-                Path=/auth/refresh). Empty, to clear them.",
+                Path=/auth). Empty, to clear them.",
             "schema": text,
         },
         "ETag": {"description": "Names this version; send it back in If-None-Match.", "schema": text},

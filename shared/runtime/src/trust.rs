@@ -1,9 +1,9 @@
 //! Whom a connection believes to be AWS.
 //!
 //! What a function calls of AWS shows a certificate of Amazon Trust Services (<https://www.amazontrust.com/repository/>),
-//! whose five roots are a part of the program: to read the system's store, of some 140, takes ten times the work of all
-//! the rest of a start, and twice the memory. That store is read once a server shows a certificate that the five do not
-//! vouch for: a proxy's, or AWS's own one day.
+//! whose five roots are a part of the program: to read the system's store, of some 140, takes nine times the work of all
+//! the rest of a start. That store is read once a server shows a certificate that the five do not vouch for: a proxy's, or
+//! AWS's own one day.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,17 +30,16 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>).
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// A client that trusts Amazon's roots, and the system's where those are not enough.
+/// A client that trusts Amazon's roots, and the system's where those are not enough; or a bundle's, and nobody else.
 ///
 /// # Errors
 ///
 /// [`ConfigError`] if `AWS_CA_BUNDLE` names something else than authorities.
 pub(crate) fn http_client(env: &Env) -> Result<SharedHttpClient, ConfigError> {
-    let few = match env.optional(CA_BUNDLE) {
-        None => AMAZON_ROOTS.to_vec(),
-        Some(_) => env.read(CA_BUNDLE, bundle)?,
-    };
-    Ok(trusting(TrustStore::empty().with_pem_certificate(few), TrustStore::default()))
+    if env.optional(CA_BUNDLE).is_some() {
+        return Ok(client(TrustStore::empty().with_pem_certificate(env.read(CA_BUNDLE, bundle)?)));
+    }
+    Ok(trusting(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS), TrustStore::default()))
 }
 
 /// The file's text, once all in it can be read: the client itself does not ask.

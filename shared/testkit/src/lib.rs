@@ -94,4 +94,13 @@ impl Engine {
         });
         self.tap.answer_instead("TransactWriteItems", times, 400, &body.to_string());
     }
+
+    /// Makes DynamoDB refuse the next `times` of this operation on one item, as in conflict with a transaction on it.
+    pub fn raise_conflicts(&self, operation: &'static str, times: usize) {
+        let body = serde_json::json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
+            "message": "Transaction is ongoing for the item",
+        });
+        self.tap.answer_instead(operation, times, 400, &body.to_string());
+    }
 }

@@ -97,12 +97,31 @@ impl Session {
         (session, token)
     }
 
-    /// The session as it goes on when the person's epoch is raised and it is to be carried to the new one: another access
-    /// token is issued for it now, for those of the former epoch are good no more.
+    /// The session as it goes on when the person's epoch is raised and it is to be carried to the new one, with tokens
+    /// that are issued for it now: neither an access token of the former epoch is good any more, nor the refresh token
+    /// that it had, of which somebody may hold a copy.
     #[must_use]
-    pub fn carried_to(&self, epoch: u64, lifetimes: Lifetimes, now: Timestamp) -> Self {
-        let token_expires_at = now.plus(lifetimes.access_token).min(self.absolute_expires_at);
-        Self { epoch, token_expires_at, ..self.clone() }
+    pub fn carried_to(&self, epoch: u64, token: &RefreshToken, lifetimes: Lifetimes, now: Timestamp) -> Self {
+        Self {
+            epoch,
+            token_expires_at: self.next_token_expires_at(self.expires_at, lifetimes, now),
+            refresh_hash: token.hash(),
+            rotation: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether this is the refresh token that is good, or the one that was spent last, whose successor may have been lost
+    /// on its way: enough to end the session by, which gives nobody anything.
+    pub fn may_be_ended_by(&self, token: &RefreshToken) -> bool {
+        let hash = token.hash();
+        hash == self.refresh_hash || self.rotation.as_ref().is_some_and(|rotation| rotation.spent == hash)
+    }
+
+    /// When a token that is issued now expires, in a session that ends then. Never before one that was issued already:
+    /// until then whoever relies on tokens must hear of the session's end, also where tokens live shorter since.
+    fn next_token_expires_at(&self, session_ends: Timestamp, lifetimes: Lifetimes, now: Timestamp) -> Timestamp {
+        now.plus(lifetimes.access_token).max(self.token_expires_at).min(session_ends)
     }
 
     /// What becomes of the session, which is alive, if this token is presented.
@@ -114,7 +133,7 @@ impl Session {
             let after = Self {
                 last_used_at: now,
                 expires_at: now.plus(lifetimes.idle).min(self.absolute_expires_at),
-                token_expires_at: now.plus(lifetimes.access_token).min(self.absolute_expires_at),
+                token_expires_at: self.next_token_expires_at(self.absolute_expires_at, lifetimes, now),
                 refresh_hash: successor.hash(),
                 rotation: Some(Rotation { spent: hash, nonce, at: now }),
                 ..self.clone()
@@ -281,13 +300,40 @@ mod tests {
     #[test]
     fn a_session_that_is_carried_to_another_epoch_goes_on_and_its_token_ends_with_it_at_the_latest() {
         let (signed_in, token) = started();
-        let session = signed_in.session.carried_to(4, LIFETIMES, after(30));
+        let next = RefreshToken::new(token.user, token.session, &Seeded::new(9));
+        let session = signed_in.session.carried_to(4, &next, LIFETIMES, after(30));
         let revoked = Person { epoch: 4, ..signed_in.person };
         let carried = SignedIn { person: revoked, session };
         assert_eq!((carried.accept(4, after(30)), carried.accept(3, after(30))), (Ok(()), Err(Revoked::EpochPassed)));
         assert_eq!(carried.session.token_expires_at, after(45));
-        assert!(matches!(refresh(&carried.session, &token, after(30)), Refresh::Rotated(..)));
-        assert_eq!(carried.session.carried_to(5, LIFETIMES, after(149)).token_expires_at, after(150));
+        assert!(matches!(refresh(&carried.session, &next, after(30)), Refresh::Rotated(..)));
+        assert_eq!(refresh(&carried.session, &token, after(30)), Refresh::Reused, "somebody may hold a copy");
+        assert_eq!(carried.session.carried_to(5, &next, LIFETIMES, after(59)).token_expires_at, after(60));
+    }
+
+    #[test]
+    fn where_tokens_live_shorter_than_before_a_session_remembers_the_longer_one_until_it_has_expired() {
+        let (signed_in, token) = started();
+        let shorter = Lifetimes { access_token: Duration::from_mins(1), ..LIFETIMES };
+        let Refresh::Rotated(session, _) = signed_in.session.refresh(&token, shorter, after(1), &Seeded::new(3)) else {
+            panic!()
+        };
+        assert_eq!(session.token_expires_at, after(15));
+        assert_eq!(signed_in.session.carried_to(4, &token, shorter, after(1)).token_expires_at, after(15));
+        assert_eq!(session.carried_to(4, &token, shorter, after(20)).token_expires_at, after(21));
+    }
+
+    #[test]
+    fn a_session_may_be_ended_by_its_good_token_and_the_one_spent_last_and_by_no_other() {
+        let (signed_in, first) = started();
+        let by = |session: &Session, tokens: [&RefreshToken; 3]| tokens.map(|token| session.may_be_ended_by(token));
+        let (once, second) = rotated(&signed_in.session, &first, after(10));
+        let (twice, third) = rotated(&once, &second, after(20));
+        assert_eq!(by(&signed_in.session, [&first, &second, &third]), [true, false, false]);
+        assert_eq!(by(&once, [&first, &second, &third]), [true, true, false]);
+        assert_eq!(by(&twice, [&first, &second, &third]), [false, true, true]);
+        let forged = RefreshToken::new(first.user, first.session, &Seeded::new(99));
+        assert!(!twice.may_be_ended_by(&forged));
     }
 
     #[test]

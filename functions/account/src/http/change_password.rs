@@ -9,11 +9,11 @@ use utoipa::ToSchema;
 use super::caller::caller;
 use super::reissued::reissued;
 use super::signed_in::signed_in;
-use crate::domain::{AuditKind, Lifetimes, PasswordHash, PasswordPolicy};
+use crate::domain::{AuditKind, Lifetimes, PasswordHash, PasswordPolicy, RefreshToken};
 use crate::error::AccountError;
 use crate::issue::Issuer;
 use crate::reauthenticate::{Asker, Plan, Reauthenticate};
-use crate::store::{ChangePerson, CountAttempt, FindCredential, FindSession, LoadSigningKey, RecordEvent};
+use crate::store::{ChangePerson, CountReauthentication, FindCredential, FindSession, LoadSigningKey, RecordEvent};
 
 /// What the endpoint needs.
 pub struct ChangePassword<S, P, L, R, C> {
@@ -23,7 +23,7 @@ pub struct ChangePassword<S, P, L, R, C> {
     pub people: Reauthenticate<S, R, C>,
     /// What is asked of the new one.
     pub password_policy: PasswordPolicy,
-    /// Issues the token to go on with.
+    /// Issues the tokens to go on with.
     pub issuer: Issuer<L>,
     /// How long that lasts.
     pub lifetimes: Lifetimes,
@@ -40,7 +40,8 @@ pub(super) struct Body {
     new_password: Secret<String>,
 }
 
-/// Answers one request, in three round trips: who is signed in, whether they know their password, and the change.
+/// Answers one request, in three round trips, one after the other: who is signed in, whether they know their password (two
+/// at once), and the change.
 ///
 /// # Errors
 ///
@@ -51,7 +52,7 @@ pub async fn change_password<S, P, L, R, C>(
     request: Request,
 ) -> Result<Answer, Problem>
 where
-    S: CountAttempt + FindCredential + FindSession + ChangePerson + RecordEvent + Sync,
+    S: CountReauthentication + FindCredential + FindSession + ChangePerson + RecordEvent + Sync,
     P: LoadKeys + Sync,
     L: LoadSigningKey + Sync,
     R: Random + Sync,
@@ -71,16 +72,17 @@ where
     let asker = Asker { principal, password: current_password, caller: caller(&request) };
     let proven = people.prove(&asker, found).await?;
     let hash = PasswordHash::of(&new, &people.random).map_err(AccountError::from)?;
+    let token = RefreshToken::new(principal.user_id, principal.session_id, &people.random);
     let changed = people
         .change(&asker, proven, |found, now| {
             let person = found.person.next_version(now).revoked();
-            let carried = found.session.carried_to(person.epoch, *lifetimes, now);
+            let carried = found.session.carried_to(person.epoch, &token, *lifetimes, now);
             let (new_hash, kind) = (Some(hash.clone()), AuditKind::PasswordChanged);
             Some(Plan { person, new_hash, carried: Some(carried), kind, detail: None })
         })
         .await?;
-    let access = issuer.access(&changed.person, &changed.session, people.clock.now()).await?;
-    reissued("Your password is changed. All your other sessions have ended.", &access, &request)
+    let grant = issuer.grant(&changed.person, &changed.session, &token, people.clock.now()).await?;
+    reissued("Your password is changed. All your other sessions have ended.", &grant, &request)
 }
 
 #[cfg(test)]
@@ -98,7 +100,7 @@ mod tests {
     use crate::domain::{Identifier, Person, PersonStatus, Session, hash_computations};
     use crate::http::kinds::{INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
     use crate::issue::Issuer;
-    use crate::store::{Counted, EndSession};
+    use crate::store::EndSession;
     use crate::testing::{Key, LIFETIMES, PASSWORD, PublicKeys, ada, body_of, cookie_of, hash, issuer, now, verifier};
 
     const NEW: &str = "another correct horse battery";
@@ -135,7 +137,7 @@ mod tests {
         let (own, other) = (ada.session(1).await, ada.session(2).await);
         let (deps, before) = (deps(&ada), hash_computations());
         let answer = change_password(&deps, asks(&own, &change(PASSWORD, NEW))).await.unwrap();
-        assert_eq!(ada.engine.round_trips(), ["BatchGetItem", "UpdateItem", "TransactWriteItems"]);
+        assert_eq!(ada.engine.round_trips(), ["BatchGetItem", "UpdateItem", "GetItem", "TransactWriteItems"]);
         assert_eq!(hash_computations() - before, 2);
 
         let body = body_of(&answer);
@@ -151,9 +153,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_browser_has_the_fresh_token_in_its_cookie_alone() {
+    async fn a_browser_has_the_fresh_tokens_in_its_cookies_alone() {
         let ada = AdaOnEngine::new().await;
-        let mut request = asks(&ada.session(1).await, &change(PASSWORD, NEW));
+        let own = ada.session(1).await;
+        let mut request = asks(&own, &change(PASSWORD, NEW));
         let token = request.headers_mut().remove("authorization").unwrap();
         let cookie = format!("access_token={}", token.to_str().unwrap().trim_start_matches("Bearer "));
         request.headers_mut().insert("cookie", cookie.parse().unwrap());
@@ -161,7 +164,9 @@ mod tests {
         let answer = change_password(&deps, request).await.unwrap();
         let fresh = cookie_of(&answer, "access_token").unwrap();
         assert_eq!(deps.verifier.verify(&fresh).await.unwrap().epoch, 1);
-        assert!(!answer.body.contains(&fresh) && cookie_of(&answer, "refresh_token").is_none());
+        let refresh_token = RefreshToken::parse(&cookie_of(&answer, "refresh_token").unwrap()).unwrap();
+        assert_eq!(ada.find(&own).await.session.refresh_hash, refresh_token.hash());
+        assert!(!answer.body.contains(&fresh));
     }
 
     #[tokio::test]
@@ -213,8 +218,7 @@ mod tests {
             let request = asks(&own, &change(password, NEW));
             assert_eq!(change_password(&deps, request).await.is_ok(), password == PASSWORD);
         }
-        let counted = ada.people().count_attempt(&Identifier::Email(self::ada().email), now()).await.unwrap();
-        assert!(matches!(counted, Counted::Allowed { attempts: 1, .. }), "{counted:?}");
+        assert_eq!(ada.people().count_reauthentication(self::ada().id, now()).await, Ok(Ok(1)));
     }
 
     #[tokio::test]
@@ -283,7 +287,7 @@ mod tests {
         let moved = ada.change(|ada| Person { email, phone: None, ..ada }, None);
         let bob = Person { id: UserId::random(&Seeded::new(8)), ..self::ada() };
         let claimed = ada.signs_up(bob.clone());
-        ada.before_count.happens(Box::pin(async move {
+        ada.before_look.happens(Box::pin(async move {
             moved.await;
             claimed.await;
         }));

@@ -1,28 +1,23 @@
 //! The cookies that hold a browser's tokens (RFC 6265).
 //!
 //! Scripts cannot read them and they go over TLS only. The access token is sent with every request that comes from this
-//! site, and with a link from another that is followed here; the refresh token only to where it is spent, and only from
-//! here.
+//! site, and with a link from another that is followed here; the refresh token only to where sessions go on and end, and only
+//! from here. It outlives the access token, so a sign-out finds the session when that has expired.
 
 use kernel::Secret;
 use runtime::http::{ACCESS_TOKEN_COOKIE, Answer, REFRESH_TOKEN_COOKIE};
 
-use crate::issue::{AccessGrant, Grant};
+use crate::issue::Grant;
 
 const ACCESS_TOKEN_SCOPE: &str = "Path=/; HttpOnly; Secure; SameSite=Lax";
-const REFRESH_TOKEN_SCOPE: &str = "Path=/auth/refresh; HttpOnly; Secure; SameSite=Strict";
+const REFRESH_TOKEN_SCOPE: &str = "Path=/auth; HttpOnly; Secure; SameSite=Strict";
 
 /// The answer, with both tokens for as long as each lives.
 pub(super) fn set_both(answer: Answer, grant: &Grant) -> Answer {
-    let answer = set_access_token(answer, &grant.access);
-    let max_age = grant.refresh_expires_in.as_secs();
-    answer.header("set-cookie", cookie(REFRESH_TOKEN_COOKIE, &grant.refresh_token, max_age, REFRESH_TOKEN_SCOPE))
-}
-
-/// The answer, with an access token for as long as it lives.
-pub(super) fn set_access_token(answer: Answer, access: &AccessGrant) -> Answer {
-    let max_age = access.expires_in.as_secs();
-    answer.header("set-cookie", cookie(ACCESS_TOKEN_COOKIE, &access.token, max_age, ACCESS_TOKEN_SCOPE))
+    let (access, refresh) = (grant.access.expires_in.as_secs(), grant.refresh_expires_in.as_secs());
+    answer
+        .header("set-cookie", cookie(ACCESS_TOKEN_COOKIE, &grant.access.token, access, ACCESS_TOKEN_SCOPE))
+        .header("set-cookie", cookie(REFRESH_TOKEN_COOKIE, &grant.refresh_token, refresh, REFRESH_TOKEN_SCOPE))
 }
 
 /// What makes the browser forget both. It drops only the cookie of the same name and path.
@@ -45,6 +40,7 @@ mod tests {
     use lambda_http::http::StatusCode;
 
     use super::*;
+    use crate::issue::AccessGrant;
 
     #[test]
     fn the_cookies_are_kept_from_scripts_from_plain_http_and_from_other_sites() {
@@ -60,14 +56,14 @@ mod tests {
             set,
             [
                 "access_token=a.b.c; Max-Age=900; Path=/; HttpOnly; Secure; SameSite=Lax",
-                "refresh_token=r; Max-Age=3600; Path=/auth/refresh; HttpOnly; Secure; SameSite=Strict",
+                "refresh_token=r; Max-Age=3600; Path=/auth; HttpOnly; Secure; SameSite=Strict",
             ]
         );
         assert_eq!(
             cleared().map(|(_, value)| value),
             [
                 "access_token=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax",
-                "refresh_token=; Max-Age=0; Path=/auth/refresh; HttpOnly; Secure; SameSite=Strict",
+                "refresh_token=; Max-Age=0; Path=/auth; HttpOnly; Secure; SameSite=Strict",
             ]
         );
     }

@@ -123,14 +123,20 @@ fn refresh_session() -> Endpoint {
 fn sign_out() -> Endpoint {
     Endpoint::new("post", "/auth/signout", TAG, "signOut", "Ends the session, or more of them")
         .about(
-            "`local` clears the cookies also when the token is no good: a browser could not be rid of them otherwise. \
-             With `others` this session goes on, with a fresh access token: the former one is good no more.",
+            "`local` ends the session of the access token or, where there is no good one, that of the refresh token in \
+             the cookie. It clears the cookies also when neither is good: a browser could not be rid of them otherwise. \
+             With `others` this session goes on, with fresh tokens: the former ones are good no more.",
         )
         .signed_in_or_not()
         .query(
             "scope",
             "Which sessions end: this one, all but this one, or all.",
             &json!({"type": "string", "enum": ["local", "others", "global"], "default": "local"}),
+        )
+        .cookie(
+            "refresh_token",
+            "What a browser sends by itself. It counts for `local`, where no access token is good.",
+            &json!({"type": "string"}),
         )
         .answers::<Reissued<'_>>(200, "It is done.", &json!({"message": "You are signed out."}))
         .with_header(200, "Set-Cookie", "TokenCookies")
@@ -224,8 +230,8 @@ fn update_of_me() -> Endpoint {
         .about(
             "What you leave out stays as it is; a phone of null is removed. What is new signs you in at once, and has yet \
              to be verified; what was before signs nobody in, and is free for others. Your sessions go on. The password \
-             is asked for because a token alone may be stolen, and its attempts are counted as those to sign in are; \
-             where nothing would change, it is not looked at.",
+             is asked for because a token alone may be stolen, and its attempts are counted like those to sign in, \
+             but apart from them; where nothing would change, it is not looked at.",
         )
         .signed_in()
         .takes::<update_me::Body>(&[
@@ -240,21 +246,23 @@ fn update_of_me() -> Endpoint {
 fn change_of_password() -> Endpoint {
     let reissued = json!({
         "message": "Your password is changed. All your other sessions have ended.",
-        "access_token": "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl", "token_type": "Bearer", "expires_in": 900
+        "access_token": "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl", "token_type": "Bearer", "expires_in": 900,
+        "refresh_token": "AZChslw9Tm-KexydXy06Sw", "refresh_expires_in": 3600
     });
     Endpoint::new("post", "/auth/password", TAG, "changePassword", "Changes your password, and ends every other session")
         .about(
             "A new password has 8 to 128 characters (or more than 8, if the deployment asks for them), in any script, and \
              no rules of composition. It is refused if many people have it, or if it is your e-mail address, the part of \
-             that before the @, or your phone number. This session goes on with a fresh access token: all former ones are \
-             good no more, this session's too. Attempts are counted as those to sign in are.",
+             that before the @, or your phone number. This session goes on with fresh tokens: all former ones are \
+             good no more, this session's too. Attempts are counted like those to sign in, but \
+             apart from them.",
         )
         .signed_in()
         .takes::<change_password::Body>(&[(
             "example",
             json!({"currentPassword": PASSWORD, "newPassword": "another correct horse battery"}),
         )])
-        .answers::<Reissued<'_>>(200, "It is done. A browser has the token in its cookie alone.", &reissued)
+        .answers::<Reissued<'_>>(200, "It is done. A browser has the tokens in its cookies alone.", &reissued)
         .with_header(200, "Set-Cookie", "TokenCookies")
         .refuses(&[&kinds::INVALID_CREDENTIALS, &kinds::TOO_MANY_ATTEMPTS])
 }

@@ -1,5 +1,5 @@
-//! The answer to whoever ends all sessions but this one: its former tokens are good no more either, so it goes on with a
-//! fresh one.
+//! The answer to whoever ends all sessions but this one: its former tokens are good no more either, so it goes on with
+//! fresh ones.
 
 use lambda_http::http::StatusCode;
 use runtime::http::{Answer, Problem, Request, uses_cookie};
@@ -7,13 +7,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::cookie;
-use crate::issue::AccessGrant;
+use crate::issue::Grant;
 
-/// A word to say that it is done, and the access token to go on with.
-#[derive(Serialize, ToSchema)]
+/// A word to say that it is done, and the tokens to go on with. A browser has them in its cookies.
+#[derive(Default, Serialize, ToSchema)]
 pub(super) struct Reissued<'a> {
     message: &'static str,
-    /// Only for whoever sent a token in a header. A browser has it in its cookie.
+    /// Only for whoever sent a token in a header, as all that follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     access_token: Option<&'a str>,
@@ -25,25 +25,35 @@ pub(super) struct Reissued<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     expires_in: Option<u64>,
+    /// Good for the next tokens, once. The former one is good no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    refresh_token: Option<&'a str>,
+    /// How long the session goes on without a refresh, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    refresh_expires_in: Option<u64>,
 }
 
-/// The answer, with the access token where the request had its own.
+/// The answer, with the tokens where the request had its own.
 ///
 /// # Errors
 ///
 /// None that a client could cause.
-pub(super) fn reissued(message: &'static str, access: &AccessGrant, request: &Request) -> Result<Answer, Problem> {
-    let nothing = Reissued { message, access_token: None, token_type: None, expires_in: None };
+pub(super) fn reissued(message: &'static str, grant: &Grant, request: &Request) -> Result<Answer, Problem> {
     if uses_cookie(request) {
-        return Ok(cookie::set_access_token(Answer::json(StatusCode::OK, &nothing)?, access));
+        let answer = Answer::json(StatusCode::OK, &Reissued { message, ..Reissued::default() })?;
+        return Ok(cookie::set_both(answer, grant));
     }
-    let access_token = Reissued {
-        access_token: Some(access.token.expose()),
+    let reissued = Reissued {
+        message,
+        access_token: Some(grant.access.token.expose()),
         token_type: Some("Bearer"),
-        expires_in: Some(access.expires_in.as_secs()),
-        ..nothing
+        expires_in: Some(grant.access.expires_in.as_secs()),
+        refresh_token: Some(grant.refresh_token.expose()),
+        refresh_expires_in: Some(grant.refresh_expires_in.as_secs()),
     };
-    Answer::json(StatusCode::OK, &access_token)
+    Answer::json(StatusCode::OK, &reissued)
 }
 
 #[cfg(test)]
@@ -55,24 +65,32 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::body_of;
+    use crate::issue::AccessGrant;
+    use crate::testing::{body_of, cookie_of};
 
     fn answer_to(header: &'static str, value: &str) -> Answer {
         let mut request = Request::new(Body::Empty);
         request.headers_mut().insert(header, value.parse().unwrap());
-        let access = AccessGrant { token: Secret::new("d.e.f".to_owned()), expires_in: Duration::from_mins(15) };
-        reissued("Done.", &access, &request).unwrap()
+        let grant = Grant {
+            access: AccessGrant { token: Secret::new("d.e.f".to_owned()), expires_in: Duration::from_mins(15) },
+            refresh_token: Secret::new("r".to_owned()),
+            refresh_expires_in: Duration::from_hours(1),
+        };
+        reissued("Done.", &grant, &request).unwrap()
     }
 
     #[test]
-    fn the_fresh_token_comes_where_the_former_one_came_from_and_only_there() {
+    fn fresh_tokens_come_where_the_former_one_came_from_and_only_there() {
         let by_cookie = answer_to("cookie", "access_token=a.b.c");
         assert_eq!(body_of(&by_cookie), json!({"message": "Done."}));
-        let set = "access_token=d.e.f; Max-Age=900; Path=/; HttpOnly; Secure; SameSite=Lax";
-        assert_eq!(by_cookie.headers, [("set-cookie", set.to_owned())]);
+        assert_eq!(cookie_of(&by_cookie, "access_token").as_deref(), Some("d.e.f"));
+        assert_eq!(cookie_of(&by_cookie, "refresh_token").as_deref(), Some("r"));
 
         let by_header = answer_to("authorization", "Bearer a.b.c");
-        let expected = json!({"message": "Done.", "access_token": "d.e.f", "token_type": "Bearer", "expires_in": 900});
+        let expected = json!({
+            "message": "Done.", "access_token": "d.e.f", "token_type": "Bearer", "expires_in": 900,
+            "refresh_token": "r", "refresh_expires_in": 3600
+        });
         assert_eq!((body_of(&by_header), by_header.headers.as_slice()), (expected, [].as_slice()));
     }
 }

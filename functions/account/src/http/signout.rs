@@ -2,18 +2,18 @@
 
 use auth::{LoadKeys, Verifier};
 use futures_util::future::join;
-use kernel::{Clock, Random};
+use kernel::{Clock, Random, SessionId, UserId};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, authenticate, kinds, query_parameter};
+use runtime::http::{Answer, Problem, Request, authenticate, kinds, query_parameter, refresh_token_cookie};
 use serde::Serialize;
 
 use super::caller::caller;
 use super::cookie;
 use super::reissued::reissued;
 use super::signed_in::signed_in;
-use crate::domain::{AuditKind, AuditSubject, AuditTrail, Lifetimes, Revoked, SignedIn};
+use crate::domain::{AuditKind, AuditSubject, AuditTrail, Lifetimes, RefreshToken, Revoked, SignedIn};
 use crate::error::AccountError;
-use crate::issue::{AccessGrant, Issuer};
+use crate::issue::{Grant, Issuer};
 use crate::store::{ChangePerson, Changed, EndSession, FindSession, LoadSigningKey, PersonChange};
 
 /// How often a revocation begins anew because the person changed under it.
@@ -51,8 +51,10 @@ struct SignedOut {
     message: &'static str,
 }
 
-/// Answers one request. In the `local` scope, which is also that of a request that names none, a token that is not good
-/// ends nothing, but the browser is told to forget its cookies all the same: it could not be rid of them otherwise.
+/// Answers one request. In the `local` scope, which is also that of a request that names none, the session is that of
+/// the access token or, where there is no good one, of the refresh token in the cookie: whoever comes back after the
+/// access token has expired is to be signed out no less. Where neither is good, nothing ends, but the browser is told to
+/// forget its cookies all the same: it could not be rid of them otherwise.
 ///
 /// # Errors
 ///
@@ -72,7 +74,7 @@ where
             cleared("You are signed out.")
         }
         others_or_all => match revoke(deps, &request, others_or_all).await? {
-            Some(access) => reissued("You are signed out everywhere else.", &access, &request),
+            Some(grant) => reissued("You are signed out everywhere else.", &grant, &request),
             None => cleared("You are signed out everywhere."),
         },
     }
@@ -93,26 +95,43 @@ fn cleared(message: &'static str) -> Result<Answer, Problem> {
     Ok(answer)
 }
 
-/// Ends the token's session, in one round trip.
+/// Ends the session that the request is of, in one round trip, or in two where it is known by the refresh token.
 async fn end_own<S, K, L, R, C>(deps: &Signout<S, K, L, R, C>, request: &Request) -> Result<(), Problem>
 where
-    S: EndSession + Sync,
+    S: FindSession + EndSession + Sync,
     K: LoadKeys + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
-    let principal = match authenticate(&deps.verifier, request).await {
-        Ok(principal) => principal,
-        Err(problem) if *problem.kind == kinds::UNAUTHENTICATED => return Ok(()),
+    let own = match authenticate(&deps.verifier, request).await {
+        Ok(principal) => Some((principal.user_id, principal.session_id)),
+        Err(problem) if *problem.kind == kinds::UNAUTHENTICATED => of_refresh_token(deps, request).await?,
         Err(problem) => return Err(problem),
     };
+    let Some((user, session)) = own else { return Ok(()) };
     let now = deps.clock.now();
-    let subject = AuditSubject::Person(principal.user_id);
+    let subject = AuditSubject::Person(user);
     let record = deps.trail.record(AuditKind::SessionEnded, subject, &caller(request), now, &deps.random);
-    let record = record.in_session(principal.session_id);
-    let ended = deps.sessions.end_session(principal.user_id, principal.session_id, now, &record).await;
-    ended.map_err(AccountError::from)?;
+    let record = record.in_session(session);
+    deps.sessions.end_session(user, session, now, &record).await.map_err(AccountError::from)?;
     Ok(())
+}
+
+/// The session of the refresh token in the cookie, and whose it is, if it goes on.
+async fn of_refresh_token<S, K, L, R, C>(
+    deps: &Signout<S, K, L, R, C>,
+    request: &Request,
+) -> Result<Option<(UserId, SessionId)>, AccountError>
+where
+    S: FindSession,
+    C: Clock,
+{
+    let Some(token) = refresh_token_cookie(request).and_then(|text| RefreshToken::parse(text.expose()).ok()) else {
+        return Ok(None);
+    };
+    let found = deps.sessions.find_session(token.user, token.session).await?;
+    let ends = |found: &SignedIn| found.is_alive(deps.clock.now()).is_ok() && found.session.may_be_ended_by(&token);
+    Ok(found.filter(ends).map(|_| (token.user, token.session)))
 }
 
 /// Ends all of the person's sessions by raising their epoch, in two round trips. The one that asks for it goes on where
@@ -121,7 +140,7 @@ async fn revoke<S, K, L, R, C>(
     deps: &Signout<S, K, L, R, C>,
     request: &Request,
     scope: Scope,
-) -> Result<Option<AccessGrant>, Problem>
+) -> Result<Option<Grant>, Problem>
 where
     S: FindSession + ChangePerson + Sync,
     K: LoadKeys + Sync,
@@ -138,7 +157,8 @@ where
         let (_, SignedIn { person, session }) = found?;
         key?;
         let after = person.next_version(now).revoked();
-        let carried = others.then(|| session.carried_to(after.epoch, deps.lifetimes, now));
+        let token = RefreshToken::new(person.id, session.id, &deps.random);
+        let carried = others.then(|| session.carried_to(after.epoch, &token, deps.lifetimes, now));
         let subject = AuditSubject::Person(person.id);
         let record = deps.trail.record(AuditKind::SessionsRevoked, subject, &caller(request), now, &deps.random);
         let record = record.in_session(session.id).with_detail(if others { "all but this one" } else { "all" });
@@ -153,7 +173,7 @@ where
         match deps.sessions.change_person(change).await.map_err(AccountError::from)? {
             Changed::Yes => {
                 let Some(session) = carried else { return Ok(None) };
-                return Ok(Some(deps.issuer.access(&after, &session, now).await?));
+                return Ok(Some(deps.issuer.grant(&after, &session, &token, now).await?));
             }
             Changed::PersonIsNow(_) => {}
             Changed::SessionMoved => return Err(AccountError::from(Revoked::SessionEnded).into()),
@@ -177,7 +197,8 @@ mod tests {
 
     use super::*;
     use crate::current_key::CurrentKey;
-    use crate::testing::sessions::{Sessions, session};
+    use crate::domain::{PersonStatus, Refresh, Session};
+    use crate::testing::sessions::{Sessions, session, session_and_token};
     use crate::testing::{
         Key, LIFETIMES, PublicKeys, ada, body_of, cookie_of, issuer, now, signed_in_as_ada, trail, verifier,
         verifier_with,
@@ -250,6 +271,83 @@ mod tests {
         }
     }
 
+    /// The same request from a browser that has this refresh token too.
+    fn with_refresh_token(mut request: Request, token: &RefreshToken) -> Request {
+        let cookie = format!("refresh_token={}", token.to_text().expose());
+        request.headers_mut().append("cookie", cookie.parse().unwrap());
+        request
+    }
+
+    fn rotated(session: &Session, token: &RefreshToken, seed: u64) -> (Session, RefreshToken) {
+        match session.refresh(token, LIFETIMES, now(), &Seeded::new(seed)) {
+            Refresh::Rotated(session, successor) => (*session, successor),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_good_access_token_the_refresh_token_s_session_is_ended() {
+        let (started, first) = session_and_token(5);
+        let (once, second) = rotated(&started, &first, 8);
+        for (own, token) in [(&started, &first), (&once, &second), (&once, &first)] {
+            for request in without_a_good_token() {
+                let deps = deps_with(Sessions::of_ada([own.clone(), session(6)]));
+                assert_cleared(&signout(&deps, with_refresh_token(request, token)).await.unwrap());
+                assert_eq!((ended(&deps), deps.sessions.recorded()), (vec![true, false], vec!["SESSION_ENDED"]));
+                assert_eq!(deps.sessions.state().recorded[0].session, Some(own.id));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn where_both_tokens_are_there_the_access_token_says_which_session_ends() {
+        let (other, token) = session_and_token(6);
+        let deps = deps_with(Sessions::of_ada([session(5), other]));
+        assert_cleared(&signout(&deps, with_refresh_token(by_cookie(request("local")), &token)).await.unwrap());
+        assert_eq!(ended(&deps), [true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_that_is_not_the_session_s_or_whose_session_is_over_ends_nothing() {
+        type Change = fn(&mut crate::testing::sessions::State);
+        let (started, first) = session_and_token(5);
+        let (once, second) = rotated(&started, &first, 8);
+        let (twice, third) = rotated(&once, &second, 9);
+        let forged = RefreshToken::new(first.user, first.session, &Seeded::new(99));
+        let elsewhere = session_and_token(7).1;
+        let mut anothers = third.clone();
+        anothers.user = UserId::random(&Seeded::new(99));
+        for token in [&first, &forged, &elsewhere, &anothers] {
+            let deps = deps_with(Sessions::of_ada([twice.clone()]));
+            assert_cleared(&signout(&deps, with_refresh_token(Request::new(Body::Empty), token)).await.unwrap());
+            assert_eq!((ended(&deps), deps.sessions.recorded()), (vec![false], vec![]));
+        }
+
+        let over: [Change; 3] = [
+            |state| state.sessions[0].expires_at = now(),
+            |state| state.person.as_mut().unwrap().epoch = 1,
+            |state| state.person.as_mut().unwrap().status = PersonStatus::Suspended,
+        ];
+        for change in over {
+            let deps = deps_with(Sessions::of_ada([twice.clone()]));
+            change(&mut deps.sessions.state());
+            assert_cleared(&signout(&deps, with_refresh_token(Request::new(Body::Empty), &third)).await.unwrap());
+            assert_eq!((ended(&deps), deps.sessions.recorded()), (vec![false], vec![]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_ends_no_more_than_its_session() {
+        let token = session_and_token(5).1;
+        for scope in ["others", "global"] {
+            let deps = deps();
+            let parameters = HashMap::from([("scope".to_owned(), scope.to_owned())]);
+            let request = Request::new(Body::Empty).with_query_string_parameters(parameters);
+            let problem = signout(&deps, with_refresh_token(request, &token)).await.unwrap_err();
+            assert_eq!((problem.kind, deps.sessions.recorded()), (&kinds::UNAUTHENTICATED, vec![]));
+        }
+    }
+
     #[tokio::test]
     async fn signing_out_everywhere_raises_the_epoch_and_clears_both_cookies() {
         let deps = deps();
@@ -271,15 +369,17 @@ mod tests {
         let token = answer["access_token"].as_str().unwrap().to_owned();
         let expected = json!({
             "message": "You are signed out everywhere else.", "access_token": token, "token_type": "Bearer",
-            "expires_in": 900
+            "expires_in": 900, "refresh_token": answer["refresh_token"], "refresh_expires_in": 3540
         });
         assert_eq!(answer, expected);
+        let refresh_token = RefreshToken::parse(answer["refresh_token"].as_str().unwrap()).unwrap();
         let principal = verifier().verify(&token).await.unwrap();
         assert_eq!((principal.session_id, principal.epoch), (session(5).id, 1));
         let mut state = deps.sessions.state();
         let epochs: Vec<_> = state.sessions.iter().map(|session| session.epoch).collect();
         assert_eq!((state.person.as_ref().unwrap().epoch, epochs), (1, vec![1, 0]));
-        assert_eq!(state.session(session(5).id).token_expires_at, principal.expires_at);
+        let kept = state.session(session(5).id);
+        assert_eq!((kept.token_expires_at, &kept.refresh_hash), (principal.expires_at, &refresh_token.hash()));
         assert_eq!(
             (state.recorded[0].kind, &state.recorded[0].session),
             (AuditKind::SessionsRevoked, &Some(session(5).id))
@@ -287,12 +387,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_browser_that_signs_out_everywhere_else_gets_its_token_as_a_cookie_and_keeps_the_other_one() {
+    async fn a_browser_that_signs_out_everywhere_else_gets_its_tokens_as_cookies() {
         let answer = signout(&deps(), by_cookie(request("others"))).await.unwrap();
         assert_eq!(body_of(&answer), json!({"message": "You are signed out everywhere else."}));
         let token = cookie_of(&answer, "access_token").unwrap();
         assert_eq!(verifier().verify(&token).await.unwrap().epoch, 1);
-        assert_eq!(cookie_of(&answer, "refresh_token"), None);
+        assert!(RefreshToken::parse(&cookie_of(&answer, "refresh_token").unwrap()).is_ok());
     }
 
     #[tokio::test]
@@ -371,5 +471,8 @@ mod tests {
                 assert_eq!(problem.headers, [("retry-after", "1".to_owned())]);
             }
         }
+        let by_refresh_token = with_refresh_token(Request::new(Body::Empty), &session_and_token(5).1);
+        let problem = signout(&deps_with(Sessions::busy()), by_refresh_token).await.unwrap_err();
+        assert_eq!((problem.kind, problem.headers.len()), (&kinds::UNAVAILABLE, 1));
     }
 }

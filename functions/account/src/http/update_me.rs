@@ -13,7 +13,7 @@ use super::me::SignedInPerson;
 use super::signed_in::signed_in;
 use crate::domain::{AuditKind, Password, SignedIn};
 use crate::reauthenticate::{Asker, Plan, Reauthenticate};
-use crate::store::{ChangePerson, CountAttempt, FindCredential, FindSession, RecordEvent};
+use crate::store::{ChangePerson, CountReauthentication, FindCredential, FindSession, RecordEvent};
 
 /// What the endpoint needs.
 pub struct UpdateMe<S, P, R, C> {
@@ -120,7 +120,7 @@ impl Update {
 /// somebody else's; a 429 if they have to wait.
 pub async fn update_me<S, P, R, C>(deps: &UpdateMe<S, P, R, C>, request: Request) -> Result<Answer, Problem>
 where
-    S: CountAttempt + FindCredential + FindSession + ChangePerson + RecordEvent + Sync,
+    S: CountReauthentication + FindCredential + FindSession + ChangePerson + RecordEvent + Sync,
     P: LoadKeys + Sync,
     R: Random + Sync,
     C: Clock + Sync,
@@ -192,7 +192,7 @@ mod tests {
         let fields = json!({"email": "Ada@Example.org", "phone": "+33 6 87 65 43 21"});
         let before = hash_computations();
         let answer = update_me(&deps(&ada), asks(&own, &proven(fields))).await.unwrap();
-        assert_eq!(ada.engine.round_trips(), ["BatchGetItem", "UpdateItem", "TransactWriteItems"]);
+        assert_eq!(ada.engine.round_trips(), ["BatchGetItem", "UpdateItem", "GetItem", "TransactWriteItems"]);
         assert_eq!(hash_computations() - before, 1);
         let expected = json!({
             "id": self::ada().id, "email": "ada@example.org", "emailVerified": false, "phone": "+33687654321",

@@ -93,6 +93,9 @@ impl<R: Random + Sync> AccountTable<R> {
                 put(&self.name, IdentifierItem::new(gained, after, hash), Some("attribute_not_exists(userId)"))?;
             writes.push((Part::Claim(gained.kind()), claim));
         }
+        if knows_password {
+            writes.push((Part::Other, self.forget_attempts(after)?));
+        }
         if let Some(session) = carried {
             writes.push((Part::Session, self.carry(session, after)?));
         }
@@ -104,6 +107,8 @@ impl<R: Random + Sync> AccountTable<R> {
         let mut taken = Vec::new();
         let mut session_moved = false;
         let mut refused = false;
+        // Then somebody else is changing the person, and what their identifiers hold tells nothing yet.
+        let is_contended = reasons.iter().any(|reason| reason.code() == Some("TransactionConflict"));
         for (part, reason) in parts.into_iter().zip(reasons).filter(|(_, reason)| condition_failed(reason)) {
             match part {
                 Part::Person => {
@@ -114,6 +119,9 @@ impl<R: Random + Sync> AccountTable<R> {
                 Part::Claim(kind) => taken.push(kind),
                 Part::Session => session_moved = true,
                 Part::More => refused = true,
+                Part::Other if is_contended => {
+                    return Err(StoreError::Unavailable("somebody else is changing the person".to_owned()));
+                }
                 Part::Other => return Err(StoreError::broken("an identifier of a person is not theirs")),
             }
         }
@@ -162,6 +170,13 @@ impl<R: Random> AccountTable<R> {
         })
     }
 
+    /// Forgets that whoever is signed in failed to show their password. They were counted before: the item is there.
+    fn forget_attempts(&self, person: &Person) -> Result<TransactWriteItem, StoreError> {
+        update(&self.name, items::attempts_key(person.id), |change| {
+            change.update_expression("REMOVE attempts, lastAttemptAt")
+        })
+    }
+
     /// Lets go of an identifier, for whoever wants it next.
     fn give_up(&self, identifier: &Identifier, person: &Person) -> Result<TransactWriteItem, StoreError> {
         let delete = Delete::builder()
@@ -175,12 +190,16 @@ impl<R: Random> AccountTable<R> {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Carries a session over to the person's new epoch.
+    /// Carries a session over to the person's new epoch, with another refresh token.
     fn carry(&self, session: &Session, person: &Person) -> Result<TransactWriteItem, StoreError> {
         update(&self.name, items::session_key(person.id, session.id), |change| {
             change
-                .update_expression("SET epoch = :epoch, tokenExpiresAt = :token")
+                .update_expression(
+                    "SET epoch = :epoch, tokenExpiresAt = :token, refreshHash = :refresh REMOVE #rotation",
+                )
                 .condition_expression("attribute_exists(pk) AND attribute_not_exists(endedAt)")
+                .expression_attribute_names("#rotation", "rotation")
+                .expression_attribute_values(":refresh", AttributeValue::S(session.refresh_hash.0.clone()))
                 .expression_attribute_values(":epoch", AttributeValue::N(session.epoch.to_string()))
                 .expression_attribute_values(":token", AttributeValue::S(session.token_expires_at.to_string()))
         })

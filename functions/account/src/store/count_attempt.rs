@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use kernel::{Random, Timestamp};
+use kernel::{Random, Timestamp, UserId};
 use serde::Deserialize;
 
 use super::items::{self, IdentifierItem, Item};
+use super::transaction::in_turn;
 use super::{AccountTable, Credential, StoreError};
 use crate::domain::Identifier;
 use crate::domain::throttle::{Attempts, FREE_ATTEMPTS, LONGEST_WAIT, MEMORY, growing_waits};
@@ -28,6 +29,21 @@ pub trait CountAttempt {
         now: Timestamp,
     ) -> impl Future<Output = Result<Counted, StoreError>> + Send;
 }
+
+/// Counts attempts of whoever is signed in to show that they know their password.
+pub trait CountReauthentication {
+    /// Counts an attempt of this person's and answers which it is since one succeeded, or does nothing because they have
+    /// to wait. Apart from the attempts to sign in, for those anybody may make: nobody else can have this person wait.
+    fn count_reauthentication(
+        &self,
+        user: UserId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Result<u32, Locked>, StoreError>> + Send;
+}
+
+/// No attempt may be made, for so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Locked(pub Duration);
 
 /// Whether an attempt may be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,50 +126,71 @@ fn millis(duration: Duration) -> u64 {
 
 impl<R: Random + Sync> CountAttempt for AccountTable<R> {
     async fn count_attempt(&self, identifier: &Identifier, now: Timestamp) -> Result<Counted, StoreError> {
+        let item = match self.count(&items::identifier_key(identifier), now).await? {
+            Ok(item) => item,
+            Err(Locked(wait)) => return Ok(Counted::Locked(wait)),
+        };
+        let attempts = Counter::read(item.clone())?.count;
+        let credential =
+            if item.contains_key("userId") { Some(items::read::<IdentifierItem>(item)?.try_into()?) } else { None };
+        Ok(Counted::Allowed { credential, attempts })
+    }
+}
+
+impl<R: Random + Sync> CountReauthentication for AccountTable<R> {
+    async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<Result<u32, Locked>, StoreError> {
+        match self.count(&items::attempts_key(user), now).await? {
+            Ok(item) => Ok(Ok(Counter::read(item)?.count)),
+            Err(locked) => Ok(Err(locked)),
+        }
+    }
+}
+
+impl<R: Random> AccountTable<R> {
+    /// Counts an attempt on the item of this key, and answers with the item as it is then.
+    async fn count(&self, key: &Item, now: Timestamp) -> Result<Result<Item, Locked>, StoreError> {
         let mut count = Count::one_more(now);
         for _ in 0..TRIES {
-            let stands = match self.write_count(identifier, now, count).await? {
-                Ok(item) => return allowed(item),
+            let stands = match self.write_count(key, now, &count).await? {
+                Ok(item) => return Ok(Ok(item)),
                 Err(item) => Counter::read(item)?,
             };
             if stands.are_forgotten(now) {
                 count = Count::anew(stands);
             } else if stands.wait(now) > Duration::ZERO {
-                return Ok(Counted::Locked(stands.wait(now)));
+                return Ok(Err(Locked(stands.wait(now))));
             } else {
                 count = Count::one_more(now);
             }
         }
-        Err(StoreError::Unavailable("others kept trying to sign in by the same identifier".to_owned()))
+        Err(StoreError::Unavailable("others kept trying at the same time".to_owned()))
     }
-}
 
-impl<R: Random> AccountTable<R> {
     /// Writes the counter, or answers with the item as it is where the condition does not hold.
     async fn write_count(
         &self,
-        identifier: &Identifier,
+        key: &Item,
         now: Timestamp,
-        count: Count,
+        Count { attempts, condition, values }: &Count,
     ) -> Result<Result<Item, Item>, StoreError> {
-        let Count { attempts, condition, values } = count;
-        let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(items::identifier_key(identifier)))
-            .update_expression(format!(
-                "SET attempts = {attempts}, lastAttemptAt = :now, expiresAt = if_not_exists(userId, :forget)"
-            ))
-            .condition_expression(condition)
-            .set_expression_attribute_values(Some(values))
-            .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":now", number(now.unix_millis()))
-            .expression_attribute_values(":forget", number(now.plus(MEMORY).unix_seconds()))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
+        let outcome = in_turn(&self.random, || {
+            self.client
+                .update_item()
+                .table_name(&self.name)
+                .set_key(Some(key.clone()))
+                .update_expression(format!(
+                    "SET attempts = {attempts}, lastAttemptAt = :now, expiresAt = if_not_exists(userId, :forget)"
+                ))
+                .condition_expression(condition)
+                .set_expression_attribute_values(Some(values.clone()))
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":now", number(now.unix_millis()))
+                .expression_attribute_values(":forget", number(now.plus(MEMORY).unix_seconds()))
+                .return_values(ReturnValue::AllNew)
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .send()
+        })
+        .await;
         match outcome {
             Ok(written) => Ok(Ok(written.attributes.unwrap_or_default())),
             Err(error) => match error.as_service_error() {
@@ -164,13 +201,6 @@ impl<R: Random> AccountTable<R> {
             },
         }
     }
-}
-
-fn allowed(item: Item) -> Result<Counted, StoreError> {
-    let attempts = Counter::read(item.clone())?.count;
-    let credential =
-        if item.contains_key("userId") { Some(items::read::<IdentifierItem>(item)?.try_into()?) } else { None };
-    Ok(Counted::Allowed { credential, attempts })
 }
 
 #[cfg(test)]
@@ -297,5 +327,31 @@ mod tests {
             panic!()
         };
         assert_eq!(credential.person, bob);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_signed_in_waits_for_their_own_attempts_and_for_nobody_elses() {
+        let (accounts, ada_person) = Accounts::with_ada().await;
+        for _ in 0..9 {
+            accounts.table.count_attempt(&ada(), now()).await.unwrap();
+        }
+        accounts.engine.round_trips();
+        for n in 1..=5 {
+            assert_eq!(accounts.table.count_reauthentication(ada_person.id, now()).await, Ok(Ok(n)));
+        }
+        let locked = accounts.table.count_reauthentication(ada_person.id, now()).await;
+        assert_eq!(locked, Ok(Err(Locked(Duration::from_secs(1)))));
+        assert_eq!(accounts.engine.round_trips(), ["UpdateItem"; 6]);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_meets_a_transaction_on_the_same_item_waits_its_turn() {
+        let (accounts, _) = Accounts::with_ada().await;
+        accounts.engine.raise_conflicts("UpdateItem", 3);
+        assert_eq!(attempt(&accounts, &ada(), now()).await, Ok(1));
+        assert_eq!(accounts.engine.round_trips(), ["UpdateItem"; 4]);
+        accounts.engine.raise_conflicts("UpdateItem", usize::MAX);
+        let outcome = accounts.table.count_attempt(&ada(), now()).await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     }
 }

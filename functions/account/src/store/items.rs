@@ -5,6 +5,7 @@
 //! | person | `USER#<user id>` | `PROFILE` |
 //! | identifier | `IDENTIFIER#email#<e-mail>`, `IDENTIFIER#phone#<number>` | `IDENTIFIER` |
 //! | session | `USER#<user id>` | `SESSION#<session id>` |
+//! | attempts of a person who is signed in to show their password | `USER#<user id>` | `ATTEMPTS` |
 //! | codes sent to a person | `USER#<user id>` | `VERIFICATION#email`, `VERIFICATION#phone` |
 //! | public key | `SIGNING_KEYS` | `KEY#<kid>` |
 //! | private key, in the table of its own | `SIGNING_KEYS` | `KEY#<kid>` |
@@ -67,6 +68,10 @@ pub(super) fn user_partition(id: UserId) -> String {
 
 fn identifier_partition(identifier: &Identifier) -> String {
     format!("IDENTIFIER#{}#{}", identifier.kind().name(), identifier.as_str())
+}
+
+pub(super) fn attempts_key(user: UserId) -> Item {
+    key(user_partition(user), "ATTEMPTS")
 }
 
 pub(super) fn verification_key(user: UserId, kind: IdentifierKind) -> Item {

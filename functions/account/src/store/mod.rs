@@ -29,7 +29,7 @@ use runtime::{ConfigError, Env, SystemRandom};
 
 pub use audit::{AuditTable, RecordEvent};
 pub use change_person::{ChangePerson, Changed, PersonChange};
-pub use count_attempt::{CountAttempt, Counted};
+pub use count_attempt::{CountAttempt, CountReauthentication, Counted, Locked};
 pub use create_person::{CreatePerson, Created};
 pub use end_session::{EndSession, Ended};
 pub use find_credential::{Credential, FindCredential};

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use kernel::{Random, UserId};
 
 use super::items::{self, SessionItem};
+use super::transaction::in_turn;
 use super::{AccountTable, StoreError};
 use crate::domain::{RefreshTokenHash, Session};
 
@@ -29,17 +30,19 @@ impl<R: Random + Sync> RotateRefreshToken for AccountTable<R> {
         good: &RefreshTokenHash,
         after: &Session,
     ) -> Result<bool, StoreError> {
-        let outcome = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(items::write(SessionItem::new(user, after))?))
-            // The epoch too: a session that is carried to another one meanwhile must not be put back.
-            .condition_expression("refreshHash = :good AND attribute_not_exists(endedAt) AND epoch = :epoch")
-            .expression_attribute_values(":good", AttributeValue::S(good.0.clone()))
-            .expression_attribute_values(":epoch", AttributeValue::N(after.epoch.to_string()))
-            .send()
-            .await;
+        let item = items::write(SessionItem::new(user, after))?;
+        let outcome = in_turn(&self.random, || {
+            self.client
+                .put_item()
+                .table_name(&self.name)
+                .set_item(Some(item.clone()))
+                // The epoch too: a session that is carried to another one meanwhile must not be put back.
+                .condition_expression("refreshHash = :good AND attribute_not_exists(endedAt) AND epoch = :epoch")
+                .expression_attribute_values(":good", AttributeValue::S(good.0.clone()))
+                .expression_attribute_values(":epoch", AttributeValue::N(after.epoch.to_string()))
+                .send()
+        })
+        .await;
         match outcome {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
@@ -115,7 +118,7 @@ mod tests {
     async fn a_session_that_was_carried_to_another_epoch_meanwhile_is_not_put_back() {
         let (accounts, ada, session, token) = with_session().await;
         let after = ada.next_version(now()).revoked();
-        let carried = session.carried_to(after.epoch, LIFETIMES, now());
+        let carried = session.carried_to(after.epoch, &token, LIFETIMES, now());
         let change = PersonChange {
             before: &ada,
             after: &after,
@@ -129,5 +132,14 @@ mod tests {
         assert_eq!(accounts.table.rotate_refresh_token(ada.id, &token.hash(), &rotation).await, Ok(false));
         let rotation = rotated(&carried, &token, 5);
         assert_eq!(accounts.table.rotate_refresh_token(ada.id, &token.hash(), &rotation).await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn a_rotation_that_meets_a_transaction_on_the_session_waits_its_turn() {
+        let (accounts, ada, session, token) = with_session().await;
+        accounts.engine.raise_conflicts("PutItem", 2);
+        let after = rotated(&session, &token, 5);
+        assert_eq!(accounts.table.rotate_refresh_token(ada.id, &token.hash(), &after).await, Ok(true));
+        assert_eq!(accounts.engine.round_trips(), ["PutItem"; 3]);
     }
 }

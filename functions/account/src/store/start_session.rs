@@ -4,6 +4,7 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use kernel::Random;
+use runtime::dynamodb::condition_failed;
 
 use super::items::{self, PersonItem, SessionItem};
 use super::transaction::{commit, put, update};
@@ -39,6 +40,8 @@ pub enum Started {
     Yes,
     /// It was not: this is how the person is now, or there is no such person any more.
     PersonIsNow(Option<Box<Person>>),
+    /// It was not: the person is as given, but what their identifier holds is of another version.
+    CopyIsOfAnotherVersion,
 }
 
 impl<R: Random + Sync> StartSession for AccountTable<R> {
@@ -69,8 +72,10 @@ impl<R: Random + Sync> StartSession for AccountTable<R> {
             writes.push(update(&self.name, items::identifier_key(&own), |change| {
                 let change = change
                     .update_expression(format!("{upgrade}{forget}"))
-                    .condition_expression("userId = :user")
-                    .expression_attribute_values(":user", AttributeValue::S(person.id.to_string()));
+                    // The hash that was checked is of the person's version: commits reach items one by one.
+                    .condition_expression("userId = :user AND version = :version")
+                    .expression_attribute_values(":user", AttributeValue::S(person.id.to_string()))
+                    .expression_attribute_values(":version", AttributeValue::N(person.version.to_string()));
                 match new_hash {
                     Some(hash) => {
                         change.expression_attribute_values(":hash", AttributeValue::S(hash.expose().to_owned()))
@@ -82,7 +87,10 @@ impl<R: Random + Sync> StartSession for AccountTable<R> {
         let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
             return Ok(Started::Yes);
         };
-        let person_now = reasons.into_iter().next().and_then(|reason| reason.item).map(items::read::<PersonItem>);
+        let Some(about_the_person) = reasons.into_iter().next().filter(condition_failed) else {
+            return Ok(Started::CopyIsOfAnotherVersion);
+        };
+        let person_now = about_the_person.item.filter(|item| !item.is_empty()).map(items::read::<PersonItem>);
         Ok(Started::PersonIsNow(person_now.transpose()?.map(|item| Box::new(item.into()))))
     }
 }
@@ -118,7 +126,6 @@ mod tests {
         let outcome = start(&accounts, &ada, &session(2)).await;
         assert_eq!(outcome, Ok(Started::PersonIsNow(Some(Box::new(now.clone())))));
         assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
-        assert_eq!(start(&accounts, &now, &session(2)).await, Ok(Started::Yes));
     }
 
     #[tokio::test]
@@ -188,7 +195,11 @@ mod tests {
         start(&accounts, &ada, &session(2)).await.unwrap();
         assert!(accounts.audited().await.is_empty());
         let now = Person { version: 2, ..ada };
-        start(&accounts, &now, &session(2)).await.unwrap();
+        assert_eq!(start(&accounts, &now, &session(2)).await, Ok(Started::CopyIsOfAnotherVersion));
+        assert!(accounts.audited().await.is_empty());
+        let email = items::identifier_key(&Identifier::Email(now.email.clone()));
+        accounts.set(email, "version", AttributeValue::N("2".to_owned())).await;
+        assert_eq!(start(&accounts, &now, &session(2)).await, Ok(Started::Yes));
         assert_eq!(accounts.audited().await, ["SIGNED_IN"]);
     }
 }

@@ -1,8 +1,10 @@
 //! Committing transactions.
 
+use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
@@ -59,4 +61,19 @@ pub(super) async fn commit(
         Outcome::Refused(reasons) => Ok(Err(reasons)),
         Outcome::Contended => Err(StoreError::Unavailable("other transactions held the same items".to_owned())),
     }
+}
+
+/// Sends a write of one item, again while a transaction holds it
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>): the SDK itself does not.
+pub(super) async fn in_turn<T, E, F>(random: &impl Random, send: impl Fn() -> F) -> Result<T, SdkError<E>>
+where
+    E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E>>>,
+{
+    let mut waited = Duration::ZERO;
+    let may_pause = |pause| {
+        waited += pause;
+        waited <= PATIENCE
+    };
+    dynamodb::in_turn(random, send, may_pause).await
 }

@@ -10,7 +10,7 @@ use kernel::{Random, Timestamp, UserId};
 use serde::Deserialize;
 
 use super::items::{self, Item, VerificationItem};
-use super::transaction::{commit, update};
+use super::transaction::{commit, in_turn, update};
 use super::{AccountTable, Changed, PersonChange, StoreError};
 use crate::domain::verification::{CODE_ATTEMPTS, CodeHash, SentCodes};
 use crate::domain::{AuditRecord, IdentifierKind, Person};
@@ -146,20 +146,21 @@ impl<R: Random + Sync> CountCodeAttempt for AccountTable<R> {
         kind: IdentifierKind,
         now: Timestamp,
     ) -> Result<Option<CodeAttempt>, StoreError> {
-        let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(items::verification_key(user, kind)))
-            .update_expression("SET attempts = attempts + :one")
-            // Without a code there is no time either, and the condition does not hold.
-            .condition_expression("codeExpiresAt > :now AND attempts < :most")
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-            .expression_attribute_values(":now", AttributeValue::N(now.unix_millis().to_string()))
-            .expression_attribute_values(":most", AttributeValue::N(CODE_ATTEMPTS.to_string()))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
+        let outcome = in_turn(&self.random, || {
+            self.client
+                .update_item()
+                .table_name(&self.name)
+                .set_key(Some(items::verification_key(user, kind)))
+                .update_expression("SET attempts = attempts + :one")
+                // Without a code there is no time either, and the condition does not hold.
+                .condition_expression("codeExpiresAt > :now AND attempts < :most")
+                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+                .expression_attribute_values(":now", AttributeValue::N(now.unix_millis().to_string()))
+                .expression_attribute_values(":most", AttributeValue::N(CODE_ATTEMPTS.to_string()))
+                .return_values(ReturnValue::AllNew)
+                .send()
+        })
+        .await;
         match outcome {
             Ok(written) => attempt(written.attributes.unwrap_or_default()).map(Some),
             Err(error) => match error.as_service_error() {

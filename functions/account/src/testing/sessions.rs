@@ -152,7 +152,7 @@ impl ChangePerson for Sessions {
         if let Some(carried) = change.carried {
             let goes_on = |session: &&mut Session| session.id == carried.id && session.ended_at.is_none();
             let Some(session) = state.sessions.iter_mut().find(goes_on) else { return Ok(Changed::SessionMoved) };
-            (session.epoch, session.token_expires_at) = (carried.epoch, carried.token_expires_at);
+            *session = carried.clone();
         }
         state.person = Some(change.after.clone());
         state.recorded.push(change.record.clone());

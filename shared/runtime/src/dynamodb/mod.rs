@@ -4,4 +4,4 @@ mod error;
 mod transaction;
 
 pub use error::StoreError;
-pub use transaction::{Outcome, commit, condition_failed};
+pub use transaction::{Outcome, commit, condition_failed, in_turn};

@@ -1,9 +1,10 @@
 //! Transactions: all or nothing, tried again while others hold what they need.
 
+use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use kernel::Random;
@@ -45,7 +46,7 @@ pub async fn commit(
     writes: Vec<TransactWriteItem>,
     mut may_pause: impl FnMut(Duration) -> bool,
 ) -> Result<Outcome, StoreError> {
-    let mut longest_pause_ms = FIRST_PAUSE_MS;
+    let mut pauses = Pauses::default();
     loop {
         let outcome = client.transact_write_items().set_transact_items(Some(writes.clone())).send().await;
         let Err(error) = outcome else { return Ok(Outcome::Committed) };
@@ -59,12 +60,37 @@ pub async fn commit(
         if codes.is_empty() || !codes.iter().all(|code| TRANSIENT.contains(code)) {
             return Err(StoreError::Broken(format!("the transaction was cancelled: {}", codes.join(", "))));
         }
-        let pause = jitter(random, longest_pause_ms);
+        let pause = pauses.next(random);
         if !may_pause(pause) {
             return Ok(Outcome::Contended);
         }
         tokio::time::sleep(pause).await;
-        longest_pause_ms = (longest_pause_ms * 2).min(LONGEST_PAUSE_MS);
+    }
+}
+
+/// Sends a request for one item. While a transaction holds that item it is sent again, as [`commit`] does.
+///
+/// # Errors
+///
+/// What the request failed with, at last.
+pub async fn in_turn<T, E, F>(
+    random: &(impl Random + ?Sized),
+    send: impl Fn() -> F,
+    mut may_pause: impl FnMut(Duration) -> bool,
+) -> Result<T, SdkError<E>>
+where
+    E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E>>>,
+{
+    let mut pauses = Pauses::default();
+    loop {
+        let outcome = send().await;
+        let Err(error) = &outcome else { return outcome };
+        let pause = pauses.next(random);
+        if error.code() != Some("TransactionConflictException") || !may_pause(pause) {
+            return outcome;
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -75,9 +101,23 @@ fn cancellation_reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Opti
     }
 }
 
-/// A pause of any length up to the longest, so that those who met once do not meet again.
-fn jitter(random: &(impl Random + ?Sized), longest_ms: u64) -> Duration {
-    let mut bytes = [0; 8];
-    random.fill(&mut bytes);
-    Duration::from_millis(u64::from_le_bytes(bytes) % (longest_ms + 1))
+/// Pauses of any length up to one that doubles, so that those who met once do not meet again.
+struct Pauses {
+    longest_ms: u64,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { longest_ms: FIRST_PAUSE_MS }
+    }
+}
+
+impl Pauses {
+    fn next(&mut self, random: &(impl Random + ?Sized)) -> Duration {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes);
+        let pause = Duration::from_millis(u64::from_le_bytes(bytes) % (self.longest_ms + 1));
+        self.longest_ms = (self.longest_ms * 2).min(LONGEST_PAUSE_MS);
+        pause
+    }
 }
