@@ -11,7 +11,7 @@ PORT   ?= 4566
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run url stop demo codes test test-browser deny e2e openapi build deploy clean-state
+.PHONY: help run url stop demo codes test test-browser deny e2e bench openapi build deploy clean-state
 
 help: ## List what make can do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ e2e: $(TOOLS) ## Run the end-to-end tests alone (PYTEST_ARGS="-k send"; AWS_ENDP
 
 test-browser: $(TOOLS) ## Use the page at /docs in a headless Chromium, as a person would
 	@$(LOCAL)/browser.py $(PYTEST_ARGS)
+
+bench: ## Measure requests and functions beside their budgets, into bench/RESULTS.md (BENCH_ARGS="cold": one section, and no file)
+	@cargo bench --quiet --package bench --bench bench -- $(BENCH_ARGS)
 
 openapi: ## Write the API's document anew from the endpoints' types
 	WRITE_OPENAPI=1 cargo test --quiet --package docs --test openapi

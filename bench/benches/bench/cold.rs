@@ -1,0 +1,56 @@
+//! From the start of a process to the first event it asks for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::lambda::{Function, Stopwatch, Variables};
+
+/// What a start took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    /// Until the first poll: the median of all rounds.
+    pub(crate) first_poll: Duration,
+    /// The most memory it held until then.
+    pub(crate) memory_kib: u64,
+}
+
+/// Starts each program in turn, round after round, so that whatever else the machine does meets all of them alike.
+pub(crate) async fn starts(programs: &[(PathBuf, Variables)], rounds: usize) -> Vec<Start> {
+    let mut taken: BTreeMap<usize, Vec<(Duration, u64)>> = BTreeMap::new();
+    for _ in 0..rounds {
+        for (index, (program, variables)) in programs.iter().enumerate() {
+            let mut function = Function::start(program, variables, &[]).await;
+            let first_poll = function.first_poll().await;
+            taken.entry(index).or_default().push((first_poll, function.status_kib("VmHWM")));
+        }
+    }
+    taken
+        .into_values()
+        .map(|taken| Start {
+            first_poll: median(taken.iter().map(|(first_poll, _)| *first_poll)),
+            memory_kib: median(taken.iter().map(|(_, memory)| *memory)),
+        })
+        .collect()
+}
+
+/// The middle one.
+pub(crate) fn median<T: Ord + Copy>(values: impl IntoIterator<Item = T>) -> T {
+    let mut values: Vec<T> = values.into_iter().collect();
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+/// How long it takes from the start until the answer to an event that is there already: the median of all rounds.
+pub(crate) async fn first_answer(program: &Path, variables: &Variables, event: &Value, rounds: usize) -> Duration {
+    let mut taken = Vec::new();
+    for _ in 0..rounds {
+        let watch = Stopwatch::start();
+        let function = Function::start(program, variables, &[]).await;
+        function.invoke(event).await.expect("an answer");
+        taken.push(watch.elapsed());
+    }
+    median(taken)
+}

@@ -1,0 +1,88 @@
+//! Many at once: how much gets through where each has its own accounts, and where all pay the same one.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::cold::median;
+use crate::front::{Front, Mode};
+use crate::lambda::{Function, Stopwatch};
+use crate::programs::Program;
+use crate::report::number;
+use crate::world::{World, event};
+
+/// How long each level is kept up.
+const SPAN: Duration = Duration::from_secs(3);
+
+/// Whom everybody pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payees {
+    /// Each their own.
+    Apart,
+    /// All the same.
+    One,
+}
+
+/// What got through.
+#[derive(Debug, Clone)]
+pub(crate) struct Level {
+    pub(crate) at_once: usize,
+    /// Requests that moved money, per second.
+    pub(crate) goodput: f64,
+    pub p50: Duration,
+    pub p99: Duration,
+    /// Transactions that DynamoDB refused as in conflict, for each that it did not.
+    pub(crate) retries: f64,
+    /// Requests that were told to come again.
+    pub(crate) gave_up: usize,
+}
+
+/// Sends money from so many accounts at once, each from a function of its own, as Lambda runs them. A transaction takes
+/// `held`, and holds its items for as long.
+pub(crate) async fn level(world: &World, program: &Program, payees: Payees, held: Duration, at_once: usize) -> Level {
+    let front = Front::start(&world.engine.url, Mode::Hold(held), None).await;
+    let everybody = world.person(0).await;
+    let mut workers = Vec::new();
+    for _ in 0..at_once {
+        let payer = world.person(1_000_000_000).await;
+        let to = if payees == Payees::One { everybody.clone() } else { world.person(0).await };
+        let mut function = Function::start(&program.path, &program.environment(&front.url), &[]).await;
+        function.first_poll().await;
+        workers.push((function, event(&program.name, &payer, &to)));
+    }
+    let watch = Stopwatch::start();
+    let workers: Vec<_> =
+        workers.into_iter().map(|(function, event)| tokio::spawn(work(function, event, watch))).collect();
+    let (mut taken, mut gave_up) = (Vec::new(), 0);
+    for worker in workers {
+        for (status, duration) in worker.await.expect("a worker") {
+            match status {
+                201 => taken.push(duration),
+                503 => gave_up += 1,
+                other => panic!("a request was answered {other}"),
+            }
+        }
+    }
+    let span = watch.elapsed();
+    taken.sort_unstable();
+    let succeeded = number(u64::try_from(taken.len()).expect("a count"));
+    Level {
+        at_once,
+        goodput: succeeded / span.as_secs_f64(),
+        p50: median(taken.iter().copied()),
+        p99: taken[taken.len() * 99 / 100],
+        retries: number(front.conflicts()) / succeeded,
+        gave_up,
+    }
+}
+
+/// Keeps one function busy.
+async fn work(function: Function, event: Value, watch: Stopwatch) -> Vec<(u64, Duration)> {
+    let mut answers = Vec::new();
+    while watch.elapsed() < SPAN {
+        let asked = Stopwatch::start();
+        let answer = function.invoke(&event).await.expect("an answer");
+        answers.push((answer["statusCode"].as_u64().expect("a status"), asked.elapsed()));
+    }
+    answers
+}

@@ -1,0 +1,195 @@
+//! What stands before DynamoDB in a measurement: TLS, a memory for init's questions, or the conflicts that AWS raises.
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Collected, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio_rustls::TlsAcceptor;
+
+/// What it does with requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mode {
+    /// The same question is answered as the first time, at once: what is measured is then the one who asks.
+    Remember,
+    /// A transaction takes so long, and holds its items for as long: another one that needs any of them is refused
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling>).
+    Hold(Duration),
+}
+
+/// A server before another.
+pub(crate) struct Front {
+    /// Where it listens.
+    pub(crate) url: String,
+    state: Arc<State>,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+struct State {
+    upstream: String,
+    mode: Mode,
+    remembered: Mutex<HashMap<(String, Bytes), Answer>>,
+    held: Mutex<HashSet<String>>,
+    conflicts: AtomicU64,
+}
+
+impl Front {
+    /// Starts one before the server at this URL, by TLS if there is an acceptor.
+    pub(crate) async fn start(upstream: &str, mode: Mode, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("the port").port();
+        let url = if tls.is_some() { format!("https://localhost:{port}") } else { format!("http://127.0.0.1:{port}") };
+        let state = Arc::new(State {
+            upstream: upstream.trim_start_matches("http://").to_owned(),
+            mode,
+            remembered: Mutex::default(),
+            held: Mutex::default(),
+            conflicts: AtomicU64::new(0),
+        });
+        tokio::spawn(accept(listener, state.clone(), tls));
+        Self { url, state }
+    }
+
+    /// How many transactions it has refused for others that held their items.
+    pub(crate) fn conflicts(&self) -> u64 {
+        self.state.conflicts.load(Ordering::Relaxed)
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>, tls: Option<TlsAcceptor>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        stream.set_nodelay(true).expect("a socket");
+        let (state, tls) = (state.clone(), tls.clone());
+        tokio::spawn(async move {
+            match tls {
+                None => serve(stream, state).await,
+                // Who does not trust it hangs up.
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(stream, state).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+type Upstream = AsyncMutex<SendRequest<Full<Bytes>>>;
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
+    let upstream = TcpStream::connect(&state.upstream).await.expect("the server behind");
+    upstream.set_nodelay(true).expect("a socket");
+    let (sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(upstream)).await.expect("the server behind");
+    tokio::spawn(connection);
+    let upstream = Arc::new(AsyncMutex::new(sender));
+    let service = service_fn(move |request| {
+        let (state, upstream) = (state.clone(), upstream.clone());
+        async move { Ok::<_, Infallible>(state.answer(&upstream, request).await) }
+    });
+    // A function that is stopped drops its connection in the middle.
+    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
+}
+
+impl State {
+    async fn answer(&self, upstream: &Upstream, request: Request<Incoming>) -> Answer {
+        let (mut head, body) = request.into_parts();
+        let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+        let target =
+            head.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned();
+        if target == "secretsmanager.GetSecretValue" {
+            return json_response(StatusCode::OK, &json!({"SecretString": json!({"current": SECRET}).to_string()}));
+        }
+        // The server behind is asked for a path, not for a URL.
+        head.uri = "/".parse().expect("a path");
+        let request = Request::from_parts(head, Full::new(body.clone()));
+        match self.mode {
+            Mode::Remember => {
+                let question = (target, body);
+                let known = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&question).cloned();
+                if let Some(known) = known {
+                    return known;
+                }
+                let answer = forward(upstream, request).await;
+                self.remembered.lock().unwrap_or_else(PoisonError::into_inner).insert(question, answer.clone());
+                answer
+            }
+            Mode::Hold(time) if target.ends_with("TransactWriteItems") => {
+                let keys = keys(&serde_json::from_slice(&body).expect("a request in JSON"));
+                if let Some(refusal) = self.hold(&keys) {
+                    return refusal;
+                }
+                let until = tokio::time::sleep(time);
+                let answer = forward(upstream, request).await;
+                until.await;
+                let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+                for key in keys {
+                    all.remove(&key);
+                }
+                answer
+            }
+            Mode::Hold(_) => forward(upstream, request).await,
+        }
+    }
+
+    /// Holds these items, or refuses because others hold some of them.
+    fn hold(&self, keys: &[String]) -> Option<Answer> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.iter().any(|key| held.contains(key)) {
+            self.conflicts.fetch_add(1, Ordering::Relaxed);
+            let codes: Vec<_> =
+                keys.iter().map(|key| if held.contains(key) { "TransactionConflict" } else { "None" }).collect();
+            let message = format!(
+                "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+                codes.join(", ")
+            );
+            let reasons: Vec<_> = codes.iter().map(|code| json!({"Code": code})).collect();
+            let refusal = json!({
+                "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+                "Message": message,
+                "CancellationReasons": reasons,
+            });
+            return Some(json_response(StatusCode::BAD_REQUEST, &refusal));
+        }
+        held.extend(keys.iter().cloned());
+        None
+    }
+}
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// The items of a transaction. All of our tables have the same key.
+fn keys(transaction: &Value) -> Vec<String> {
+    let parts = transaction["TransactItems"].as_array().into_iter().flatten();
+    let parts = parts.filter_map(|part| part.as_object().and_then(|part| part.values().next()));
+    parts
+        .map(|part| {
+            let key = if part["Key"].is_null() { &part["Item"] } else { &part["Key"] };
+            format!("{} {} {}", part["TableName"], key["pk"], key["sk"])
+        })
+        .collect()
+}
+
+async fn forward(upstream: &Upstream, request: Request<Full<Bytes>>) -> Answer {
+    let answer = upstream.lock().await.send_request(request).await.expect("the server behind");
+    let (head, body) = answer.into_parts();
+    Response::from_parts(head, Full::new(body.collect().await.expect("the server behind").to_bytes()))
+}
+
+fn json_response(status: StatusCode, body: &Value) -> Answer {
+    let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.0");
+    response.body(Full::new(Bytes::from(body.to_string()))).expect("a response")
+}

@@ -1,0 +1,37 @@
+//! Instructions that a program executes for itself, counted by valgrind: the same number on a busy machine as on a quiet
+//! one. (A virtual machine, as a rule, has no counter that `perf` could read.)
+
+use std::path::Path;
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::lambda::{Function, Variables};
+
+/// Whether there is a valgrind here.
+pub(crate) async fn can_be_counted() -> bool {
+    Command::new("valgrind").arg("--version").output().await.is_ok_and(|told| told.status.success())
+}
+
+/// From the start to the first poll, and, if events are given, the answers to them.
+pub(crate) async fn count(program: &Path, variables: &Variables, event: &Value, times: usize) -> u64 {
+    let log = std::env::temp_dir().join(format!("bench-{}.log", uuid::Uuid::new_v4()));
+    let wrapper = [
+        "valgrind".to_owned(),
+        "--tool=callgrind".to_owned(),
+        "--callgrind-out-file=/dev/null".to_owned(),
+        format!("--log-file={}", log.display()),
+    ];
+    let mut variables = variables.clone();
+    variables.insert("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned());
+    let mut function = Function::start(program, &variables, &wrapper).await;
+    function.first_poll().await;
+    for _ in 0..times {
+        function.invoke(event).await.expect("an answer");
+    }
+    function.terminate().await;
+    let text = std::fs::read_to_string(&log).expect("what valgrind tells");
+    std::fs::remove_file(&log).expect("what valgrind told");
+    let collected = text.lines().find_map(|line| line.split_once("Collected : "));
+    collected.and_then(|(_, count)| count.trim().parse().ok()).unwrap_or_else(|| panic!("valgrind tells:\n{text}"))
+}

@@ -1,0 +1,208 @@
+//! A function as Lambda runs it: its program, fed with events by a Runtime API of its own
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Collected, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
+
+/// Longer than any answer takes.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A stopwatch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "what it does is tell how long something takes")]
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Environment variables.
+pub(crate) type Variables = BTreeMap<String, String>;
+
+/// An event, and where its answer goes.
+type Invocation = (String, oneshot::Sender<Result<Value, String>>);
+
+/// A function that runs.
+pub(crate) struct Function {
+    process: Child,
+    invocations: mpsc::UnboundedSender<Invocation>,
+    polled: Arc<Polled>,
+}
+
+/// The first time that it asked for an event.
+#[derive(Default)]
+struct Polled {
+    after: Mutex<Option<Duration>>,
+    told: Notify,
+}
+
+impl Function {
+    /// Starts the program, under `wrapper` if there is one, such as valgrind.
+    pub(crate) async fn start(program: &Path, variables: &Variables, wrapper: &[String]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("the port");
+        let (invocations, queue) = mpsc::unbounded_channel();
+        let polled = Arc::new(Polled::default());
+        let mut command = match wrapper {
+            [] => Command::new(program),
+            [wrapper, arguments @ ..] => {
+                let mut command = Command::new(wrapper);
+                command.args(arguments).arg(program);
+                command
+            }
+        };
+        command
+            .env_clear()
+            .envs(variables)
+            .envs([
+                ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+                ("AWS_LAMBDA_LOG_GROUP_NAME", "bench"),
+                ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
+            ])
+            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let api = Api {
+            queue: AsyncMutex::new(queue),
+            pending: Mutex::new(BTreeMap::new()),
+            polled: polled.clone(),
+            started: Stopwatch::start(),
+        };
+        let process = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        tokio::spawn(serve(listener, Arc::new(api)));
+        Self { process, invocations, polled }
+    }
+
+    /// How long it took from its start until it asked for an event.
+    pub(crate) async fn first_poll(&mut self) -> Duration {
+        loop {
+            let told = self.polled.told.notified();
+            if let Some(after) = *self.polled.after.lock().unwrap_or_else(PoisonError::into_inner) {
+                return after;
+            }
+            tokio::select! {
+                () = told => {}
+                status = self.process.wait() => panic!("a function ended before it asked for an event: {status:?}"),
+            }
+        }
+    }
+
+    /// Hands it an event, and waits for its answer: that of a handler, or what went wrong.
+    pub(crate) async fn invoke(&self, event: &Value) -> Result<Value, String> {
+        let (answer, answered) = oneshot::channel();
+        self.invocations.send((event.to_string(), answer)).map_err(|_| "the function is gone".to_owned())?;
+        answered.await.map_err(|_| "the function is gone".to_owned())?
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id().expect("a process that runs")
+    }
+
+    /// A line of `/proc/<pid>/status`, in KiB.
+    pub(crate) fn status_kib(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
+        let value = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line that Linux writes");
+        value.trim_matches([':', '\t', ' ']).trim_end_matches(" kB").parse().expect("a number of kB")
+    }
+
+    /// How long it has had a processor.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.pid())).expect("Linux");
+        Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) async fn terminate(mut self) {
+        let pid = self.pid().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().await.expect("the program kill");
+        self.process.wait().await.expect("the end of a process");
+    }
+}
+
+struct Api {
+    queue: AsyncMutex<mpsc::UnboundedReceiver<Invocation>>,
+    pending: Mutex<BTreeMap<String, oneshot::Sender<Result<Value, String>>>>,
+    polled: Arc<Polled>,
+    started: Stopwatch,
+}
+
+async fn serve(listener: TcpListener, api: Arc<Api>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        stream.set_nodelay(true).expect("a socket");
+        let api = api.clone();
+        let service = service_fn(move |request| {
+            let api = api.clone();
+            async move { Ok::<_, Infallible>(api.answer(request).await) }
+        });
+        // A function that is stopped drops its connection in the middle.
+        tokio::spawn(async move {
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok()
+        });
+    }
+}
+
+impl Api {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let path = request.uri().path().to_owned();
+        if path.ends_with("/invocation/next") {
+            return self.next().await;
+        }
+        let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
+        let mut parts = path.rsplit('/');
+        let (kind, id) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let asked = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let Some(asked) = asked {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            let answer = if kind == "response" { serde_json::from_str(&text).map_err(|_| text) } else { Err(text) };
+            // Nobody waits any more where a measurement has ended.
+            asked.send(answer).ok();
+        }
+        Response::builder().status(202).body(Full::default()).expect("a response")
+    }
+
+    async fn next(&self) -> Response<Full<Bytes>> {
+        {
+            let mut after = self.polled.after.lock().unwrap_or_else(PoisonError::into_inner);
+            after.get_or_insert_with(|| self.started.elapsed());
+        }
+        self.polled.told.notify_waiters();
+        let Some((event, answer)) = self.queue.lock().await.recv().await else {
+            // The measurement has ended; the function is about to be stopped.
+            return std::future::pending().await;
+        };
+        let id = uuid::Uuid::new_v4().to_string();
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), answer);
+        let deadline = kernel::Clock::now(&kernel::SystemClock).plus(TIMEOUT);
+        Response::builder()
+            .header("lambda-runtime-aws-request-id", id)
+            .header("lambda-runtime-deadline-ms", deadline.unix_millis())
+            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:bench")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(event)))
+            .expect("a response")
+    }
+}

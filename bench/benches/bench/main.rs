@@ -1,0 +1,66 @@
+//! `make bench`: what needs release builds and a quiet machine, and a report of all of it.
+//!
+//! Without arguments it measures everything and writes `bench/RESULTS.md`. The names of sections as arguments measure
+//! those alone, and write nothing.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a measurement that cannot be made fails, and says where"
+)]
+
+mod cold;
+mod contention;
+mod front;
+mod hashing;
+mod instructions;
+mod lambda;
+mod machine;
+mod package;
+mod plot;
+mod programs;
+mod report;
+mod sections;
+mod template;
+mod tls;
+mod warm;
+mod world;
+
+use crate::report::{Report, progress};
+use crate::sections::Bench;
+
+#[tokio::main]
+async fn main() {
+    // What cargo adds begins with dashes.
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|one| one == name);
+    let mut report = Report::default();
+    report.text(&machine::header());
+    let mut exceeded = Vec::new();
+    if is_chosen("requests") {
+        exceeded.extend(sections::requests(&mut report).await);
+    }
+    if chosen.iter().all(|name| name == "requests") && !chosen.is_empty() {
+        return;
+    }
+    progress("building the functions with the release profile");
+    let bench = Bench::new(programs::build()).await;
+    if is_chosen("cold") {
+        exceeded.extend(bench.cold(&mut report).await);
+    }
+    if is_chosen("warm") {
+        bench.warm(&mut report).await;
+    }
+    if is_chosen("contention") {
+        bench.contention(&mut report).await;
+    }
+    if is_chosen("hashing") {
+        bench.hashing(&mut report).await;
+    }
+    if chosen.is_empty() {
+        let path = template::root().join("bench/RESULTS.md");
+        std::fs::write(&path, report.markdown()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+    assert!(exceeded.is_empty(), "bench/budgets.toml:\n{}", exceeded.join("\n"));
+}

@@ -1,0 +1,61 @@
+//! The programs that are measured, as a deploy makes them.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::lambda::Variables;
+use crate::template::{self, Deployed};
+
+/// The function that does nothing, beside which the others are measured.
+const HELLO: &str = "hello";
+
+/// A program, and how it is deployed.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    deployed: Deployed,
+}
+
+impl Program {
+    /// The environment in which it runs, and finds AWS at this URL.
+    pub(crate) fn environment(&self, url: &str) -> Variables {
+        let mut variables = self.deployed.variables.clone();
+        for (name, value) in [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL", url),
+        ] {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
+        variables
+    }
+}
+
+/// Builds the functions with the release profile, and the hello with them, which comes first.
+pub(crate) fn build() -> Vec<Program> {
+    let built = Command::new("cargo")
+        .args(["build", "--release", "--bins", "--message-format=json-render-diagnostics"])
+        .args(["account", "docs", HELLO, "payment", "simulator"].map(|name| format!("--package={name}")))
+        .current_dir(template::root())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo on the PATH");
+    assert!(built.status.success(), "the functions do not compile: see cargo's message above");
+    let messages = built.stdout.split(|byte| *byte == b'\n');
+    let messages: Vec<Value> = messages.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let path = |name: &str| {
+        let built =
+            messages.iter().find(|message| message["target"]["name"] == name && !message["executable"].is_null());
+        let built = built.unwrap_or_else(|| panic!("template.yaml names the program {name}, which no crate has"));
+        PathBuf::from(built["executable"].as_str().expect("a path"))
+    };
+    let hello = Deployed { binary: HELLO.to_owned(), variables: Variables::new() };
+    let functions = std::iter::once(hello).chain(template::functions());
+    functions
+        .map(|deployed| Program { name: deployed.binary.clone(), path: path(&deployed.binary), deployed })
+        .collect()
+}

@@ -1,0 +1,290 @@
+//! The sections of the report.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bench::budgets::Budgets;
+use bench::prices;
+use bench::scenarios;
+use serde_json::{Value, json};
+
+use crate::cold;
+use crate::contention::{self, Level, Payees};
+use crate::front::{Front, Mode};
+use crate::hashing;
+use crate::instructions;
+use crate::package;
+use crate::plot::{self, Line};
+use crate::programs::Program;
+use crate::report::{Report, mb, mib, millions, ms, number, progress, ratio};
+use crate::template;
+use crate::tls;
+use crate::warm;
+use crate::world::{World, event};
+
+/// How often a start is measured.
+const STARTS: usize = 31;
+/// How many functions work at once.
+const AT_ONCE: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+/// How long a transaction takes and holds its items.
+const HELD: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(20)];
+/// What is invoked again and again, with the same event and the same outcome.
+const WARM: [&str; 12] = [
+    "hello",
+    "health",
+    "validate",
+    "me",
+    "list-sessions",
+    "list-accounts",
+    "histories",
+    "send",
+    "deposit",
+    "withdraw",
+    "create-payment",
+    "list-payments",
+];
+
+/// Round trips, capacity and cost of every request. Tells what exceeds its budget.
+pub(crate) async fn requests(report: &mut Report) -> Vec<String> {
+    progress("playing every endpoint's ways to end");
+    let budgets = Budgets::read();
+    let played = scenarios::play().await;
+    let rows = played.iter().map(|row| {
+        let (spent, budget) = (row.measured.capacity(), budgets.of(row));
+        let beside = |spent: String, budget: Option<String>| format!("{spent} of {}", budget.unwrap_or_default());
+        vec![
+            row.endpoint.to_owned(),
+            row.outcome.to_owned(),
+            beside(row.measured.round_trips.to_string(), budget.map(|budget| budget.round_trips.to_string())),
+            beside(spent.write.to_string(), budget.map(|budget| budget.write.to_string())),
+            beside(spent.read.to_string(), budget.map(|budget| budget.read.to_string())),
+            format!("{:.2}", prices::per_million(spent)),
+        ]
+    });
+    report.text("## Requests");
+    report.text(
+        "Sequential round trips to DynamoDB, write and read units, each beside its budget. The units are calculated from \
+         the items' sizes, and are what `ReturnConsumedCapacity` says wherever it says anything; of a transaction that is \
+         refused it says nothing, and what stands here is the most it may cost: as if it had been written.",
+    );
+    report.text(prices::NOTE);
+    let heads = ["endpoint", "outcome", "round trips", "write units", "read units", "USD per million"];
+    report.table(&heads, &rows.collect::<Vec<_>>());
+    budgets.complaints(&played)
+}
+
+/// What the other sections share.
+pub(crate) struct Bench {
+    programs: Vec<Program>,
+    world: World,
+}
+
+impl Bench {
+    pub(crate) async fn new(programs: Vec<Program>) -> Self {
+        let world = World::new(&programs).await;
+        Self { programs, world }
+    }
+
+    fn program(&self, name: &str) -> &Program {
+        let program = self.programs.iter().find(|program| program.name == name);
+        program.unwrap_or_else(|| panic!("{name} is no function of template.yaml"))
+    }
+
+    /// What of a sign-in is the hash.
+    pub(crate) async fn hashing(&self, report: &mut Report) {
+        progress("signing in");
+        let member = self.world.member(&self.programs).await;
+        let program = self.program("signin");
+        let event = event("signin", &member, &member);
+        let (hash, whole) = hashing::times(program, &self.world.engine.url, &event).await;
+        report.text("## Sign-in");
+        report.text(&format!(
+            "Argon2id with 19 MiB and two passes takes {}, a whole sign-in {} of a processor: {:.0} % of it is the hash. \
+             At 1769 MB, which is one whole processor of Lambda, that is {:.2} USD per million.",
+            ms(hash),
+            ms(whole),
+            ratio(hash, whole) * 100.0,
+            prices::processor_per_million(whole),
+        ));
+    }
+
+    /// Starts and packages. Tells what exceeds its budget.
+    pub(crate) async fn cold(&self, report: &mut Report) -> Vec<String> {
+        let budgets = Budgets::read();
+        let front = Front::start(&self.world.engine.url, Mode::Remember, None).await;
+        let starts: Vec<_> =
+            self.programs.iter().map(|program| (program.path.clone(), program.environment(&front.url))).collect();
+        progress(&format!("starting {} functions {STARTS} times", starts.len()));
+        let starts = cold::starts(&starts, STARTS).await;
+        let counts = instructions::can_be_counted().await;
+        let known = |name: &&String| self.programs.iter().any(|program| program.name == **name);
+        let stale = budgets.exceptions.keys().filter(|name| !known(name));
+        let mut exceeded: Vec<String> = stale.map(|name| format!("{name}: an exception for no function")).collect();
+        let mut rows = Vec::new();
+        for (program, start) in self.programs.iter().zip(&starts) {
+            let budget = budgets.of_function(&program.name);
+            let zip = package::zip_bytes(&program.path);
+            let hellos = ratio(start.first_poll, starts[0].first_poll);
+            let counted = if counts {
+                progress(&format!("counting the instructions of {}", program.name));
+                Some(instructions::count(&program.path, &program.environment(&front.url), &Value::Null, 0).await)
+            } else {
+                None
+            };
+            for (what, spent, most) in [
+                ("bytes of its package", number(zip), number(budget.zip_bytes)),
+                ("instructions to start", number(counted.unwrap_or(0)), number(budget.init_instructions)),
+                ("KiB of memory", number(start.memory_kib), number(budget.memory_kib)),
+                ("times a hello to start", hellos, budget.first_poll_hellos),
+            ] {
+                if spent > most {
+                    exceeded.push(format!("{}: {spent} {what}, and the budget is {most}", program.name));
+                }
+            }
+            rows.push(vec![
+                program.name.clone(),
+                ms(start.first_poll),
+                format!("{hellos:.2} of {}", budget.first_poll_hellos),
+                counted.map_or_else(
+                    || "-".to_owned(),
+                    |counted| format!("{} of {}", millions(counted), millions(budget.init_instructions)),
+                ),
+                format!("{} of {}", mib(start.memory_kib), mib(budget.memory_kib)),
+                format!("{} of {}", mb(zip), mb(budget.zip_bytes)),
+            ]);
+        }
+        report.text("## Start and package");
+        report.text(&format!(
+            "From exec to the first poll of the Runtime API: medians of {STARTS} starts, all functions in turn. \
+             Instructions are those of the program itself, counted by valgrind; memory is the most until the poll; the \
+             package is deflated as cargo-lambda does. DynamoDB answers init's questions at once, without TLS.",
+        ));
+        report.table(&["function", "first poll", "hellos", "instructions", "memory", "package"], &rows);
+        self.first_answers(report).await;
+        exceeded
+    }
+
+    /// From exec to the first answer, where DynamoDB is met by TLS.
+    async fn first_answers(&self, report: &mut Report) {
+        let (acceptor, trusted) = tls::acceptor();
+        let front = Front::start(&self.world.engine.url, Mode::Hold(Duration::ZERO), Some(acceptor)).await;
+        let (ada, ben) = (self.world.person(1_000_000).await, self.world.person(0).await);
+        let mut rows = Vec::new();
+        for name in ["hello", "send", "list-accounts"] {
+            let program = self.program(name);
+            progress(&format!("starting {name} with TLS"));
+            let mut variables = program.environment(&front.url);
+            variables.insert("AWS_CA_BUNDLE".to_owned(), trusted.display().to_string());
+            let event = if name == "hello" { json!({}) } else { event(name, &ada, &ben) };
+            let taken = cold::first_answer(&program.path, &variables, &event, STARTS).await;
+            rows.push((name, taken));
+        }
+        std::fs::remove_file(&trusted).expect("the file of authorities");
+        let hello = rows[0].1;
+        let rows = rows
+            .iter()
+            .map(|(name, taken)| vec![(*name).to_owned(), ms(*taken), format!("{:.2}", ratio(*taken, hello))]);
+        report.text(
+            "From exec to the answer to a first request, with a full TLS handshake (the hello has nobody to greet):",
+        );
+        report.table(&["function", "first answer", "hellos"], &rows.collect::<Vec<_>>());
+    }
+
+    /// One invocation more.
+    pub(crate) async fn warm(&self, report: &mut Report) {
+        let (ada, ben) = (self.world.person(1_000_000_000).await, self.world.person(0).await);
+        let member = self.world.member(&self.programs).await;
+        let url = &self.world.engine.url;
+        let programs: Vec<_> = WARM
+            .iter()
+            .map(|name| {
+                let event = match *name {
+                    "hello" => json!({}),
+                    "validate" | "me" | "list-sessions" => event(name, &member, &member),
+                    _ => event(name, &ada, &ben),
+                };
+                let program = self.program(name);
+                (program, program.environment(url), event)
+            })
+            .collect();
+        progress("invoking functions in turn");
+        let times = warm::times(&programs).await;
+        let counts = instructions::can_be_counted().await;
+        let mut rows = Vec::new();
+        for ((program, variables, event), invocation) in programs.iter().zip(&times) {
+            let counted = if counts {
+                progress(&format!("counting the instructions of {}", program.name));
+                millions(warm::instructions(program, variables, event).await)
+            } else {
+                "-".to_owned()
+            };
+            rows.push(vec![
+                program.name.clone(),
+                counted,
+                ms(invocation.processor),
+                format!("{:.2}", ratio(invocation.processor, times[0].processor)),
+                ms(invocation.taken),
+            ]);
+        }
+        report.text("## Warm");
+        report.text("One invocation more, by the slope between N and 10 N: instructions of the program itself, its time on a processor, and the time until its answer with DynamoDB (dynoxide) on the same machine.");
+        report.table(&["function", "instructions", "processor", "hellos", "answer"], &rows);
+    }
+
+    /// Many at once.
+    pub(crate) async fn contention(&self, report: &mut Report) {
+        let program = self.program("send");
+        let mut lines = Vec::new();
+        let mut rows = Vec::new();
+        for held in HELD {
+            for payees in [Payees::Apart, Payees::One] {
+                let mut levels = Vec::new();
+                for at_once in AT_ONCE {
+                    let name = if payees == Payees::Apart { "accounts of their own" } else { "one payee" };
+                    progress(&format!("sending {at_once} at once, {name}, {} ms", held.as_millis()));
+                    let level = contention::level(&self.world, program, payees, held, at_once).await;
+                    rows.push(row(name, held, payees, &level));
+                    levels.push(level);
+                }
+                let (name, limit) = match payees {
+                    Payees::Apart => ("apart", None),
+                    Payees::One => ("one payee", Some(1.0 / held.as_secs_f64())),
+                };
+                lines.push(Line { name: format!("{name}, {} ms", held.as_millis()), levels, limit });
+            }
+        }
+        report.text("## Throughput and contention");
+        report.text(
+            "`send` from so many functions at once, each one process as in Lambda. A transaction takes the time given, and \
+             as AWS does, another one that needs one of its items meanwhile is refused as in conflict. One payee cannot \
+             take in more than one transaction after the other: the share is of that limit.",
+        );
+        report.text("![Throughput over concurrency](throughput.svg)");
+        let heads =
+            ["payees", "transaction", "at once", "per second", "of the limit", "p50", "p99", "retries", "gave up"];
+        report.table(&heads, &rows);
+        plot::draw(&picture(), &lines);
+    }
+}
+
+fn picture() -> std::path::PathBuf {
+    template::root().join(Path::new("bench/throughput.svg"))
+}
+
+fn row(name: &str, held: Duration, payees: Payees, level: &Level) -> Vec<String> {
+    let most = match payees {
+        Payees::Apart => number(u64::try_from(level.at_once).expect("a count")) / held.as_secs_f64(),
+        Payees::One => 1.0 / held.as_secs_f64(),
+    };
+    vec![
+        name.to_owned(),
+        ms(held),
+        level.at_once.to_string(),
+        format!("{:.0}", level.goodput),
+        format!("{:.0} %", level.goodput / most * 100.0),
+        ms(level.p50),
+        ms(level.p99),
+        format!("{:.2}", level.retries),
+        level.gave_up.to_string(),
+    ]
+}

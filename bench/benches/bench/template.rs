@@ -1,0 +1,78 @@
+//! The functions of `template.yaml`, with the environment that each is given.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_yaml_ng::Value;
+
+use crate::lambda::Variables;
+
+/// A function as the template deploys it.
+#[derive(Debug, Clone)]
+pub(crate) struct Deployed {
+    /// Its program.
+    pub(crate) binary: String,
+    /// The settings of its environment.
+    pub(crate) variables: Variables,
+}
+
+/// The folder of the workspace.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// All of them, by program.
+pub(crate) fn functions() -> Vec<Deployed> {
+    let template = std::fs::read_to_string(root().join("template.yaml")).expect("template.yaml");
+    let template: Value = serde_yaml_ng::from_str(&template).expect("YAML");
+    let shared = &template["Globals"]["Function"];
+    let resources = template["Resources"].as_mapping().expect("resources").values();
+    let mut functions: Vec<Deployed> = resources
+        .filter(|resource| resource["Type"] == "AWS::Serverless::Function")
+        .map(|resource| {
+            let mut variables = BTreeMap::new();
+            for settings in [shared, &resource["Properties"]] {
+                for (name, value) in settings["Environment"]["Variables"].as_mapping().into_iter().flatten() {
+                    variables.insert(text(name), resolve(value, &template));
+                }
+            }
+            Deployed { binary: text(&resource["Metadata"]["BuildProperties"]["Binary"]), variables }
+        })
+        .collect();
+    functions.sort_by(|one, other| one.binary.cmp(&other.binary));
+    functions
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        other => panic!("not a text: {other:?}"),
+    }
+}
+
+/// What a value of the template comes to here: parameters by their defaults, with the conveniences of a development stage,
+/// and tables by the names under which they are made.
+fn resolve(value: &Value, template: &Value) -> String {
+    let Value::Tagged(tagged) = value else { return text(value) };
+    match (tagged.tag.to_string().as_str(), &tagged.value) {
+        ("!Ref", name) if name == "SelfDeposit" => "enabled".to_owned(),
+        ("!Ref", name) => text(template["Parameters"].get(text(name)).map_or(name, |parameter| &parameter["Default"])),
+        ("!GetAtt", name) => {
+            let name = text(name);
+            let last = name.rsplit('.').next().unwrap_or_default();
+            last.strip_suffix("Name").unwrap_or(last).to_owned()
+        }
+        (_, Value::String(text)) => text.clone(),
+        (tag, _) => tag.to_owned(),
+    }
+}
+
+/// The tables of a stack in `infra/`.
+pub(crate) fn tables(stack: &str) -> Vec<String> {
+    let template = std::fs::read_to_string(root().join("infra").join(format!("{stack}.yaml"))).expect("a stack");
+    let template: Value = serde_yaml_ng::from_str(&template).expect("YAML");
+    let resources = template["Resources"].as_mapping().expect("resources");
+    let tables = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::DynamoDB::Table");
+    tables.map(|(name, _)| text(name)).collect()
+}

@@ -1,0 +1,62 @@
+//! What an invocation takes once a function runs: the slope between N invocations and ten times as many, so that its
+//! start does not count.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::cold::median;
+use crate::instructions;
+use crate::lambda::{Function, Stopwatch, Variables};
+use crate::programs::Program;
+
+/// N, where every instruction is counted.
+const COUNTED: usize = 30;
+/// N, where time is taken.
+const TIMED: usize = 30;
+/// How often time is taken.
+const ROUNDS: usize = 5;
+
+/// One invocation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Invocation {
+    /// How long it had a processor.
+    pub(crate) processor: Duration,
+    /// How long it took.
+    pub(crate) taken: Duration,
+}
+
+/// Instructions of one invocation.
+pub(crate) async fn instructions(program: &Program, variables: &Variables, event: &Value) -> u64 {
+    let few = instructions::count(&program.path, variables, event, COUNTED).await;
+    let many = instructions::count(&program.path, variables, event, 10 * COUNTED).await;
+    (many - few) / u64::try_from(9 * COUNTED).expect("a count")
+}
+
+/// Time of one invocation of each, taken in turn: medians.
+pub(crate) async fn times(programs: &[(&Program, Variables, Value)]) -> Vec<Invocation> {
+    let mut taken = vec![Vec::new(); programs.len()];
+    for _ in 0..ROUNDS {
+        for ((program, variables, event), taken) in programs.iter().zip(&mut taken) {
+            let function = Function::start(&program.path, variables, &[]).await;
+            repeat(&function, event, TIMED).await;
+            let (before, watch) = (function.processor_time(), Stopwatch::start());
+            repeat(&function, event, 9 * TIMED).await;
+            let each = u32::try_from(9 * TIMED).expect("a count");
+            taken.push((function.processor_time().saturating_sub(before) / each, watch.elapsed() / each));
+        }
+    }
+    let medians = taken.into_iter().map(|taken| Invocation {
+        processor: median(taken.iter().map(|(processor, _)| *processor)),
+        taken: median(taken.iter().map(|(_, taken)| *taken)),
+    });
+    medians.collect()
+}
+
+async fn repeat(function: &Function, event: &Value, times: usize) {
+    for _ in 0..times {
+        let answer = function.invoke(event).await.expect("an answer");
+        let status = answer["statusCode"].as_u64().unwrap_or(200);
+        assert!(status < 300, "answered {answer}");
+    }
+}

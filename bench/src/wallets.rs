@@ -1,0 +1,68 @@
+//! People who are known on the payment side, and their accounts.
+
+use auth::Principal;
+use aws_sdk_dynamodb::Client;
+use contracts::{User, UserStatus};
+use kernel::{Clock, SessionId, SystemClock, UserId};
+use payment::http::open_account::{self, Opener};
+use payment::store::Table;
+use payment::store::users::SyncUser;
+use runtime::{Env, SystemRandom};
+use serde_json::json;
+
+use crate::scenarios::posting;
+
+/// The payment table, and the settings of the functions on it.
+pub struct Wallets {
+    /// The table.
+    pub table: Table,
+    /// As `template.yaml` has them, with the conveniences of a development stage.
+    pub env: Env,
+}
+
+impl Wallets {
+    /// In this table.
+    pub fn new(client: Client, table: &str) -> Self {
+        let env = Env::from_iter([
+            ("DEFAULT_CURRENCY", "USD"),
+            ("SELF_DEPOSIT", "enabled"),
+            ("MAX_ACCOUNTS_PER_USER", "20"),
+            ("MAX_CREDIT_LIMIT", "1000000"),
+            ("MAX_LOAN_PRINCIPAL", "5000000"),
+            ("PROVIDER_NAME", "simulator"),
+        ]);
+        Self { table: Table::new(client, table, SystemClock, SystemRandom), env }
+    }
+
+    /// Somebody who is known here, and signed in.
+    pub async fn person(&self) -> Principal {
+        let person = somebody();
+        let email = "somebody@example.com".to_owned();
+        let user = User { id: person.user_id, email, status: UserStatus::Active, epoch: person.epoch };
+        self.table.sync_user(&user, 1).await.expect("a person");
+        person
+    }
+
+    /// Opens a DEBIT account that holds this much.
+    pub async fn open(&self, owner: Principal, id: &str, balance: i64) {
+        let body = json!({"paymentAccountType": "DEBIT", "paymentAccountId": id, "balance": balance});
+        open_account::handle(&self.opener(), owner, &posting(&body)).await.expect("an account that opens");
+    }
+
+    /// What opens accounts.
+    pub fn opener(&self) -> Opener<Table> {
+        Opener::from_env(&self.env, self.table.clone()).expect("a complete environment")
+    }
+}
+
+/// Somebody who is signed in.
+pub fn somebody() -> Principal {
+    Principal {
+        user_id: UserId::random(&SystemRandom),
+        session_id: SessionId::random(&SystemRandom),
+        epoch: 0,
+        expires_at: SystemClock.now(),
+        email_verified: true,
+        phone_verified: true,
+    }
+}
