@@ -90,11 +90,7 @@ impl World {
     }
 
     async fn issuer(&self) -> Issuer<SigningKeyTable> {
-        let signing_key = settings::signing_key(&self.env, self.client.clone()).await;
-        Issuer {
-            signing_key: signing_key.expect("a complete environment"),
-            tokens: settings::access_tokens(&self.env).expect("a complete environment"),
-        }
+        Issuer::from_env(&self.env, self.client.clone()).await.expect("a complete environment")
     }
 
     async fn register(&self, name: &str, phone: &str) {

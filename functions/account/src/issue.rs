@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
 use kernel::{Secret, Timestamp};
+use runtime::{ConfigError, Env};
 
 use crate::current_key::CurrentKey;
 use crate::domain::{AccessTokens, Person, RefreshToken, Session};
 use crate::error::AccountError;
-use crate::store::LoadSigningKey;
+use crate::store::{LoadSigningKey, SigningKeyTable};
 
 /// Issues tokens.
 #[derive(Debug)]
@@ -36,6 +38,21 @@ pub struct Grant {
     pub refresh_token: Secret<String>,
     /// How long the session goes on without another refresh.
     pub refresh_expires_in: Duration,
+}
+
+impl Issuer<SigningKeyTable> {
+    /// Issues tokens as the function's environment says. The key is loaded here, and with it the connection is open before
+    /// the first request comes.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub async fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
+        let signing_key = CurrentKey::new(SigningKeyTable::new(client, env.required("SIGNING_KEY_TABLE")?));
+        signing_key.warm_up().await;
+        let tokens = AccessTokens::new(env.required("TOKEN_ISSUER")?, env.required("TOKEN_AUDIENCE")?);
+        Ok(Self { signing_key, tokens })
+    }
 }
 
 impl<L: LoadSigningKey> Issuer<L> {

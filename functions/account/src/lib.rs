@@ -7,6 +7,8 @@
 //! | [`sign_up`], [`sign_in`], [`refresh`], [`reauthenticate`], [`verification`] | the use cases of several steps, and what of the environment they need | the domain, the ports |
 //! | [`http`] | one file per endpoint: parse, call the use case or the ports, answer; problems in one place | the domain, the ports |
 //! | [`events`] | the functions that no client calls: the publisher of the outbox, the rotation of keys, and the status of people | the domain, the ports, the contracts, SNS |
+//! | [`issue`] | issuing a session's tokens | the domain, the ports |
+//! | [`settings`] | what of the environment several use cases read | the domain |
 //! | [`delivery`] | bringing codes to people | the domain, SNS, SES |
 //! | [`error`] | what may go wrong, as one type | the domain, the ports |
 //! | [`current_key`] | the key that signs, kept in memory | the ports |
@@ -15,8 +17,6 @@
 //!
 //! What it tells other contexts goes out by its table's stream, and only by that. Read [`store::items`] first.
 
-#[cfg(test)]
-mod ada_on_engine;
 pub mod current_key;
 pub mod delivery;
 pub mod domain;

@@ -7,7 +7,6 @@ use futures_util::future::join;
 use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
 use runtime::{ConfigError, Env, SystemRandom};
 
-use crate::domain::throttle::FREE_ATTEMPTS;
 use crate::domain::{
     AuditKind, AuditRecord, AuditSubject, AuditTrail, Caller, Identifier, PasswordHash, Person, Revoked, Session,
     SignedIn,
@@ -90,9 +89,8 @@ where
         let attempts = counted?.map_err(|Locked(wait)| AccountError::TooManyAttempts(wait))?;
         let checked = asker.check(credential?);
         if matches!(checked, Err(AccountError::InvalidCredentials)) {
-            let kind =
-                if attempts < FREE_ATTEMPTS { AuditKind::ReauthenticationFailed } else { AuditKind::IdentifierLocked };
-            let record = self.record(kind, asker, now).with_detail(format!("attempt {attempts} while signed in"));
+            let record = self.record(AuditKind::ReauthenticationFailed, asker, now);
+            let record = record.with_detail(format!("attempt {attempts}"));
             self.people.record_event(&record).await?;
         }
         checked.map(|credential| Proven { found, credential })

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use kernel::Secret;
 use runtime::{ConfigError, Env};
 
-use crate::current_key::CurrentKey;
-use crate::domain::{AccessTokens, AuditTrail, Lifetimes};
-use crate::store::SigningKeyTable;
+use crate::domain::{AuditTrail, Lifetimes};
 
 /// How audit records are made.
 ///
@@ -32,25 +29,4 @@ pub fn lifetimes(env: &Env) -> Result<Lifetimes, ConfigError> {
         idle: Duration::from_secs(env.parsed("SESSION_IDLE_SECONDS")?),
         absolute: Duration::from_secs(env.parsed("SESSION_ABSOLUTE_SECONDS")?),
     })
-}
-
-/// What access tokens say of where they come from and whom they are for.
-///
-/// # Errors
-///
-/// [`ConfigError`] if a setting is missing.
-pub fn access_tokens(env: &Env) -> Result<AccessTokens, ConfigError> {
-    Ok(AccessTokens::new(env.required("TOKEN_ISSUER")?, env.required("TOKEN_AUDIENCE")?))
-}
-
-/// What access tokens are signed with. The key is loaded here, and with it the connection is open before the first
-/// request comes.
-///
-/// # Errors
-///
-/// [`ConfigError`] if a setting is missing.
-pub async fn signing_key(env: &Env, client: Client) -> Result<CurrentKey<SigningKeyTable>, ConfigError> {
-    let key = CurrentKey::new(SigningKeyTable::new(client, env.required("SIGNING_KEY_TABLE")?));
-    key.warm_up().await;
-    Ok(key)
 }

@@ -151,10 +151,7 @@ pub async fn from_env(
 ) -> Result<SignIn<AccountTable<SystemRandom>, SigningKeyTable, SystemRandom, SystemClock>, ConfigError> {
     Ok(SignIn {
         people: AccountTable::from_env(env, client.clone())?,
-        issuer: Issuer {
-            signing_key: settings::signing_key(env, client).await?,
-            tokens: settings::access_tokens(env)?,
-        },
+        issuer: Issuer::from_env(env, client).await?,
         lifetimes: settings::lifetimes(env)?,
         trail: settings::audit_trail(env)?,
         random: SystemRandom,

@@ -1,5 +1,6 @@
 //! What the tests of several endpoints start from.
 
+pub(crate) mod ada_on_engine;
 pub(crate) mod sessions;
 
 use std::collections::VecDeque;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroize;
 
@@ -34,9 +35,12 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
     }
 }
 
-impl<'de, T: Zeroize + Deserialize<'de>> Deserialize<'de> for Secret<T> {
+impl<'de> Deserialize<'de> for Secret<String> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        T::deserialize(deserializer).map(Self)
+        String::deserialize(deserializer).map(Self).map_err(|error| {
+            // That of a wrong type quotes the value.
+            if error.to_string().starts_with("invalid ") { D::Error::custom("must be a string") } else { error }
+        })
     }
 }
 

@@ -14,10 +14,7 @@ fn main() -> ExitCode {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 people: reauthenticate::from_env(&env, client.clone())?,
                 password_policy: env.parsed("PASSWORD_MIN_LENGTH")?,
-                issuer: Issuer {
-                    signing_key: settings::signing_key(&env, client).await?,
-                    tokens: settings::access_tokens(&env)?,
-                },
+                issuer: Issuer::from_env(&env, client).await?,
                 lifetimes: settings::lifetimes(&env)?,
             })
         },

@@ -16,10 +16,7 @@ fn main() -> ExitCode {
             Ok(Signout {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 sessions: AccountTable::from_env(&env, client.clone())?,
-                issuer: Issuer {
-                    signing_key: settings::signing_key(&env, client).await?,
-                    tokens: settings::access_tokens(&env)?,
-                },
+                issuer: Issuer::from_env(&env, client).await?,
                 lifetimes: settings::lifetimes(&env)?,
                 trail: settings::audit_trail(&env)?,
                 random: SystemRandom,

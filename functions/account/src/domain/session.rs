@@ -97,6 +97,24 @@ impl Session {
         (session, token)
     }
 
+    /// Whether it goes on, as this person's.
+    ///
+    /// # Errors
+    ///
+    /// [`Revoked`] if it does not.
+    pub fn is_alive(&self, person: &Person, now: Timestamp) -> Result<(), Revoked> {
+        if self.ended_at.is_some() || now >= self.expires_at {
+            return Err(Revoked::SessionEnded);
+        }
+        if self.epoch < person.epoch {
+            return Err(Revoked::EpochPassed);
+        }
+        match person.status {
+            PersonStatus::Active => Ok(()),
+            PersonStatus::Suspended => Err(Revoked::PersonSuspended),
+        }
+    }
+
     /// The session as it goes on when the person's epoch is raised and it is to be carried to the new one, with tokens
     /// that are issued for it now: neither an access token of the former epoch is good any more, nor the refresh token
     /// that it had, of which somebody may hold a copy.
@@ -182,16 +200,7 @@ impl SignedIn {
     ///
     /// [`Revoked`] if it does not.
     pub fn is_alive(&self, now: Timestamp) -> Result<(), Revoked> {
-        if self.session.ended_at.is_some() || now >= self.session.expires_at {
-            return Err(Revoked::SessionEnded);
-        }
-        if self.session.epoch < self.person.epoch {
-            return Err(Revoked::EpochPassed);
-        }
-        match self.person.status {
-            PersonStatus::Active => Ok(()),
-            PersonStatus::Suspended => Err(Revoked::PersonSuspended),
-        }
+        self.session.is_alive(&self.person, now)
     }
 
     /// Whether a token of this session, issued in this epoch of the person, still speaks for them.

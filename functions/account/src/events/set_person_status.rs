@@ -158,8 +158,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ada_on_engine::{AdaOnEngine, Table};
     use crate::domain::{PersonStatus, Revoked};
+    use crate::testing::ada_on_engine::{AdaOnEngine, Table};
     use crate::testing::{ada, now, trail};
 
     fn deps(ada: &AdaOnEngine) -> SetPersonStatus<Table, Seeded, FixedClock> {

@@ -61,18 +61,16 @@ where
 {
     let principal = authenticate(&deps.verifier, &request).await?;
     let found = deps.sessions.list_sessions(principal.user_id).await.map_err(AccountError::from)?;
-    let (person, sessions) = found.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
+    let (person, mut sessions) = found.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
     let now = deps.clock.now();
-    let of_person = |session| SignedIn { person: person.clone(), session };
-    let all: Vec<_> = sessions.into_iter().map(of_person).collect();
-    let own = all.iter().find(|signed_in| signed_in.session.id == principal.session_id);
-    let own = own.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
-    own.accept(principal.epoch, now).map_err(AccountError::from)?;
+    let own = sessions.iter().find(|session| session.id == principal.session_id).cloned();
+    let session = own.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
+    let signed_in = SignedIn { person, session };
+    signed_in.accept(principal.epoch, now).map_err(AccountError::from)?;
 
-    let mut alive: Vec<_> =
-        all.iter().filter(|signed_in| signed_in.is_alive(now).is_ok()).map(|signed_in| &signed_in.session).collect();
-    alive.sort_by_key(|session| Reverse((session.started_at, session.id)));
-    let data = alive.into_iter().map(|session| SessionEntry::new(session, principal.session_id)).collect();
+    sessions.retain(|session| session.is_alive(&signed_in.person, now).is_ok());
+    sessions.sort_by_key(|session| Reverse((session.started_at, session.id)));
+    let data = sessions.iter().map(|session| SessionEntry::new(session, principal.session_id)).collect();
     Answer::json(StatusCode::OK, &SessionList { data })
 }
 

@@ -151,9 +151,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::ada_on_engine::{AdaOnEngine, Table, asks};
     use crate::domain::{Identifier, Person, hash_computations};
     use crate::http::kinds::{IDENTIFIER_TAKEN, INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
+    use crate::testing::ada_on_engine::{AdaOnEngine, Table, asks};
     use crate::testing::{PASSWORD, PublicKeys, ada, body_of, now, verifier};
 
     fn deps(ada: &AdaOnEngine) -> UpdateMe<Table, PublicKeys, Seeded, FixedClock> {

@@ -241,7 +241,7 @@ impl AdvancePayment for Table {
     async fn advance(&self, step: OwnerStep) -> Result<Payment, AdvanceError> {
         let OwnerStep { reference, owner, advance, fence, may_credit, deadline } = step;
         if advance.to != PaymentStatus::Success {
-            return self.advance_blindly(reference, owner, &advance).await;
+            return self.advance_blindly(reference, owner, &advance, deadline).await;
         }
         for _ in 0..ATTEMPTS {
             let payment = self.find_payment(reference, owner).await?.ok_or(AdvanceError::NotFound)?;
@@ -312,27 +312,30 @@ impl Table {
         reference: PaymentReference,
         owner: UserId,
         advance: &Advance,
+        deadline: Option<Timestamp>,
     ) -> Result<Payment, AdvanceError> {
         let invalid = |from| AdvanceError::InvalidTransition { from, to: advance.to };
         let Some(from) = advance.to.predecessor() else {
             let payment = self.find_payment(reference, owner).await?.ok_or(AdvanceError::NotFound)?;
             return Err(invalid(payment.status));
         };
-        let change = change_of(advance, owner);
+        let Change { expression, names, values } = change_of(advance, owner);
         let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(payment_key(reference)))
-            .update_expression(change.expression)
-            .condition_expression("ownerId = :owner AND #status = :from")
-            .set_expression_attribute_names(Some(change.names))
-            .set_expression_attribute_values(Some(change.values))
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":from", text(from))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
+            .in_turn(deadline, || {
+                self.client
+                    .update_item()
+                    .table_name(&self.name)
+                    .set_key(Some(payment_key(reference)))
+                    .update_expression(expression)
+                    .condition_expression("ownerId = :owner AND #status = :from")
+                    .set_expression_attribute_names(Some(names.clone()))
+                    .set_expression_attribute_values(Some(values.clone()))
+                    .expression_attribute_values(":owner", text(owner))
+                    .expression_attribute_values(":from", text(from))
+                    .return_values(ReturnValue::AllNew)
+                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                    .send()
+            })
             .await;
         let error = match outcome {
             Ok(updated) => {

@@ -1,8 +1,10 @@
 //! Transactions: one round trip, tried again while others hold what it needs.
 
+use std::future::Future;
 use std::time::Duration;
 
 use auth::Principal;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
@@ -58,11 +60,28 @@ impl Table {
         items: Vec<TransactWriteItem>,
         deadline: Option<Timestamp>,
     ) -> Result<Outcome, StoreError> {
+        dynamodb::commit(&self.client, &*self.random, items, self.may_pause(deadline)).await
+    }
+
+    /// Sends a write of one item. While transactions hold it, it waits for its turn as they do.
+    pub(crate) async fn in_turn<T, E, F>(
+        &self,
+        deadline: Option<Timestamp>,
+        send: impl Fn() -> F,
+    ) -> Result<T, SdkError<E>>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, SdkError<E>>>,
+    {
+        dynamodb::in_turn(&*self.random, send, self.may_pause(deadline)).await
+    }
+
+    /// Whether there is time for a pause.
+    fn may_pause(&self, deadline: Option<Timestamp>) -> impl Fn(Duration) -> bool {
         let now = self.clock.now();
         let left = deadline.map_or(PATIENCE, |deadline| now.until(deadline).saturating_sub(TIME_TO_ANSWER));
         let give_up_at = now.plus(left.min(PATIENCE));
-        let may_pause = |pause| self.clock.now().plus(pause) < give_up_at;
-        dynamodb::commit(&self.client, &*self.random, items, may_pause).await
+        move |pause| self.clock.now().plus(pause) < give_up_at
     }
 
     /// Makes one change for the fence, unless its condition fails. In a transaction of its own, which waits for its turn:

@@ -31,9 +31,10 @@ pub fn json_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     if !is_json(request.headers()) {
         return Err(Problem::new(&kinds::UNSUPPORTED_MEDIA_TYPE, "Send the header `Content-Type: application/json`."));
     }
-    // serde reads an array as a struct too, field by field.
-    if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Problem::new(&kinds::INVALID_REQUEST, "The body is an array; send a JSON object."));
+    // serde reads an array as a struct too, field by field, and of anything else says what it is.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        serde_json::from_slice::<IgnoredAny>(body).map_err(|error| not_json(&error))?;
+        return Err(Problem::new(&kinds::INVALID_REQUEST, "The body is not a JSON object; send one."));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| unreadable(body, &error))?;
@@ -45,9 +46,10 @@ fn unreadable(body: &[u8], error: &serde_path_to_error::Error<serde_json::Error>
     use serde_path_to_error::Segment;
     let inner = error.inner();
     // serde_json calls some values of a wrong type a mistake of syntax: a number where it looks for a variant's name, or
-    // one that no float can hold. Whether it is JSON, a reader tells that asks for no type.
-    if !inner.is_data() && serde_json::from_slice::<IgnoredAny>(body).is_err() {
-        return not_json(inner);
+    // one that no float can hold; and a type may say of any mistake what must be there. Whether it is JSON, a reader tells
+    // that asks for no type.
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
+        return not_json(&error);
     }
     let mut pointer: String = error
         .path()
@@ -232,6 +234,32 @@ mod tests {
         for body in ["", "[]", " [5, []]", "{", "nonsense", r#"{"amount": 5} {"amount": 6}"#, "\u{feff}{}"] {
             let problem = refused(&request(body));
             assert_eq!((problem.kind, problem.errors.len()), (&kinds::INVALID_REQUEST, 0), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_for_a_secret_is_not_quoted_wherever_it_stands() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct SignIn {
+            #[expect(dead_code, reason = "only its type matters")]
+            password: kernel::Secret<String>,
+        }
+        for (body, pointers) in [
+            (r#"{"password": 31337}"#, vec!["/password"]),
+            (r#"{"password": ["31337"]}"#, vec!["/password"]),
+            (r#"{"password": "31337"#, vec![]),
+            (r#""31337""#, vec![]),
+            ("31337", vec![]),
+            (r#"["31337"]"#, vec![]),
+        ] {
+            let problem = json_body::<SignIn>(&request(body)).unwrap_err();
+            assert!(!problem.detail.contains("31337"), "{body}: {}", problem.detail);
+            assert_eq!(
+                problem.errors.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(),
+                pointers,
+                "{body}"
+            );
         }
     }
 

@@ -188,6 +188,17 @@ async fn every_step_that_is_not_legal_is_refused_naming_both_states() {
 }
 
 #[tokio::test]
+async fn a_step_that_meets_a_transaction_on_the_payment_waits_its_turn() {
+    let world = World::new().await;
+    let ada = world.person().await;
+    let payment = world.asked(ada, None).await;
+    world.engine.round_trips();
+    world.engine.raise_conflicts("UpdateItem", 3);
+    assert_eq!(world.step(ada, payment.reference, Pending).await.unwrap().status, Pending);
+    assert_eq!(world.engine.round_trips(), ["UpdateItem"; 4]);
+}
+
+#[tokio::test]
 async fn of_two_ends_at_once_one_wins() {
     let world = World::new().await;
     let ada = world.person().await;
