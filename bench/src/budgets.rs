@@ -33,6 +33,19 @@ pub struct FunctionBudget {
     pub first_poll_hellos: f64,
 }
 
+/// What a function took to start.
+#[derive(Debug, Clone, Copy)]
+pub struct Started {
+    /// The size of its package.
+    pub zip_bytes: u64,
+    /// Instructions until it asked for the first event, where they can be counted.
+    pub init_instructions: Option<u64>,
+    /// The most memory it held until then.
+    pub memory_kib: u64,
+    /// How long it took until then, in times of a function that does nothing, where time was taken.
+    pub first_poll_hellos: Option<f64>,
+}
+
 /// What a function may take beyond the others.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +121,33 @@ impl Budgets {
             memory_kib: exception.memory_kib.unwrap_or(every.memory_kib),
             first_poll_hellos: exception.first_poll_hellos.unwrap_or(every.first_poll_hellos),
         }
+    }
+
+    /// What is wrong with how this function started.
+    pub fn complaints_of(&self, program: &str, started: &Started) -> Vec<String> {
+        let budget = self.of_function(program);
+        let mut complaints = Vec::new();
+        for (what, spent, most) in [
+            ("bytes of its package", Some(started.zip_bytes), budget.zip_bytes),
+            ("instructions to start", started.init_instructions, budget.init_instructions),
+            ("KiB of memory", Some(started.memory_kib), budget.memory_kib),
+        ] {
+            if let Some(spent) = spent.filter(|spent| *spent > most) {
+                complaints.push(format!("{program}: {spent} {what}, and the budget is {most}"));
+            }
+        }
+        let most = budget.first_poll_hellos;
+        if let Some(spent) = started.first_poll_hellos.filter(|spent| *spent > most) {
+            complaints.push(format!("{program}: {spent:.2} times a hello to start, and the budget is {most}"));
+        }
+        complaints
+    }
+
+    /// Exceptions for none of these programs.
+    pub fn stale_exceptions<'a>(&self, programs: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let programs: Vec<_> = programs.into_iter().collect();
+        let stale = self.exceptions.keys().filter(|name| !programs.contains(&name.as_str()));
+        stale.map(|name| format!("{name}: an exception for no function")).collect()
     }
 
     /// The budget of this row.

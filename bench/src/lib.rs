@@ -1,7 +1,7 @@
 //! What requests cost, and what functions take to start and to run: measured, and held to `bench/budgets.toml`.
 //!
-//! What comes out the same on every machine is measured by this library, and a test holds it to its budget. What needs
-//! release builds and a quiet machine is measured by `make bench`, which writes all of it to `bench/RESULTS.md`.
+//! What comes out the same on every machine is measured by this library, and tests hold it to its budget. What needs a quiet
+//! machine is measured by `make bench`, which writes all of it to `bench/RESULTS.md`.
 //!
 //! | module | holds |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | [`capacity`] | what DynamoDB charges, calculated from the sizes of items |
 //! | [`scenarios`] | every endpoint's ways to end |
 //! | [`wallets`] | people and accounts to play them with |
+//! | [`functions`] | functions as they are deployed: their release builds, started, fed and weighed |
 //! | [`prices`] | what AWS asks for it |
 //! | [`budgets`] | the limits |
 
@@ -26,6 +27,7 @@
 
 pub mod budgets;
 pub mod capacity;
+pub mod functions;
 pub mod meter;
 pub mod prices;
 pub mod scenarios;

@@ -1,23 +1,33 @@
-//! What AWS asks for: list prices in us-east-1, in US dollars per million, without any free tier.
+//! What AWS asks for it: list prices of us-east-1, in US dollars, without any free tier.
+//!
+//! AWS's own price pages fill in their numbers by script and could not be read when these were written down, on 22 November
+//! 2026: where no page of AWS's is named, a number is what others quote from them.
 
 use std::time::Duration;
 
 use crate::capacity::Capacity;
 
-/// Where the prices are from, for whoever reads the table.
-pub const NOTE: &str = "Cost: list prices of us-east-1 as published since DynamoDB's change of 1 November 2024 (DynamoDB \
-     on demand 0.625 USD per million write units and 0.125 per million read units; HTTP API 1.00 per million; Lambda 0.20 \
-     per million invocations). Lambda's time comes on top: 0.033 USD per million for every 10 ms at 256 MB on arm64. \
-     Streams, events and storage are not in it.";
+/// The prices, for whoever reads the table.
+pub const NOTE: &str = "Cost: list prices of us-east-1, written down on 22 November 2026: DynamoDB on demand 0.625 USD per \
+     million write units and 0.125 per million read units, HTTP API 1.00 per million, Lambda 0.20 per million invocations \
+     (bench/src/prices.rs has the sources). Lambda's time comes on top: 0.033 USD per million for every 10 ms at 256 MB on \
+     arm64. Streams, events and storage are not in it.";
 
+/// A million write units, since the change of November 2024
+/// (<https://airbyte.com/data-engineering-resources/dynamodb-pricing>).
 const WRITE: f64 = 0.625;
+/// A million read units (likewise).
 const READ: f64 = 0.125;
+/// A million requests to an HTTP API
+/// (<https://docs.aws.amazon.com/whitepapers/latest/best-practices-api-gateway-private-apis-integration/cost-optimization.html>).
 const HTTP_API: f64 = 1.0;
+/// A million invocations (<https://cloudchipr.com/blog/aws-lambda-pricing>).
 const LAMBDA: f64 = 0.2;
 
-/// A GB-second of Lambda on arm64.
+/// A GB-second of Lambda on arm64 (likewise).
 const GB_SECOND: f64 = 0.000_013_333_4;
-/// The memory that comes with one whole processor, in GB.
+/// The memory that comes with one whole processor, in GB
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
 const PROCESSOR_GB: f64 = 1769.0 / 1024.0;
 
 /// A million invocations that have one whole processor for this long.

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bench::functions::lambda::{Function, Stopwatch, Variables};
 use serde_json::Value;
-
-use crate::lambda::{Function, Stopwatch, Variables};
 
 /// What a start took.
 #[derive(Debug, Clone, Copy)]

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use bench::functions::front::{Front, Mode};
+use bench::functions::lambda::{Function, Stopwatch};
+use bench::functions::programs::Program;
+use bench::functions::world::{World, event};
 use serde_json::Value;
 
 use crate::cold::median;
-use crate::front::{Front, Mode};
-use crate::lambda::{Function, Stopwatch};
-use crate::programs::Program;
 use crate::report::number;
-use crate::world::{World, event};
 
 /// How long each level is kept up.
 const SPAN: Duration = Duration::from_secs(3);

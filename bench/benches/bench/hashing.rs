@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use account::domain::PasswordHash;
+use bench::functions::lambda::{Function, Stopwatch};
+use bench::functions::programs::Program;
 use kernel::Secret;
 use serde_json::Value;
 
 use crate::cold::median;
-use crate::lambda::{Function, Stopwatch};
-use crate::programs::Program;
 
 /// How many sign-ins a function is asked for before the time is taken, and how many then.
 const SIGN_INS: [u32; 2] = [5, 45];

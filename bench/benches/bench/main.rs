@@ -12,20 +12,15 @@
 
 mod cold;
 mod contention;
-mod front;
 mod hashing;
-mod instructions;
-mod lambda;
 mod machine;
-mod package;
 mod plot;
-mod programs;
 mod report;
 mod sections;
-mod template;
 mod tls;
 mod warm;
-mod world;
+
+use bench::functions::{programs, template};
 
 use crate::report::{Report, progress};
 use crate::sections::Bench;

@@ -3,24 +3,24 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bench::budgets::Budgets;
+use bench::budgets::{Budgets, Started};
+use bench::functions::front::{Front, Mode};
+use bench::functions::instructions;
+use bench::functions::package;
+use bench::functions::programs::Program;
+use bench::functions::template;
+use bench::functions::world::{World, event};
 use bench::prices;
 use bench::scenarios;
 use serde_json::{Value, json};
 
 use crate::cold;
 use crate::contention::{self, Level, Payees};
-use crate::front::{Front, Mode};
 use crate::hashing;
-use crate::instructions;
-use crate::package;
 use crate::plot::{self, Line};
-use crate::programs::Program;
 use crate::report::{Report, mb, mib, millions, ms, number, progress, ratio};
-use crate::template;
 use crate::tls;
 use crate::warm;
-use crate::world::{World, event};
 
 /// How often a start is measured.
 const STARTS: usize = 31;
@@ -116,31 +116,21 @@ impl Bench {
             self.programs.iter().map(|program| (program.path.clone(), program.environment(&front.url))).collect();
         progress(&format!("starting {} functions {STARTS} times", starts.len()));
         let starts = cold::starts(&starts, STARTS).await;
-        let counts = instructions::can_be_counted().await;
-        let known = |name: &&String| self.programs.iter().any(|program| program.name == **name);
-        let stale = budgets.exceptions.keys().filter(|name| !known(name));
-        let mut exceeded: Vec<String> = stale.map(|name| format!("{name}: an exception for no function")).collect();
+        let mut exceeded = budgets.stale_exceptions(self.programs.iter().map(|program| program.name.as_str()));
         let mut rows = Vec::new();
         for (program, start) in self.programs.iter().zip(&starts) {
             let budget = budgets.of_function(&program.name);
             let zip = package::zip_bytes(&program.path);
             let hellos = ratio(start.first_poll, starts[0].first_poll);
-            let counted = if counts {
-                progress(&format!("counting the instructions of {}", program.name));
-                Some(instructions::count(&program.path, &program.environment(&front.url), &Value::Null, 0).await)
-            } else {
-                None
+            progress(&format!("counting the instructions of {}", program.name));
+            let counted = instructions::count(&program.path, &program.environment(&front.url), &Value::Null, 0).await;
+            let started = Started {
+                zip_bytes: zip,
+                init_instructions: counted,
+                memory_kib: start.memory_kib,
+                first_poll_hellos: Some(hellos),
             };
-            for (what, spent, most) in [
-                ("bytes of its package", number(zip), number(budget.zip_bytes)),
-                ("instructions to start", number(counted.unwrap_or(0)), number(budget.init_instructions)),
-                ("KiB of memory", number(start.memory_kib), number(budget.memory_kib)),
-                ("times a hello to start", hellos, budget.first_poll_hellos),
-            ] {
-                if spent > most {
-                    exceeded.push(format!("{}: {spent} {what}, and the budget is {most}", program.name));
-                }
-            }
+            exceeded.extend(budgets.complaints_of(&program.name, &started));
             rows.push(vec![
                 program.name.clone(),
                 ms(start.first_poll),
@@ -209,15 +199,10 @@ impl Bench {
             .collect();
         progress("invoking functions in turn");
         let times = warm::times(&programs).await;
-        let counts = instructions::can_be_counted().await;
         let mut rows = Vec::new();
         for ((program, variables, event), invocation) in programs.iter().zip(&times) {
-            let counted = if counts {
-                progress(&format!("counting the instructions of {}", program.name));
-                millions(warm::instructions(program, variables, event).await)
-            } else {
-                "-".to_owned()
-            };
+            progress(&format!("counting the instructions of {}", program.name));
+            let counted = warm::instructions(program, variables, event).await.map_or_else(|| "-".to_owned(), millions);
             rows.push(vec![
                 program.name.clone(),
                 counted,

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use bench::functions::instructions;
+use bench::functions::lambda::{Function, Stopwatch, Variables};
+use bench::functions::programs::Program;
 use serde_json::Value;
 
 use crate::cold::median;
-use crate::instructions;
-use crate::lambda::{Function, Stopwatch, Variables};
-use crate::programs::Program;
 
 /// N, where every instruction is counted.
 const COUNTED: usize = 30;
@@ -27,10 +27,10 @@ pub(crate) struct Invocation {
 }
 
 /// Instructions of one invocation.
-pub(crate) async fn instructions(program: &Program, variables: &Variables, event: &Value) -> u64 {
-    let few = instructions::count(&program.path, variables, event, COUNTED).await;
-    let many = instructions::count(&program.path, variables, event, 10 * COUNTED).await;
-    (many - few) / u64::try_from(9 * COUNTED).expect("a count")
+pub(crate) async fn instructions(program: &Program, variables: &Variables, event: &Value) -> Option<u64> {
+    let few = instructions::count(&program.path, variables, event, COUNTED).await?;
+    let many = instructions::count(&program.path, variables, event, 10 * COUNTED).await?;
+    Some((many - few) / u64::try_from(9 * COUNTED).expect("a count"))
 }
 
 /// Time of one invocation of each, taken in turn: medians.

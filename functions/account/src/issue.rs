@@ -48,8 +48,18 @@ impl Issuer<SigningKeyTable> {
     ///
     /// [`ConfigError`] if a setting is missing.
     pub async fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
+        let issuer = Self::without_key(env, client)?;
+        issuer.signing_key.warm_up().await;
+        Ok(issuer)
+    }
+
+    /// The same where tokens are seldom issued: the key is loaded for the first of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub fn without_key(env: &Env, client: Client) -> Result<Self, ConfigError> {
         let signing_key = CurrentKey::new(SigningKeyTable::new(client, env.required("SIGNING_KEY_TABLE")?));
-        signing_key.warm_up().await;
         let tokens = AccessTokens::new(env.required("TOKEN_ISSUER")?, env.required("TOKEN_AUDIENCE")?);
         Ok(Self { signing_key, tokens })
     }

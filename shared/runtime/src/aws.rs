@@ -37,12 +37,7 @@ pub fn sdk_config(env: &Env) -> Result<SdkConfig, ConfigError> {
         .http_client(trust::http_client(env)?)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(1))
-                .operation_attempt_timeout(Duration::from_secs(3))
-                .build(),
-        );
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build());
     config.set_endpoint_url(env.optional("AWS_ENDPOINT_URL").map(str::to_owned));
     Ok(config.build())
 }

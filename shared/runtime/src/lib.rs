@@ -14,6 +14,7 @@ pub mod outbound;
 pub mod random;
 pub mod telemetry;
 
+mod connector;
 mod start;
 mod trust;
 

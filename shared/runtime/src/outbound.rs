@@ -1,17 +1,19 @@
-//! HTTP to others than AWS, with the client that the SDK brings.
+//! HTTP to others than AWS.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 
-/// Sends requests to `https` and `http` URLs. Whom the system trusts is read before the first of them: not every function
-/// that may have to send one does.
+use crate::connector::Connector;
+use crate::trust::Trust;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Sends requests to `https` and `http` URLs.
 #[derive(Debug)]
 pub struct Outbound {
     connector: LazyLock<Connector>,
@@ -33,20 +35,8 @@ pub enum NotDelivered {
 
 impl Default for Outbound {
     fn default() -> Self {
-        Self { connector: LazyLock::new(connector) }
+        Self { connector: LazyLock::new(|| Connector::new(Trust::of_aws())) }
     }
-}
-
-fn connector() -> Connector {
-    let settings = HttpConnectorSettings::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .read_timeout(Duration::from_secs(5))
-        .build();
-    Connector::builder()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .sleep_impl(TokioSleep::new())
-        .connector_settings(settings)
-        .build()
 }
 
 impl Outbound {
@@ -72,7 +62,9 @@ impl Outbound {
                 .try_insert(*name, value)
                 .map_err(|_| NotDelivered::Impossible("one of its headers is none"))?;
         }
-        let answer = self.connector.call(request).await.map_err(|error| NotDelivered::NoAnswer(error.to_string()))?;
+        let answer = tokio::time::timeout(TIMEOUT, self.connector.call(request)).await;
+        let answer = answer.map_err(|_| NotDelivered::NoAnswer(format!("within {TIMEOUT:?}")))?;
+        let answer = answer.map_err(|error| NotDelivered::NoAnswer(error.to_string()))?;
         let status = answer.status();
         if status.is_success() { Ok(()) } else { Err(NotDelivered::Refused(status.as_u16())) }
     }

@@ -1,11 +1,12 @@
 //! From the start of the process to the first event: telemetry, configuration, dependencies, and then the loop.
 
 use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, ready};
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use kernel::{Clock, SystemClock, Timestamp};
-use lambda_http::{Body, RequestExt, Response};
+use lambda_http::{Body, IntoResponse, RequestExt, Response};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -120,10 +121,20 @@ fn leak<T>(value: T) -> &'static T {
 async fn respond<B: Into<Body>>(
     call: Call,
     outcome: impl Future<Output = Result<Answer<B>, Problem>> + Send,
-) -> Result<Response<Body>, lambda_http::Error> {
+) -> Result<Complete, lambda_http::Error> {
     let span = tracing::info_span!("request", requestId = call.request_id, correlationId = call.correlation_id);
     let outcome = outcome.instrument(span.clone()).await;
-    span.in_scope(|| call.conclude(outcome))
+    span.in_scope(|| call.conclude(outcome)).map(Complete)
+}
+
+/// A response that is sent as it is. (Of any other, `lambda_http` asks in which of the world's encodings its text is, and
+/// brings the tables of all of them.)
+struct Complete(Response<Body>);
+
+impl IntoResponse for Complete {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+        Box::pin(ready(self.0))
+    }
 }
 
 /// What is known of a request beside what its handler is given.

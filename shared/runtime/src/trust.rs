@@ -6,29 +6,34 @@
 //! AWS's own one day.
 
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use rustls::pki_types::CertificateDer;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use crate::connector::Connector;
 use crate::{ConfigError, Env};
 
 /// Amazon Root CA 1 to 4, and the Starfield root that vouches for them where they are not known yet.
-const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
+const AMAZON_ROOTS: [&[u8]; 5] = [
+    include_bytes!("amazon-roots/amazon-root-ca-1.der"),
+    include_bytes!("amazon-roots/amazon-root-ca-2.der"),
+    include_bytes!("amazon-roots/amazon-root-ca-3.der"),
+    include_bytes!("amazon-roots/amazon-root-ca-4.der"),
+    include_bytes!("amazon-roots/starfield-services-root-g2.der"),
+];
 
 /// Names a file of authorities to trust instead, as all of AWS's own tools take it
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>).
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// Nobody whom we trust vouches for the server.
+const DISTRUST: rustls::Error = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
 
 /// A client that trusts Amazon's roots, and the system's where those are not enough; or a bundle's, and nobody else.
 ///
@@ -36,110 +41,113 @@ const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 ///
 /// [`ConfigError`] if `AWS_CA_BUNDLE` names something else than authorities.
 pub(crate) fn http_client(env: &Env) -> Result<SharedHttpClient, ConfigError> {
-    if env.optional(CA_BUNDLE).is_some() {
-        return Ok(client(TrustStore::empty().with_pem_certificate(env.read(CA_BUNDLE, bundle)?)));
-    }
-    Ok(trusting(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS), TrustStore::default()))
+    let trust = match env.optional(CA_BUNDLE) {
+        Some(_) => Trust::new(env.read(CA_BUNDLE, bundle)?, RootCertStore::empty),
+        None => Trust::of_aws(),
+    };
+    Ok(SharedHttpClient::new(Connector::new(trust)))
 }
 
-/// The file's text, once all in it can be read: the client itself does not ask.
-fn bundle(path: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+fn bundle(path: &str) -> Result<RootCertStore, Box<dyn Error>> {
     let pem = std::fs::read(path)?;
-    let mut roots = rustls::RootCertStore::empty();
+    let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         roots.add(certificate?)?;
     }
-    if roots.is_empty() { Err("there is no certificate in it".into()) } else { Ok(pem) }
+    if roots.is_empty() { Err("there is no certificate in it".into()) } else { Ok(roots) }
 }
 
-fn trusting(few: TrustStore, many: TrustStore) -> SharedHttpClient {
-    SharedHttpClient::new(Trusting(Arc::new(Trust {
-        few: client(few),
-        many: LazyLock::new(Box::new(move || client(many))),
-        few_are_enough: AtomicBool::new(true),
-    })))
+/// What the system trusts.
+fn system() -> RootCertStore {
+    tracing::warn!("a server is not vouched for by Amazon's roots: the system's are read");
+    readable(rustls_native_certs::load_native_certs().certs)
 }
 
-fn client(trust: TrustStore) -> SharedHttpClient {
-    let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    match TlsContext::builder().with_trust_store(trust).build() {
-        Ok(context) => builder.tls_context(context).build_https(),
-        // As the library stands, nothing makes it fail; what is left then is the system's store.
-        Err(_) => builder.build_https(),
-    }
+/// What cannot be read vouches for nobody.
+fn readable<'a>(certificates: impl IntoIterator<Item = CertificateDer<'a>>) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates);
+    roots
 }
 
+type Verifier = Option<Arc<WebPkiServerVerifier>>;
+
+/// Asks a few authorities, and many once those do not vouch for a server.
 #[derive(Debug)]
-struct Trust {
-    few: SharedHttpClient,
-    many: LazyLock<SharedHttpClient, Box<dyn FnOnce() -> SharedHttpClient + Send>>,
-    few_are_enough: AtomicBool,
+pub(crate) struct Trust {
+    few: Verifier,
+    many: LazyLock<Verifier, Box<dyn FnOnce() -> Verifier + Send>>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-#[derive(Debug, Clone)]
-struct Trusting(Arc<Trust>);
+impl Trust {
+    /// Amazon's roots, and then the system's.
+    pub(crate) fn of_aws() -> Self {
+        Self::new(readable(AMAZON_ROOTS.map(CertificateDer::from)), system)
+    }
 
-impl HttpClient for Trusting {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        let Self(trust) = self;
-        if !trust.few_are_enough.load(Ordering::Relaxed) {
-            return trust.many.http_connector(settings, components);
+    fn new(few: RootCertStore, many: impl FnOnce() -> RootCertStore + Send + 'static) -> Self {
+        Self {
+            few: verifier(few),
+            many: LazyLock::new(Box::new(move || verifier(many()))),
+            algorithms: ring::default_provider().signature_verification_algorithms,
         }
-        SharedHttpConnector::new(Trying {
-            trust: trust.clone(),
-            few: trust.few.http_connector(settings, components),
-            settings: settings.clone(),
-            components: components.clone(),
-        })
     }
 }
 
-/// Tries the few, and then the many.
-#[derive(Debug)]
-struct Trying {
-    trust: Arc<Trust>,
-    few: SharedHttpConnector,
-    settings: HttpConnectorSettings,
-    components: RuntimeComponents,
+/// There is none where there are no roots.
+fn verifier(roots: RootCertStore) -> Verifier {
+    let provider = Arc::new(ring::default_provider());
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()
 }
 
-impl HttpConnector for Trying {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let again = request.try_clone();
-        let first = self.few.call(request);
-        let (trust, settings, components) = (self.trust.clone(), self.settings.clone(), self.components.clone());
-        HttpConnectorFuture::new(async move {
-            match (first.await, again) {
-                // Nothing of the request has left yet.
-                (Err(error), Some(request)) if is_distrust(&error) => {
-                    tracing::warn!("a server is not vouched for by Amazon's roots: the system's are read");
-                    trust.few_are_enough.store(false, Ordering::Relaxed);
-                    trust.many.http_connector(&settings, &components).call(request).await
-                }
-                (outcome, _) => outcome,
-            }
-        })
-    }
-}
-
-/// Whether it failed for a certificate that nobody whom we trust vouches for.
-fn is_distrust(error: &ConnectorError) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) = error.downcast_ref() {
-            return true;
+impl ServerCertVerifier for Trust {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let ask = |verifier: &Verifier| {
+            let verifier = verifier.as_ref().ok_or(DISTRUST)?;
+            verifier.verify_server_cert(certificate, intermediates, name, ocsp, now)
+        };
+        match ask(&self.few) {
+            Err(error) if error == DISTRUST => ask(&self.many),
+            outcome => outcome,
         }
-        // An io::Error does not name what it wraps as its source, but that one's source.
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause = wrapped.map(|wrapped| -> &(dyn Error + 'static) { wrapped }).or_else(|| error.source());
     }
-    false
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use ::ring::digest;
     use aws_sdk_dynamodb::Client;
     use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -153,7 +161,7 @@ mod tests {
     /// A server with a certificate of its own, which it alone vouches for.
     struct Server {
         url: String,
-        certificate: String,
+        certificate: CertificateDer<'static>,
         /// How many have connected, and how many of them gone through with it.
         counts: Arc<(AtomicUsize, AtomicUsize)>,
     }
@@ -185,7 +193,7 @@ mod tests {
                     }
                 }
             });
-            Self { url, certificate: certified.cert.pem(), counts }
+            Self { url, certificate: certified.cert.der().clone(), counts }
         }
 
         fn counts(&self) -> (usize, usize) {
@@ -193,29 +201,53 @@ mod tests {
         }
     }
 
-    fn amazon() -> TrustStore {
-        TrustStore::empty().with_pem_certificate(AMAZON_ROOTS)
-    }
-
-    fn asking(server: &Server, many: TrustStore) -> Client {
+    fn asking(server: &Server, many: impl FnOnce() -> RootCertStore + Send + 'static) -> Client {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("eu-west-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .endpoint_url(&server.url)
             .retry_config(aws_smithy_types::retry::RetryConfig::disabled())
-            .http_client(trusting(amazon(), many));
+            .http_client(Connector::new(Trust::new(readable(AMAZON_ROOTS.map(CertificateDer::from)), many)));
         Client::from_conf(config.build())
     }
 
     #[tokio::test]
-    async fn a_server_that_amazon_does_not_vouch_for_is_asked_again_with_the_systems_authorities_and_from_then_on() {
+    async fn the_systems_authorities_are_read_once_for_the_first_server_that_amazon_does_not_vouch_for() {
         let server = Server::start().await;
-        let client = asking(&server, TrustStore::empty().with_pem_certificate(server.certificate.clone()));
-        client.list_tables().send().await.unwrap();
-        assert_eq!(server.counts(), (2, 1));
-        client.list_tables().send().await.unwrap();
-        assert_eq!(server.counts(), (3, 2));
+        let (read, certificate) = (Arc::new(AtomicUsize::new(0)), server.certificate.clone());
+        let counted = read.clone();
+        let client = asking(&server, move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            readable([certificate.clone()])
+        });
+        assert_eq!(read.load(Ordering::Relaxed), 0);
+        for times in 1..=2 {
+            client.list_tables().send().await.unwrap();
+            assert_eq!(server.counts(), (times, times));
+            assert_eq!(read.load(Ordering::Relaxed), 1);
+        }
+    }
+
+    /// <https://www.amazontrust.com/repository/> gives these SHA-256 fingerprints.
+    #[test]
+    fn the_embedded_roots_are_those_that_amazon_publishes() {
+        let fingerprints = AMAZON_ROOTS.map(|root| {
+            let digest = digest::digest(&digest::SHA256, root);
+            let digits = digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            digits.map(|digit| char::from_digit(digit.into(), 16).unwrap()).collect::<String>()
+        });
+        assert_eq!(
+            fingerprints,
+            [
+                "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+                "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+                "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+                "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+                "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+            ]
+        );
+        assert_eq!(readable(AMAZON_ROOTS.map(CertificateDer::from)).len(), AMAZON_ROOTS.len(), "all can be read");
     }
 
     #[test]
@@ -227,7 +259,8 @@ mod tests {
             let ConfigError::Invalid { key, .. } = http_client(&env).unwrap_err() else { panic!("{text} was read") };
             assert_eq!(key, CA_BUNDLE);
         }
-        std::fs::write(&file, AMAZON_ROOTS).unwrap();
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(&file, certified.cert.pem()).unwrap();
         http_client(&env).unwrap();
         std::fs::remove_file(&file).unwrap();
         assert!(http_client(&env).is_err(), "there is no such file");
@@ -236,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_nobody_vouches_for_is_told_nothing() {
         let server = Server::start().await;
-        asking(&server, amazon()).list_tables().send().await.unwrap_err();
-        assert_eq!(server.counts(), (2, 0));
+        asking(&server, RootCertStore::empty).list_tables().send().await.unwrap_err();
+        assert_eq!(server.counts(), (1, 0));
     }
 }

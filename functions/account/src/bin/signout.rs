@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             Ok(Signout {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 sessions: AccountTable::from_env(&env, client.clone())?,
-                issuer: Issuer::from_env(&env, client).await?,
+                issuer: Issuer::without_key(&env, client)?,
                 lifetimes: settings::lifetimes(&env)?,
                 trail: settings::audit_trail(&env)?,
                 random: SystemRandom,

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What it does with requests.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// The same question is answered as the first time, at once: what is measured is then the one who asks.
     Remember,
     /// A transaction takes so long, and holds its items for as long: another one that needs any of them is refused
@@ -30,9 +30,9 @@ pub(crate) enum Mode {
 }
 
 /// A server before another.
-pub(crate) struct Front {
+pub struct Front {
     /// Where it listens.
-    pub(crate) url: String,
+    pub url: String,
     state: Arc<State>,
 }
 
@@ -48,7 +48,7 @@ struct State {
 
 impl Front {
     /// Starts one before the server at this URL, by TLS if there is an acceptor.
-    pub(crate) async fn start(upstream: &str, mode: Mode, tls: Option<TlsAcceptor>) -> Self {
+    pub async fn start(upstream: &str, mode: Mode, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("the port").port();
         let url = if tls.is_some() { format!("https://localhost:{port}") } else { format!("http://127.0.0.1:{port}") };
@@ -64,7 +64,7 @@ impl Front {
     }
 
     /// How many transactions it has refused for others that held their items.
-    pub(crate) fn conflicts(&self) -> u64 {
+    pub fn conflicts(&self) -> u64 {
         self.state.conflicts.load(Ordering::Relaxed)
     }
 }
@@ -87,15 +87,11 @@ async fn accept(listener: TcpListener, state: Arc<State>, tls: Option<TlsAccepto
     }
 }
 
-type Upstream = AsyncMutex<SendRequest<Full<Bytes>>>;
+/// A connection to the server behind, from the first request on that is for it.
+type Upstream = AsyncMutex<Option<SendRequest<Full<Bytes>>>>;
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
-    let upstream = TcpStream::connect(&state.upstream).await.expect("the server behind");
-    upstream.set_nodelay(true).expect("a socket");
-    let (sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(upstream)).await.expect("the server behind");
-    tokio::spawn(connection);
-    let upstream = Arc::new(AsyncMutex::new(sender));
+    let upstream = Arc::new(Upstream::default());
     let service = service_fn(move |request| {
         let (state, upstream) = (state.clone(), upstream.clone());
         async move { Ok::<_, Infallible>(state.answer(&upstream, request).await) }
@@ -123,7 +119,7 @@ impl State {
                 if let Some(known) = known {
                     return known;
                 }
-                let answer = forward(upstream, request).await;
+                let answer = self.forward(upstream, request).await;
                 self.remembered.lock().unwrap_or_else(PoisonError::into_inner).insert(question, answer.clone());
                 answer
             }
@@ -133,7 +129,7 @@ impl State {
                     return refusal;
                 }
                 let until = tokio::time::sleep(time);
-                let answer = forward(upstream, request).await;
+                let answer = self.forward(upstream, request).await;
                 until.await;
                 let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
                 for key in keys {
@@ -141,8 +137,24 @@ impl State {
                 }
                 answer
             }
-            Mode::Hold(_) => forward(upstream, request).await,
+            Mode::Hold(_) => self.forward(upstream, request).await,
         }
+    }
+
+    async fn forward(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> Answer {
+        let mut upstream = upstream.lock().await;
+        if upstream.is_none() {
+            let stream = TcpStream::connect(&self.upstream).await.expect("the server behind");
+            stream.set_nodelay(true).expect("a socket");
+            let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+            let (sender, connection) = handshake.expect("the server behind");
+            tokio::spawn(connection);
+            *upstream = Some(sender);
+        }
+        let sender = upstream.as_mut().expect("just connected");
+        let answer = sender.send_request(request).await.expect("the server behind");
+        let (head, body) = answer.into_parts();
+        Response::from_parts(head, Full::new(body.collect().await.expect("the server behind").to_bytes()))
     }
 
     /// Holds these items, or refuses because others hold some of them.
@@ -181,12 +193,6 @@ fn keys(transaction: &Value) -> Vec<String> {
             format!("{} {} {}", part["TableName"], key["pk"], key["sk"])
         })
         .collect()
-}
-
-async fn forward(upstream: &Upstream, request: Request<Full<Bytes>>) -> Answer {
-    let answer = upstream.lock().await.send_request(request).await.expect("the server behind");
-    let (head, body) = answer.into_parts();
-    Response::from_parts(head, Full::new(body.collect().await.expect("the server behind").to_bytes()))
 }
 
 fn json_response(status: StatusCode, body: &Value) -> Answer {

@@ -1,9 +1,9 @@
 //! Where functions are measured: the tables, people with money, and requests of theirs.
 
+use crate::wallets::Wallets;
 use auth::{Claims, Principal};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bench::wallets::Wallets;
 use contracts::SigningKey;
 use kernel::{Clock, KeyId, SystemClock};
 use payment::store::keys::SyncKey;
@@ -11,15 +11,16 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use testkit::Engine;
 
-use crate::lambda::Function;
-use crate::programs::Program;
-use crate::template;
+use super::lambda::Function;
+use super::programs::Program;
+use super::template;
 
 const KEY_ID: &str = "bench";
 
 /// The tables, and the key that signs tokens for what is in them.
-pub(crate) struct World {
-    pub(crate) engine: Engine,
+pub struct World {
+    /// DynamoDB, with the tables.
+    pub engine: Engine,
     wallets: Wallets,
     key: Ed25519KeyPair,
     issuer: String,
@@ -28,14 +29,15 @@ pub(crate) struct World {
 
 /// Somebody with an account.
 #[derive(Debug, Clone)]
-pub(crate) struct Person {
+pub struct Person {
     token: String,
-    pub(crate) account: String,
+    /// Their account.
+    pub account: String,
 }
 
 impl World {
     /// The tables as `infra/` makes them, with a key that verifies. `programs` are those that will be measured.
-    pub(crate) async fn new(programs: &[Program]) -> Self {
+    pub async fn new(programs: &[Program]) -> Self {
         let engine = Engine::start().await;
         for stack in ["account", "payment"] {
             for table in template::tables(stack) {
@@ -55,7 +57,7 @@ impl World {
     }
 
     /// Somebody known on the payment side, with a DEBIT account that holds this much.
-    pub(crate) async fn person(&self, balance: i64) -> Person {
+    pub async fn person(&self, balance: i64) -> Person {
         let principal = self.wallets.person().await;
         let account = format!("account-{}", principal.user_id);
         self.wallets.open(principal, &account, balance).await;
@@ -63,7 +65,7 @@ impl World {
     }
 
     /// Whoever the sample events have sign up and in, by the functions themselves: they have no account that holds money.
-    pub(crate) async fn member(&self, programs: &[Program]) -> Person {
+    pub async fn member(&self, programs: &[Program]) -> Person {
         let nobody = Person { token: String::new(), account: String::new() };
         let mut answer = Value::Null;
         for (name, event) in [
@@ -106,7 +108,7 @@ impl World {
 }
 
 /// The sample event of a function, as this person would send it, between these accounts.
-pub(crate) fn event(binary: &str, person: &Person, payee: &Person) -> Value {
+pub fn event(binary: &str, person: &Person, payee: &Person) -> Value {
     let path = template::root().join("events").join(format!("{binary}.json"));
     let sample = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut event: Value = serde_json::from_str(&sample).expect("an event in JSON");

@@ -5,23 +5,36 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::lambda::Variables;
-use crate::template::{self, Deployed};
+use super::lambda::Variables;
+use super::template::{self, Deployed};
 
 /// The function that does nothing, beside which the others are measured.
 const HELLO: &str = "hello";
 
+/// What cargo tells a test of its own package. Build scripts that look at it would take it for a change.
+const OF_THIS_PACKAGE: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// A program, and how it is deployed.
 #[derive(Debug, Clone)]
-pub(crate) struct Program {
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
+pub struct Program {
+    /// As the template names it.
+    pub name: String,
+    /// Where cargo has put it.
+    pub path: PathBuf,
     deployed: Deployed,
 }
 
 impl Program {
     /// The environment in which it runs, and finds AWS at this URL.
-    pub(crate) fn environment(&self, url: &str) -> Variables {
+    pub fn environment(&self, url: &str) -> Variables {
         let mut variables = self.deployed.variables.clone();
         for (name, value) in [
             ("AWS_REGION", "us-east-1"),
@@ -36,14 +49,17 @@ impl Program {
 }
 
 /// Builds the functions with the release profile, and the hello with them, which comes first.
-pub(crate) fn build() -> Vec<Program> {
-    let built = Command::new("cargo")
+pub fn build() -> Vec<Program> {
+    let mut cargo = Command::new("cargo");
+    cargo
         .args(["build", "--release", "--bins", "--message-format=json-render-diagnostics"])
         .args(["account", "docs", HELLO, "payment", "simulator"].map(|name| format!("--package={name}")))
         .current_dir(template::root())
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo on the PATH");
+        .stderr(Stdio::inherit());
+    for variable in OF_THIS_PACKAGE {
+        cargo.env_remove(variable);
+    }
+    let built = cargo.output().expect("cargo on the PATH");
     assert!(built.status.success(), "the functions do not compile: see cargo's message above");
     let messages = built.stdout.split(|byte| *byte == b'\n');
     let messages: Vec<Value> = messages.filter_map(|line| serde_json::from_slice(line).ok()).collect();

@@ -5,24 +5,24 @@ use std::path::PathBuf;
 
 use serde_yaml_ng::Value;
 
-use crate::lambda::Variables;
+use super::lambda::Variables;
 
 /// A function as the template deploys it.
 #[derive(Debug, Clone)]
-pub(crate) struct Deployed {
+pub struct Deployed {
     /// Its program.
-    pub(crate) binary: String,
+    pub binary: String,
     /// The settings of its environment.
-    pub(crate) variables: Variables,
+    pub variables: Variables,
 }
 
 /// The folder of the workspace.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// All of them, by program.
-pub(crate) fn functions() -> Vec<Deployed> {
+pub fn functions() -> Vec<Deployed> {
     let template = std::fs::read_to_string(root().join("template.yaml")).expect("template.yaml");
     let template: Value = serde_yaml_ng::from_str(&template).expect("YAML");
     let shared = &template["Globals"]["Function"];
@@ -69,7 +69,7 @@ fn resolve(value: &Value, template: &Value) -> String {
 }
 
 /// The tables of a stack in `infra/`.
-pub(crate) fn tables(stack: &str) -> Vec<String> {
+pub fn tables(stack: &str) -> Vec<String> {
     let template = std::fs::read_to_string(root().join("infra").join(format!("{stack}.yaml"))).expect("a stack");
     let template: Value = serde_yaml_ng::from_str(&template).expect("YAML");
     let resources = template["Resources"].as_mapping().expect("resources");

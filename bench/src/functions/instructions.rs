@@ -6,15 +6,17 @@ use std::path::Path;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::lambda::{Function, Variables};
+use super::lambda::{Function, Variables};
 
-/// Whether there is a valgrind here.
-pub(crate) async fn can_be_counted() -> bool {
+async fn can_be_counted() -> bool {
     Command::new("valgrind").arg("--version").output().await.is_ok_and(|told| told.status.success())
 }
 
-/// From the start to the first poll, and, if events are given, the answers to them.
-pub(crate) async fn count(program: &Path, variables: &Variables, event: &Value, times: usize) -> u64 {
+/// From the start to the first poll, and, if events are given, the answers to them. Nothing where there is no valgrind.
+pub async fn count(program: &Path, variables: &Variables, event: &Value, times: usize) -> Option<u64> {
+    if !can_be_counted().await {
+        return None;
+    }
     let log = std::env::temp_dir().join(format!("bench-{}.log", uuid::Uuid::new_v4()));
     let wrapper = [
         "valgrind".to_owned(),
@@ -33,5 +35,6 @@ pub(crate) async fn count(program: &Path, variables: &Variables, event: &Value, 
     let text = std::fs::read_to_string(&log).expect("what valgrind tells");
     std::fs::remove_file(&log).expect("what valgrind told");
     let collected = text.lines().find_map(|line| line.split_once("Collected : "));
-    collected.and_then(|(_, count)| count.trim().parse().ok()).unwrap_or_else(|| panic!("valgrind tells:\n{text}"))
+    let count = collected.and_then(|(_, count)| count.trim().parse().ok());
+    Some(count.unwrap_or_else(|| panic!("valgrind tells:\n{text}")))
 }

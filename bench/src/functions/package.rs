@@ -6,7 +6,7 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 
 /// The size of the deployment package: the program, deflated, under the name that Lambda starts.
-pub(crate) fn zip_bytes(program: &Path) -> u64 {
+pub fn zip_bytes(program: &Path) -> u64 {
     let program = std::fs::read(program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let mut package = zip::ZipWriter::new(Cursor::new(Vec::new()));
     package.start_file("bootstrap", SimpleFileOptions::default().unix_permissions(0o755)).expect("room in memory");

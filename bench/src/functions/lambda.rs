@@ -24,27 +24,29 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A stopwatch.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopwatch(Instant);
+pub struct Stopwatch(Instant);
 
 impl Stopwatch {
+    /// Starts one.
     #[expect(clippy::disallowed_methods, reason = "what it does is tell how long something takes")]
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    pub(crate) fn elapsed(self) -> Duration {
+    /// How long ago that was.
+    pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 }
 
 /// Environment variables.
-pub(crate) type Variables = BTreeMap<String, String>;
+pub type Variables = BTreeMap<String, String>;
 
 /// An event, and where its answer goes.
 type Invocation = (String, oneshot::Sender<Result<Value, String>>);
 
 /// A function that runs.
-pub(crate) struct Function {
+pub struct Function {
     process: Child,
     invocations: mpsc::UnboundedSender<Invocation>,
     polled: Arc<Polled>,
@@ -59,7 +61,7 @@ struct Polled {
 
 impl Function {
     /// Starts the program, under `wrapper` if there is one, such as valgrind.
-    pub(crate) async fn start(program: &Path, variables: &Variables, wrapper: &[String]) -> Self {
+    pub async fn start(program: &Path, variables: &Variables, wrapper: &[String]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("the port");
         let (invocations, queue) = mpsc::unbounded_channel();
@@ -98,7 +100,7 @@ impl Function {
     }
 
     /// How long it took from its start until it asked for an event.
-    pub(crate) async fn first_poll(&mut self) -> Duration {
+    pub async fn first_poll(&mut self) -> Duration {
         loop {
             let told = self.polled.told.notified();
             if let Some(after) = *self.polled.after.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -111,32 +113,36 @@ impl Function {
         }
     }
 
-    /// Hands it an event, and waits for its answer: that of a handler, or what went wrong.
-    pub(crate) async fn invoke(&self, event: &Value) -> Result<Value, String> {
+    /// Hands it an event, and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// What the function says went wrong.
+    pub async fn invoke(&self, event: &Value) -> Result<Value, String> {
         let (answer, answered) = oneshot::channel();
         self.invocations.send((event.to_string(), answer)).map_err(|_| "the function is gone".to_owned())?;
         answered.await.map_err(|_| "the function is gone".to_owned())?
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    fn pid(&self) -> u32 {
         self.process.id().expect("a process that runs")
     }
 
     /// A line of `/proc/<pid>/status`, in KiB.
-    pub(crate) fn status_kib(&self, line: &str) -> u64 {
+    pub fn status_kib(&self, line: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
         let value = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line that Linux writes");
         value.trim_matches([':', '\t', ' ']).trim_end_matches(" kB").parse().expect("a number of kB")
     }
 
     /// How long it has had a processor.
-    pub(crate) fn processor_time(&self) -> Duration {
+    pub fn processor_time(&self) -> Duration {
         let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.pid())).expect("Linux");
         Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) async fn terminate(mut self) {
+    pub async fn terminate(mut self) {
         let pid = self.pid().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().await.expect("the program kill");
         self.process.wait().await.expect("the end of a process");

@@ -1,0 +1,165 @@
+//! What carries requests to AWS and to others: HTTP/1.1, by TLS or in plain text.
+//!
+//! No service that a function calls offers HTTP/2, and the SDK's own client (`aws-smithy-http-client`) cannot be had
+//! without it: that alone is a tenth of a package. This is the same hyper under it, the same rustls, and its rules for what
+//! may be tried again.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::ErrorKind;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::{self, CaptureConnection, capture_connection};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+
+use crate::trust;
+
+/// How long a server may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Sends requests, and keeps connections for the next ones. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Connector {
+    client: Client<HttpsConnector<connect::HttpConnector>, SdkBody>,
+}
+
+impl Connector {
+    /// One that trusts whom `trust` does.
+    pub(crate) fn new(trust: trust::Trust) -> Self {
+        let tls = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(trust));
+        let mut tcp = connect::HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
+        let connector = connector.https_or_http().enable_http1().wrap_connector(tcp);
+        Self { client: Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector) }
+    }
+}
+
+impl HttpClient for Connector {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let mut request = match request.try_into_http1x() {
+            Ok(request) => request,
+            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        };
+        let connection = capture_connection(&mut request);
+        if let Some(asked) = request.extensions().get::<CaptureSmithyConnection>() {
+            asked.set_connection_retriever(move || Some(condemnable(&connection)));
+        }
+        let answer = self.client.request(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await.map_err(classified)?;
+            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+/// The connection as the SDK wants it: so that it can end one on which a server fails.
+fn condemnable(connection: &CaptureConnection) -> ConnectionMetadata {
+    let connection = connection.clone();
+    let condemn = move || {
+        if let Some(connected) = &*connection.connection_metadata() {
+            connected.poison();
+        }
+    };
+    ConnectionMetadata::builder().proxied(false).poison_fn(condemn).build()
+}
+
+/// What the SDK is told of a failure: by that it decides whether to try again.
+fn classified(error: legacy::Error) -> ConnectorError {
+    if error.is_connect() {
+        return ConnectorError::io(error.into());
+    }
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    match cause {
+        Some(cause) if cause.is_user() => ConnectorError::user(error.into()),
+        Some(cause) if cause.is_timeout() => ConnectorError::timeout(error.into()),
+        Some(cause) if cause.is_incomplete_message() => {
+            ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
+        }
+        Some(cause) if cause.is_parse() => ConnectorError::other(error.into(), None),
+        _ => ConnectorError::io(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_runtime_api::client::http::HttpConnector;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+    /// Answers the requests on each connection with these texts, and hangs up.
+    async fn server(connections: Vec<Vec<&'static str>>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for answers in connections {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                for answer in answers {
+                    assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            }
+        });
+        url
+    }
+
+    async fn ask(connector: &Connector, url: &str) -> Result<u16, ConnectorError> {
+        let mut request = HttpRequest::new(SdkBody::from("{}"));
+        request.set_method("POST").unwrap();
+        request.set_uri(url).unwrap();
+        let mut answer = connector.call(request).await?;
+        // Only a connection whose answer was read is used again.
+        let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
+        http_body_util::BodyExt::collect(body).await.unwrap();
+        Ok(answer.status().as_u16())
+    }
+
+    fn connector() -> Connector {
+        Connector::new(trust::Trust::of_aws())
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_for_the_next_request_and_a_new_one_made_once_it_has_ended() {
+        let url = server(vec![vec![OK, OK], vec![OK]]).await;
+        let connector = connector();
+        for _ in 0..3 {
+            assert_eq!(ask(&connector, &url).await.unwrap(), 200);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_network_does_may_be_tried_again_and_nonsense_may_not() {
+        let connector = connector();
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert!(ask(&connector, &format!("http://{nobody}")).await.unwrap_err().is_io());
+        let cut = server(vec![vec!["HTTP/1.1 200 OK\r\ncontent-"]]).await;
+        assert_eq!(ask(&connector, &cut).await.unwrap_err().as_other(), Some(ErrorKind::TransientError));
+        let nonsense = server(vec![vec!["nonsense\r\n\r\n"]]).await;
+        let error = ask(&connector, &nonsense).await.unwrap_err();
+        assert!(error.is_other() && error.as_other().is_none(), "{error:?}");
+    }
+}
