@@ -15,8 +15,8 @@ pub(crate) fn header() -> String {
     let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().map(|told| told.stdout);
     format!(
         "# Results\n\nWritten by `make bench`. Times are of this machine, at its load of that moment, and mean something \
-         beside the hello, a function on `lambda_runtime` that does nothing. Round trips, units, instructions and sizes are \
-         the same on any machine.\n\n{} on {count} x {} ({}, {}), {}, commit {}.",
+         beside the hello, a function on `lambda_runtime` that does nothing. Round trips and units are the same on any \
+         machine; instructions and sizes are on any of this architecture and compiler.\n\n{} on {count} x {} ({}, {}), {}, commit {}.",
         SystemClock.now(),
         model.trim_matches([' ', '\t', ':']),
         memory.trim(),

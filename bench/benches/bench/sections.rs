@@ -175,7 +175,8 @@ impl Bench {
             .iter()
             .map(|(name, taken)| vec![(*name).to_owned(), ms(*taken), format!("{:.2}", ratio(*taken, hello))]);
         report.text(
-            "From exec to the answer to a first request, with a full TLS handshake (the hello has nobody to greet):",
+            "From exec to the answer to a first request, with a full TLS handshake, for which one certificate is verified (the \
+             hello has nobody to greet):",
         );
         report.table(&["function", "first answer", "hellos"], &rows.collect::<Vec<_>>());
     }

@@ -128,13 +128,10 @@ impl State {
                 if let Some(refusal) = self.hold(&keys) {
                     return refusal;
                 }
+                let _held = Held { state: self, keys };
                 let until = tokio::time::sleep(time);
                 let answer = self.forward(upstream, request).await;
                 until.await;
-                let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-                for key in keys {
-                    all.remove(&key);
-                }
                 answer
             }
             Mode::Hold(_) => self.forward(upstream, request).await,
@@ -178,6 +175,21 @@ impl State {
         }
         held.extend(keys.iter().cloned());
         None
+    }
+}
+
+/// What a transaction holds until it has ended, or nobody waits for it any more.
+struct Held<'a> {
+    state: &'a State,
+    keys: Vec<String>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut all = self.state.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in &self.keys {
+            all.remove(key);
+        }
     }
 }
 

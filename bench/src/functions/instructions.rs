@@ -8,7 +8,8 @@ use tokio::process::Command;
 
 use super::lambda::{Function, Variables};
 
-async fn can_be_counted() -> bool {
+/// Whether there is a valgrind.
+pub async fn can_be_counted() -> bool {
     Command::new("valgrind").arg("--version").output().await.is_ok_and(|told| told.status.success())
 }
 

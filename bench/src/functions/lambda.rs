@@ -144,7 +144,7 @@ impl Function {
     /// Asks it to end, and waits until it has.
     pub async fn terminate(mut self) {
         let pid = self.pid().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().await.expect("the program kill");
+        Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().await.expect("a shell");
         self.process.wait().await.expect("the end of a process");
     }
 }

@@ -5,7 +5,11 @@
 //! may be tried again.
 
 use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
@@ -17,34 +21,58 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{self, CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tower_service::Service;
 
 use crate::trust;
 
-/// How long a server may take to accept a connection.
+/// How long it may take to find a server, to connect to it and to agree on a key.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sends requests, and keeps connections for the next ones. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
-    client: Client<HttpsConnector<connect::HttpConnector>, SdkBody>,
+    client: Client<InTime, SdkBody>,
 }
 
 impl Connector {
     /// One that trusts whom `trust` does.
     pub(crate) fn new(trust: trust::Trust) -> Self {
+        // With the one provider of cryptography that is compiled: see deny.toml.
         let tls = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(trust));
         let mut tcp = connect::HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
         let connector = connector.https_or_http().enable_http1().wrap_connector(tcp);
-        Self { client: Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector) }
+        Self { client: Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(InTime(connector)) }
+    }
+}
+
+/// Connects, or gives up after [`CONNECT_TIMEOUT`].
+#[derive(Debug, Clone)]
+struct InTime(HttpsConnector<connect::HttpConnector>);
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+impl Service<Uri> for InTime {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = self.0.call(uri);
+        Box::pin(async { tokio::time::timeout(CONNECT_TIMEOUT, connecting).await? })
     }
 }
 
@@ -89,15 +117,19 @@ fn classified(error: legacy::Error) -> ConnectorError {
     if error.is_connect() {
         return ConnectorError::io(error.into());
     }
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<hyper::Error>());
-    match cause {
-        Some(cause) if cause.is_user() => ConnectorError::user(error.into()),
-        Some(cause) if cause.is_timeout() => ConnectorError::timeout(error.into()),
-        Some(cause) if cause.is_incomplete_message() => {
-            ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
-        }
-        Some(cause) if cause.is_parse() => ConnectorError::other(error.into(), None),
-        _ => ConnectorError::io(error.into()),
+    let Some(cause) = error.source().and_then(|cause| cause.downcast_ref::<hyper::Error>()) else {
+        return ConnectorError::other(error.into(), None);
+    };
+    if cause.is_timeout() {
+        ConnectorError::timeout(error.into())
+    } else if cause.is_user() {
+        ConnectorError::user(error.into())
+    } else if cause.is_closed() || cause.is_canceled() || cause.source().is_some_and(<dyn Error>::is::<io::Error>) {
+        ConnectorError::io(error.into())
+    } else if cause.is_incomplete_message() {
+        ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
+    } else {
+        ConnectorError::other(error.into(), None)
     }
 }
 
@@ -149,6 +181,13 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(ask(&connector, &url).await.unwrap(), 200);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_answer_a_handshake_is_given_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}", silent.local_addr().unwrap().port());
+        assert!(ask(&connector(), &url).await.unwrap_err().is_io());
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! HTTP to others than AWS.
+//! HTTP to others than AWS. Amazon's authorities and the system's vouch for them, whatever `AWS_CA_BUNDLE` names.
 
 use std::sync::LazyLock;
 use std::time::Duration;

@@ -127,13 +127,23 @@ async fn respond<B: Into<Body>>(
     span.in_scope(|| call.conclude(outcome)).map(Complete)
 }
 
-/// A response that is sent as it is. (Of any other, `lambda_http` asks in which of the world's encodings its text is, and
-/// brings the tables of all of them.)
+/// A response whose text is in UTF-8. (Of any other, `lambda_http` asks in which of the world's encodings it is, and brings
+/// the tables of all of them.)
 struct Complete(Response<Body>);
 
 impl IntoResponse for Complete {
     fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
-        Box::pin(ready(self.0))
+        Box::pin(ready(self.0.map(as_text)))
+    }
+}
+
+/// What is text goes as it is, and only other bytes in base64.
+fn as_text(body: Body) -> Body {
+    match body {
+        Body::Binary(bytes) => {
+            String::from_utf8(bytes).map_or_else(|error| Body::Binary(error.into_bytes()), Body::Text)
+        }
+        text => text,
     }
 }
 

@@ -59,7 +59,7 @@ fn bundle(path: &str) -> Result<RootCertStore, Box<dyn Error>> {
 
 /// What the system trusts.
 fn system() -> RootCertStore {
-    tracing::warn!("a server is not vouched for by Amazon's roots: the system's are read");
+    tracing::warn!("Amazon's roots do not vouch for a server: the system's are read");
     readable(rustls_native_certs::load_native_certs().certs)
 }
 
@@ -114,10 +114,7 @@ impl ServerCertVerifier for Trust {
             let verifier = verifier.as_ref().ok_or(DISTRUST)?;
             verifier.verify_server_cert(certificate, intermediates, name, ocsp, now)
         };
-        match ask(&self.few) {
-            Err(error) if error == DISTRUST => ask(&self.many),
-            outcome => outcome,
-        }
+        ask(&self.few).or_else(|error| ask(&self.many).map_err(|_| error))
     }
 
     fn verify_tls12_signature(

@@ -13,8 +13,7 @@ use super::StoreError;
 
 /// The pause before the second try is at most this long; before each further one, at most twice as long.
 const FIRST_PAUSE_MS: u64 = 10;
-/// No pause is longer. Longer ones save no tries until far more is asked of an item than it can take, and let those wait
-/// longest who have waited longest: with four times as much, the slowest hundredth takes twice as long (`make bench`).
+/// No pause is longer. Longer ones let those wait longest who have waited longest: see "Contention" in docs/architecture.md.
 const LONGEST_PAUSE_MS: u64 = 80;
 /// Why a transaction may be cancelled that will pass later, unchanged.
 const TRANSIENT: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
