@@ -1,7 +1,7 @@
 //! What carries requests to AWS and to others: HTTP/1.1, by TLS or in plain text.
 //!
 //! No service that a function calls needs HTTP/2, and the SDK's own client (`aws-smithy-http-client`) cannot be had
-//! without it: that alone is a tenth of a package. This is the same hyper under it, the same rustls, and its rules for what
+//! without it, which is a large part of a package. This is the same hyper under it, the same rustls, and its rules for what
 //! may be tried again.
 
 use std::error::Error;

@@ -1,8 +1,8 @@
 //! Whom a connection believes to be AWS.
 //!
 //! What a function calls of AWS shows a certificate of Amazon Trust Services (<https://www.amazontrust.com/repository/>),
-//! whose five roots are a part of the program: to read the system's store, of some 140, takes nine times the work of all
-//! the rest of a start. That store is read once a server shows a certificate that the five do not vouch for: a proxy's, or
+//! whose five roots are a part of the program: to read the system's store, of some 140, is most of a start's work. That
+//! store is read once a server shows a certificate that the five do not vouch for: a proxy's, or
 //! AWS's own one day.
 
 use std::error::Error;
