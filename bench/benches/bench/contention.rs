@@ -29,8 +29,8 @@ pub(crate) struct Level {
     pub(crate) at_once: usize,
     /// Requests that moved money, per second.
     pub(crate) goodput: f64,
-    pub p50: Duration,
-    pub p99: Duration,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
     /// Transactions that DynamoDB refused as in conflict, for each that it did not.
     pub(crate) retries: f64,
     /// Requests that were told to come again.

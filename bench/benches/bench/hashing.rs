@@ -15,7 +15,7 @@ const SIGN_INS: [u32; 2] = [5, 45];
 /// How often time is taken.
 const ROUNDS: usize = 5;
 
-/// The hash alone, and a whole sign-in: how long each has a processor, in turn.
+/// How long the hash alone takes, and how long a whole sign-in has a processor, measured in turn.
 pub(crate) async fn times(signin: &Program, url: &str, event: &Value) -> (Duration, Duration) {
     let (mut hashes, mut sign_ins) = (Vec::new(), Vec::new());
     let [before, counted] = SIGN_INS;

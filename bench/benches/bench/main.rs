@@ -62,10 +62,13 @@ fn main() {
             bench.hashing(&mut report).await;
         }
     });
-    if is_chosen("contention") {
-        all_threads.block_on(async { Bench::new(programs).await.contention(&mut report).await });
-    }
+    let lines = if is_chosen("contention") {
+        all_threads.block_on(async { Bench::new(programs).await.contention(&mut report).await })
+    } else {
+        Vec::new()
+    };
     if chosen.is_empty() {
+        plot::draw(&template::root().join("bench/throughput.svg"), &lines);
         let path = template::root().join("bench/RESULTS.md");
         std::fs::write(&path, report.markdown()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }

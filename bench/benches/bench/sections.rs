@@ -1,6 +1,5 @@
 //! The sections of the report.
 
-use std::path::Path;
 use std::time::Duration;
 
 use bench::budgets::{Budgets, Started};
@@ -8,7 +7,6 @@ use bench::functions::front::{Front, Mode};
 use bench::functions::instructions;
 use bench::functions::package;
 use bench::functions::programs::Program;
-use bench::functions::template;
 use bench::functions::world::{World, event};
 use bench::prices;
 use bench::scenarios;
@@ -17,7 +15,7 @@ use serde_json::{Value, json};
 use crate::cold;
 use crate::contention::{self, Level, Payees};
 use crate::hashing;
-use crate::plot::{self, Line};
+use crate::plot::Line;
 use crate::report::{Report, mb, mib, millions, ms, number, progress, ratio};
 use crate::tls;
 use crate::warm;
@@ -217,8 +215,8 @@ impl Bench {
         report.table(&["function", "instructions", "processor", "hellos", "answer"], &rows);
     }
 
-    /// Many at once.
-    pub(crate) async fn contention(&self, report: &mut Report) {
+    /// Many at once. Gives the lines of its picture.
+    pub(crate) async fn contention(&self, report: &mut Report) -> Vec<Line> {
         let program = self.program("send");
         let mut lines = Vec::new();
         let mut rows = Vec::new();
@@ -249,12 +247,8 @@ impl Bench {
         let heads =
             ["payees", "transaction", "at once", "per second", "of the limit", "p50", "p99", "retries", "gave up"];
         report.table(&heads, &rows);
-        plot::draw(&picture(), &lines);
+        lines
     }
-}
-
-fn picture() -> std::path::PathBuf {
-    template::root().join(Path::new("bench/throughput.svg"))
 }
 
 fn row(name: &str, held: Duration, payees: Payees, level: &Level) -> Vec<String> {
