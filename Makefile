@@ -11,7 +11,7 @@ PORT   ?= 4566
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run url stop demo codes test test-browser deny e2e bench openapi build deploy clean-state
+.PHONY: help run url stop demo codes test test-browser deny e2e bench openapi numbering-plans build deploy clean-state
 
 help: ## List what make can do
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ bench: ## Measure requests and functions beside their budgets, into bench/RESULT
 
 openapi: ## Write the API's document anew from the endpoints' types
 	WRITE_OPENAPI=1 cargo test --quiet --package docs --test openapi
+
+numbering-plans: ## Write the numbering plans of phone numbers anew from the library that they are of
+	WRITE_NUMBERING_PLANS=1 cargo test --quiet --package contact --test numbering_plans
 
 build: $(TOOLS) ## Compile and package the functions for this machine
 	@$(LOCAL)/build.py

@@ -1,9 +1,11 @@
 //! Bringing codes to people: SMS by SNS, e-mail by SES, or by whoever listens to a topic.
 
 use std::future::Future;
+use std::sync::LazyLock;
 
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::types::MessageAttributeValue;
+use aws_types::SdkConfig;
 use runtime::{ConfigError, Env};
 use serde::Serialize;
 
@@ -53,10 +55,22 @@ struct Mail<'a> {
     text: &'a str,
 }
 
+/// A client that is made for the first message which it sends: of several, as a rule, a function needs one.
+type Lazy<C> = LazyLock<C, Box<dyn FnOnce() -> C + Send + Sync>>;
+
+fn lazy<C: 'static>(
+    config: &SdkConfig,
+    endpoint: Option<String>,
+    make: fn(&SdkConfig, Option<String>) -> C,
+) -> Lazy<C> {
+    let config = config.clone();
+    LazyLock::new(Box::new(move || make(&config, endpoint)))
+}
+
 /// Sends by AWS.
 #[derive(Debug)]
 pub struct Delivery {
-    sns: aws_sdk_sns::Client,
+    sns: Lazy<aws_sdk_sns::Client>,
     /// Whom an SMS is from, where a country asks for a name that is registered there.
     sms_sender: Option<String>,
     mail: Mailer,
@@ -65,39 +79,38 @@ pub struct Delivery {
 /// How e-mails go out.
 #[derive(Debug)]
 enum Mailer {
-    Ses { ses: aws_sdk_sesv2::Client, sender: String },
+    Ses { ses: Lazy<aws_sdk_sesv2::Client>, sender: String },
     Topic { arn: String },
 }
 
 impl Delivery {
-    /// As `VERIFICATION_SENDER`, the address that e-mails come from, or else `VERIFICATION_TOPIC_ARN` says, and
+    /// By clients of this configuration. As `VERIFICATION_SENDER`, the address that e-mails come from, or else `VERIFICATION_TOPIC_ARN` says, and
     /// `SMS_SENDER_ID` if it is set. `AWS_ENDPOINT_URL_SNS` and `AWS_ENDPOINT_URL_SESV2` go before `AWS_ENDPOINT_URL`, as
     /// the SDKs agree.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if a setting is missing.
-    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let config = runtime::aws::sdk_config(env)?;
-        let mut sns = aws_sdk_sns::config::Builder::from(&config);
-        if let Some(url) = env.optional("AWS_ENDPOINT_URL_SNS") {
-            sns.set_endpoint_url(Some(url.to_owned()));
-        }
+    pub fn from_env(env: &Env, config: &SdkConfig) -> Result<Self, ConfigError> {
         let mail = match env.optional("VERIFICATION_SENDER") {
             Some(sender) => {
-                let mut ses = aws_sdk_sesv2::config::Builder::from(&config);
-                if let Some(url) = env.optional("AWS_ENDPOINT_URL_SESV2") {
-                    ses.set_endpoint_url(Some(url.to_owned()));
-                }
-                Mailer::Ses { ses: aws_sdk_sesv2::Client::from_conf(ses.build()), sender: sender.to_owned() }
+                let endpoint = env.optional("AWS_ENDPOINT_URL_SESV2").map(str::to_owned);
+                let ses = lazy(config, endpoint, |config, endpoint| {
+                    let mut ses = aws_sdk_sesv2::config::Builder::from(config);
+                    ses.set_endpoint_url(endpoint.or(config.endpoint_url().map(str::to_owned)));
+                    aws_sdk_sesv2::Client::from_conf(ses.build())
+                });
+                Mailer::Ses { ses, sender: sender.to_owned() }
             }
             None => Mailer::Topic { arn: env.required("VERIFICATION_TOPIC_ARN")?.to_owned() },
         };
-        Ok(Self {
-            sns: aws_sdk_sns::Client::from_conf(sns.build()),
-            sms_sender: env.optional("SMS_SENDER_ID").map(str::to_owned),
-            mail,
-        })
+        let endpoint = env.optional("AWS_ENDPOINT_URL_SNS").map(str::to_owned);
+        let sns = lazy(config, endpoint, |config, endpoint| {
+            let mut sns = aws_sdk_sns::config::Builder::from(config);
+            sns.set_endpoint_url(endpoint.or(config.endpoint_url().map(str::to_owned)));
+            aws_sdk_sns::Client::from_conf(sns.build())
+        });
+        Ok(Self { sns, sms_sender: env.optional("SMS_SENDER_ID").map(str::to_owned), mail })
     }
 
     /// An SMS that is sent for its speed and not for its price
@@ -178,7 +191,8 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_ENDPOINT_URL", url),
         ];
-        Delivery::from_env(&base.iter().chain(settings).copied().collect())
+        let env: Env = base.iter().chain(settings).copied().collect();
+        Delivery::from_env(&env, &runtime::aws::sdk_config(&env)?)
     }
 
     fn code() -> Code {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws_types::SdkConfig;
 use kernel::{Clock, Timestamp};
 use runtime::{ConfigError, Env};
 use serde_json::{Map, Value};
@@ -35,13 +36,13 @@ pub struct ManagedSecret {
 }
 
 impl ManagedSecret {
-    /// The secret that `WEBHOOK_SECRET_ARN` names. `AWS_ENDPOINT_URL_SECRETS_MANAGER` goes before `AWS_ENDPOINT_URL`.
+    /// The secret that `WEBHOOK_SECRET_ARN` names, read by a client of this configuration. `AWS_ENDPOINT_URL_SECRETS_MANAGER` goes before `AWS_ENDPOINT_URL`.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if a setting is missing.
-    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let mut config = aws_sdk_secretsmanager::config::Builder::from(&runtime::aws::sdk_config(env)?);
+    pub fn from_env(env: &Env, config: &SdkConfig) -> Result<Self, ConfigError> {
+        let mut config = aws_sdk_secretsmanager::config::Builder::from(config);
         if let Some(url) = env.optional("AWS_ENDPOINT_URL_SECRETS_MANAGER") {
             config.set_endpoint_url(Some(url.to_owned()));
         }

@@ -4,6 +4,7 @@
 //! them prints itself. The crate knows nothing of AWS or of HTTP, and of neither context's domain.
 
 mod email;
+mod numbering_plan;
 mod phone;
 
 pub use email::{Email, InvalidEmail};

@@ -8,8 +8,16 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_runtime::user_agent::UserAgentInterceptor;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, disable_interceptor};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -42,15 +50,79 @@ pub fn sdk_config(env: &Env) -> Result<SdkConfig, ConfigError> {
     Ok(config.build())
 }
 
-/// A DynamoDB client. `AWS_ENDPOINT_URL_DYNAMODB` goes before `AWS_ENDPOINT_URL`, as the SDKs agree.
+/// A DynamoDB client of its own.
 ///
 /// # Errors
 ///
 /// [`ConfigError`] if the region or the credentials are missing.
 pub fn dynamodb(env: &Env) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
-    let mut config = aws_sdk_dynamodb::config::Builder::from(&sdk_config(env)?);
+    Ok(dynamodb_of(&sdk_config(env)?, env))
+}
+
+/// A DynamoDB client that shares what this configuration holds with those of other services.
+/// `AWS_ENDPOINT_URL_DYNAMODB` goes before `AWS_ENDPOINT_URL`, as the SDKs agree.
+pub fn dynamodb_of(config: &SdkConfig, env: &Env) -> aws_sdk_dynamodb::Client {
+    let mut config = aws_sdk_dynamodb::config::Builder::from(config).interceptor(UserAgent);
     if let Some(url) = env.optional("AWS_ENDPOINT_URL_DYNAMODB") {
         config.set_endpoint_url(Some(url.to_owned()));
     }
-    Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+/// Tells DynamoDB who asks, in words that stand. The SDK composes its own for every request anew, which is a twentieth of
+/// what an invocation executes.
+#[derive(Debug)]
+struct UserAgent;
+
+const USER_AGENT: &str = concat!("payments/", env!("CARGO_PKG_VERSION"), " aws-sdk-rust");
+
+impl Intercept for UserAgent {
+    fn name(&self) -> &'static str {
+        "UserAgent"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(disable_interceptor::<UserAgentInterceptor>("another one stands for it"));
+        Ok(())
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        context.request_mut().headers_mut().insert("user-agent", USER_AGENT);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_says_who_asks_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let env = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "us-east-1")];
+        let env: Env = env.into_iter().chain([("AWS_ENDPOINT_URL", url.as_str())]).collect();
+        let client = dynamodb(&env).unwrap();
+        let asked = tokio::spawn(async move { client.list_tables().send().await });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let length = stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        asked.await.unwrap().unwrap();
+        let request = String::from_utf8_lossy(&request[..length]).to_lowercase();
+        let agents: Vec<_> = request.lines().filter(|line| line.contains("user-agent:")).collect();
+        assert_eq!(agents, [format!("user-agent: {USER_AGENT}")], "{request}");
+    }
 }

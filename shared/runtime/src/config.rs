@@ -1,6 +1,6 @@
 //! Configuration: the environment, read once, in init.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -24,7 +24,7 @@ pub enum ConfigError {
 
 /// The environment of the function.
 #[derive(Debug, Clone, Default)]
-pub struct Env(HashMap<String, String>);
+pub struct Env(BTreeMap<String, String>);
 
 impl Env {
     /// The environment of this process.

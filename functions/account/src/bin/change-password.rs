@@ -14,7 +14,7 @@ fn main() -> ExitCode {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 people: reauthenticate::from_env(&env, client.clone())?,
                 password_policy: env.parsed("PASSWORD_MIN_LENGTH")?,
-                issuer: Issuer::from_env(&env, client).await?,
+                issuer: Issuer::without_key(&env, client)?,
                 lifetimes: settings::lifetimes(&env)?,
             })
         },

@@ -4,14 +4,7 @@ use std::process::ExitCode;
 
 use account::http::register;
 use account::sign_up;
-use contact::Phone;
 
 fn main() -> ExitCode {
-    runtime::serve_http(
-        |env| async move {
-            Phone::warm_up();
-            sign_up::from_env(&env, runtime::aws::dynamodb(&env)?)
-        },
-        register,
-    )
+    runtime::serve_http(|env| async move { sign_up::from_env(&env, runtime::aws::dynamodb(&env)?) }, register)
 }

@@ -13,12 +13,13 @@ use runtime::SystemRandom;
 fn main() -> ExitCode {
     runtime::serve_http(
         |env| async move {
-            let client = runtime::aws::dynamodb(&env)?;
+            let config = runtime::aws::sdk_config(&env)?;
+            let client = runtime::aws::dynamodb_of(&config, &env);
             Ok(SendCodes {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 send: SendVerification {
                     codes: AccountTable::from_env(&env, client)?,
-                    delivery: Delivery::from_env(&env)?,
+                    delivery: Delivery::from_env(&env, &config)?,
                     trail: settings::audit_trail(&env)?,
                     random: SystemRandom,
                     clock: SystemClock,

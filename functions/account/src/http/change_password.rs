@@ -1,6 +1,7 @@
 //! `POST /auth/password`: another password. Every other session of the person ends.
 
 use auth::{LoadKeys, Verifier};
+use futures_util::future::join;
 use kernel::{Clock, Random, Secret};
 use runtime::http::{Answer, Problem, Request, json_body};
 use serde::Deserialize;
@@ -40,8 +41,8 @@ pub(super) struct Body {
     new_password: Secret<String>,
 }
 
-/// Answers one request, in three round trips, one after the other: who is signed in, whether they know their password (two
-/// at once), and the change.
+/// Answers one request, in three round trips, one after the other: who is signed in (and at the same time, the first time,
+/// what the next token is signed with), whether they know their password (two at once), and the change.
 ///
 /// # Errors
 ///
@@ -59,7 +60,9 @@ where
     C: Clock + Sync,
 {
     let ChangePassword { people, issuer, lifetimes, .. } = deps;
-    let (principal, found) = signed_in(&people.people, &deps.verifier, &people.clock, &request).await?;
+    let found = signed_in(&people.people, &deps.verifier, &people.clock, &request);
+    let (key, found) = join(issuer.signing_key.get(), found).await;
+    let (principal, found) = found?;
     let Body { current_password, new_password } = json_body(&request)?;
     let (email, phone) = (Some(&found.person.email), found.person.phone.as_ref());
     let new = deps.password_policy.accept(new_password, email, phone);
@@ -68,7 +71,7 @@ where
         return Err(Problem::field("newPassword", "must be another than the one you have"));
     }
     // Nothing is changed before there is something to sign the token with that they go on with.
-    issuer.signing_key.get().await?;
+    key?;
     let asker = Asker { principal, password: current_password, caller: caller(&request) };
     let proven = people.prove(&asker, found).await?;
     let hash = PasswordHash::of(&new, &people.random).map_err(AccountError::from)?;

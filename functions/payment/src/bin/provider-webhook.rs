@@ -11,12 +11,14 @@ use runtime::{Env, SystemRandom};
 fn main() -> ExitCode {
     runtime::serve_http(
         async |env: Env| {
-            let secret = ManagedSecret::from_env(&env)?;
+            let config = runtime::aws::sdk_config(&env)?;
+            let secret = ManagedSecret::from_env(&env, &config)?;
             let secrets = Secrets::new(secret, SystemClock);
-            if let Err(error) = secrets.known().await {
+            // The table's client is made while the secrets are on their way.
+            let (known, client) = tokio::join!(secrets.known(), async { runtime::aws::dynamodb_of(&config, &env) });
+            if let Err(error) = known {
                 tracing::warn!(%error, "the first request will load them");
             }
-            let client = runtime::aws::dynamodb(&env)?;
             let store = Table::new(client, env.required("PAYMENT_TABLE")?, SystemClock, SystemRandom);
             Ok(WebhookDesk { store, secrets, clock: SystemClock })
         },

@@ -56,8 +56,6 @@ impl<S> PaymentDesk<S> {
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env, store: S) -> Result<Self, ConfigError> {
         let provider_name = env.required("PROVIDER_NAME")?.to_owned();
-        // Every request names a number, and the first to be read is slow.
-        Phone::warm_up();
         Ok(Self { store, clock: SystemClock, random: SystemRandom, provider_name })
     }
 }

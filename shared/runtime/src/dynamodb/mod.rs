@@ -4,4 +4,4 @@ mod error;
 mod transaction;
 
 pub use error::StoreError;
-pub use transaction::{Outcome, commit, condition_failed, in_turn};
+pub use transaction::{Attempt, Outcome, Pauses, attempt, commit, condition_failed, in_turn, is_in_conflict};

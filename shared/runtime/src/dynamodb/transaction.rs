@@ -15,8 +15,10 @@ use super::StoreError;
 const FIRST_PAUSE_MS: u64 = 10;
 /// No pause is longer. Longer ones let those wait longest who have waited longest: see "Contention" in docs/architecture.md.
 const LONGEST_PAUSE_MS: u64 = 80;
+/// The code of a write whose item another transaction holds.
+const CONFLICT: &str = "TransactionConflict";
 /// Why a transaction may be cancelled that will pass later, unchanged.
-const TRANSIENT: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+const TRANSIENT: [&str; 3] = [CONFLICT, "ThrottlingError", "ProvisionedThroughputExceeded"];
 
 /// What became of a transaction.
 #[derive(Debug)]
@@ -34,6 +36,42 @@ pub fn condition_failed(reason: &CancellationReason) -> bool {
     reason.code() == Some("ConditionalCheckFailed")
 }
 
+/// What became of one try at a transaction.
+#[derive(Debug)]
+pub enum Attempt {
+    /// All of it was written.
+    Committed,
+    /// As [`Outcome::Refused`].
+    Refused(Vec<CancellationReason>),
+    /// Nothing was written, for others hold some of the items, and the reasons tell which; or for want of capacity.
+    InConflict(Vec<CancellationReason>),
+}
+
+/// Whether another transaction holds this write's item.
+pub fn is_in_conflict(reason: &CancellationReason) -> bool {
+    reason.code() == Some(CONFLICT)
+}
+
+/// Tries once to write all or nothing.
+///
+/// # Errors
+///
+/// [`StoreError`] if it failed for any other reason than its conditions or a conflict.
+pub async fn attempt(client: &Client, writes: Vec<TransactWriteItem>) -> Result<Attempt, StoreError> {
+    let outcome = client.transact_write_items().set_transact_items(Some(writes)).send().await;
+    let Err(error) = outcome else { return Ok(Attempt::Committed) };
+    let Some(reasons) = cancellation_reasons(&error) else { return Err(error.into()) };
+    // Before any other reason: a condition that does not hold is an answer, whatever else came in between.
+    if reasons.iter().any(condition_failed) {
+        return Ok(Attempt::Refused(reasons.to_vec()));
+    }
+    let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
+    if codes.is_empty() || !codes.iter().all(|code| TRANSIENT.contains(code)) {
+        return Err(StoreError::Broken(format!("the transaction was cancelled: {}", codes.join(", "))));
+    }
+    Ok(Attempt::InConflict(reasons.to_vec()))
+}
+
 /// Writes all or nothing. A transaction in conflict with another one is tried again after a pause of full jitter
 /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), for as long as `may_pause` lets it.
 ///
@@ -48,17 +86,10 @@ pub async fn commit(
 ) -> Result<Outcome, StoreError> {
     let mut pauses = Pauses::default();
     loop {
-        let outcome = client.transact_write_items().set_transact_items(Some(writes.clone())).send().await;
-        let Err(error) = outcome else { return Ok(Outcome::Committed) };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(error.into()) };
-        // Before any other reason: a condition that does not hold is an answer, whatever else came in between.
-        if reasons.iter().any(condition_failed) {
-            return Ok(Outcome::Refused(reasons.to_vec()));
-        }
-        let codes: Vec<_> =
-            reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
-        if codes.is_empty() || !codes.iter().all(|code| TRANSIENT.contains(code)) {
-            return Err(StoreError::Broken(format!("the transaction was cancelled: {}", codes.join(", "))));
+        match attempt(client, writes.clone()).await? {
+            Attempt::Committed => return Ok(Outcome::Committed),
+            Attempt::Refused(reasons) => return Ok(Outcome::Refused(reasons)),
+            Attempt::InConflict(_) => {}
         }
         let pause = pauses.next(random);
         if !may_pause(pause) {
@@ -102,7 +133,8 @@ fn cancellation_reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Opti
 }
 
 /// Pauses of any length up to one that doubles, so that those who met once do not meet again.
-struct Pauses {
+#[derive(Debug)]
+pub struct Pauses {
     longest_ms: u64,
 }
 
@@ -113,7 +145,8 @@ impl Default for Pauses {
 }
 
 impl Pauses {
-    fn next(&mut self, random: &(impl Random + ?Sized)) -> Duration {
+    /// The next one.
+    pub fn next(&mut self, random: &(impl Random + ?Sized)) -> Duration {
         let mut bytes = [0; 8];
         random.fill(&mut bytes);
         let pause = Duration::from_millis(u64::from_le_bytes(bytes) % (self.longest_ms + 1));
