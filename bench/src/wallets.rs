@@ -49,6 +49,12 @@ impl Wallets {
         open_account::handle(&self.opener(), owner, &posting(&body)).await.expect("an account that opens");
     }
 
+    /// Opens a DEBIT account that takes in money in so many shards.
+    pub async fn open_with_shards(&self, owner: Principal, id: &str, shards: u8) {
+        let body = json!({"paymentAccountType": "DEBIT", "paymentAccountId": id, "intakeShards": shards});
+        open_account::handle(&self.opener(), owner, &posting(&body)).await.expect("an account that opens");
+    }
+
     /// What opens accounts.
     pub fn opener(&self) -> Opener<Table> {
         Opener::from_env(&self.env, self.table.clone()).expect("a complete environment")

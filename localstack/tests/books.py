@@ -11,8 +11,13 @@ def assert_books_balance(stack):
     balances, from_outside = Counter(), Counter()
     for item in scan(stack.payments):
         if item["sk"] == "ACCOUNT":
-            stored[item["pk"].removeprefix("ACCOUNT#")] += item["balance"]
-            balances[item["currency"]] += item["balance"]
+            # What it has drawn from its intake shards is in its balance; what a shard has received is counted below.
+            balance = item["balance"] - sum(item.get("drawn", []))
+            stored[item["pk"].removeprefix("ACCOUNT#")] += balance
+            balances[item["currency"]] += balance
+        elif item["sk"].startswith("INTAKE#"):
+            stored[item["pk"].removeprefix("ACCOUNT#")] += item["received"]
+            balances[item["currency"]] += item["received"]
         elif item["sk"] == "TRANSFER" and item["status"] == "COMPLETED":
             for side, sign in (("from", -1), ("to", 1)):
                 if side in item:

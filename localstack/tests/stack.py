@@ -123,6 +123,23 @@ class Stack:
         key = {"pk": f"ACCOUNT#{payment_account_id}", "sk": "ACCOUNT"}
         return self.payments.get_item(Key=key, ConsistentRead=True)["Item"]
 
+    def move_to_shards(self, payment_account_id, amounts):
+        """Puts money of an account's own balance where payments put it that meet others: into its intake shards. No engine
+        here lets payments meet."""
+        key = {"pk": f"ACCOUNT#{payment_account_id}"}
+        for number, amount in enumerate(amounts):
+            self.payments.update_item(
+                Key=key | {"sk": f"INTAKE#{number}"},
+                UpdateExpression="SET received = received + :amount, headroom = headroom - :amount",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues={":amount": amount},
+            )
+        self.payments.update_item(
+            Key=key | {"sk": "ACCOUNT"},
+            UpdateExpression="SET balance = balance - :sum, available = available - :sum, headroom = headroom + :sum",
+            ExpressionAttributeValues={":sum": sum(amounts)},
+        )
+
     def freeze(self, payment_account_id):
         """Stops an account, as an administrator: no endpoint does that yet."""
         self.payments.update_item(

@@ -21,6 +21,33 @@ pub(crate) enum Payees {
     Apart,
     /// All the same.
     One,
+    /// All the same, which takes in money in shards.
+    Sharded,
+}
+
+/// The shards of [`Payees::Sharded`].
+pub(crate) const SHARDS: u8 = 8;
+
+impl Payees {
+    /// What the report calls them.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Apart => "accounts of their own".to_owned(),
+            Self::One => "one payee".to_owned(),
+            Self::Sharded => format!("one payee, {SHARDS} shards"),
+        }
+    }
+
+    /// The most transactions at once that so many payers can have.
+    pub(crate) fn most(self, at_once: usize) -> f64 {
+        let most = match self {
+            Self::Apart => at_once,
+            Self::One => 1,
+            // Its own item, too.
+            Self::Sharded => at_once.min(usize::from(SHARDS) + 1),
+        };
+        number(u64::try_from(most).expect("a count"))
+    }
 }
 
 /// What got through.
@@ -41,11 +68,11 @@ pub(crate) struct Level {
 /// `held`, and holds its items for as long.
 pub(crate) async fn level(world: &World, program: &Program, payees: Payees, held: Duration, at_once: usize) -> Level {
     let front = Front::start(&world.engine.url, Mode::Hold(held), None).await;
-    let everybody = world.person(0).await;
+    let everybody = if payees == Payees::Sharded { world.merchant(SHARDS).await } else { world.person(0).await };
     let mut workers = Vec::new();
     for _ in 0..at_once {
         let payer = world.person(1_000_000_000).await;
-        let to = if payees == Payees::One { everybody.clone() } else { world.person(0).await };
+        let to = if payees == Payees::Apart { world.person(0).await } else { everybody.clone() };
         let mut function = Function::start(&program.path, &program.environment(&front.url), &[]).await;
         function.first_poll().await;
         workers.push((function, event(&program.name, &payer, &to)));

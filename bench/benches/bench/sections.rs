@@ -16,12 +16,12 @@ use crate::cold;
 use crate::contention::{self, Level, Payees};
 use crate::hashing;
 use crate::plot::Line;
-use crate::report::{Report, mb, mib, millions, ms, number, progress, ratio};
+use crate::report::{Report, mb, mib, millions, ms, progress, ratio};
 use crate::tls;
 use crate::warm;
 
 /// How often a start is measured.
-const STARTS: usize = 31;
+const STARTS: usize = 101;
 /// How many functions work at once.
 const AT_ONCE: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 /// How long a transaction takes and holds its items.
@@ -221,27 +221,24 @@ impl Bench {
         let mut lines = Vec::new();
         let mut rows = Vec::new();
         for held in HELD {
-            for payees in [Payees::Apart, Payees::One] {
+            for payees in [Payees::Apart, Payees::One, Payees::Sharded] {
                 let mut levels = Vec::new();
                 for at_once in AT_ONCE {
-                    let name = if payees == Payees::Apart { "accounts of their own" } else { "one payee" };
-                    progress(&format!("sending {at_once} at once, {name}, {} ms", held.as_millis()));
+                    progress(&format!("sending {at_once} at once, {}, {} ms", payees.name(), held.as_millis()));
                     let level = contention::level(&self.world, program, payees, held, at_once).await;
-                    rows.push(row(name, held, payees, &level));
+                    rows.push(row(held, payees, &level));
                     levels.push(level);
                 }
-                let (name, limit) = match payees {
-                    Payees::Apart => ("apart", None),
-                    Payees::One => ("one payee", Some(1.0 / held.as_secs_f64())),
-                };
-                lines.push(Line { name: format!("{name}, {} ms", held.as_millis()), levels, limit });
+                let limit = (payees == Payees::One).then(|| 1.0 / held.as_secs_f64());
+                lines.push(Line { name: format!("{}, {} ms", payees.name(), held.as_millis()), levels, limit });
             }
         }
         report.text("## Throughput and contention");
         report.text(
             "`send` from so many functions at once, each one process as in Lambda. A transaction takes the time given, and \
-             as AWS does, another one that needs one of its items meanwhile is refused as in conflict. One payee cannot \
-             take in more than one transaction after the other: the share is of that limit.",
+             as AWS does, another one that needs one of its items meanwhile is refused as in conflict. The share is of what \
+             the items could take in: one payee takes one transaction after the other, and one with shards as many at once \
+             as it has shards and itself.",
         );
         report.text("![Throughput over concurrency](throughput.svg)");
         let heads =
@@ -251,13 +248,10 @@ impl Bench {
     }
 }
 
-fn row(name: &str, held: Duration, payees: Payees, level: &Level) -> Vec<String> {
-    let most = match payees {
-        Payees::Apart => number(u64::try_from(level.at_once).expect("a count")) / held.as_secs_f64(),
-        Payees::One => 1.0 / held.as_secs_f64(),
-    };
+fn row(held: Duration, payees: Payees, level: &Level) -> Vec<String> {
+    let most = payees.most(level.at_once) / held.as_secs_f64();
     vec![
-        name.to_owned(),
+        payees.name(),
         ms(held),
         level.at_once.to_string(),
         format!("{:.0}", level.goodput),

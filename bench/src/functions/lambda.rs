@@ -137,8 +137,7 @@ impl Function {
 
     /// How long it has had a processor.
     pub fn processor_time(&self) -> Duration {
-        let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.pid())).expect("Linux");
-        Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
+        processor_time(&self.pid().to_string())
     }
 
     /// Asks it to end, and waits until it has.
@@ -147,6 +146,16 @@ impl Function {
         Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().await.expect("a shell");
         self.process.wait().await.expect("the end of a process");
     }
+}
+
+/// How long this thread has had a processor.
+pub fn processor_time_of_this_thread() -> Duration {
+    processor_time("thread-self")
+}
+
+fn processor_time(whose: &str) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{whose}/schedstat")).expect("Linux");
+    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
 }
 
 struct Api {

@@ -64,6 +64,14 @@ impl World {
         Person { token: self.token(principal), account }
     }
 
+    /// Somebody whose account takes in money in so many shards.
+    pub async fn merchant(&self, shards: u8) -> Person {
+        let principal = self.wallets.person().await;
+        let account = format!("account-{}", principal.user_id);
+        self.wallets.open_with_shards(principal, &account, shards).await;
+        Person { token: self.token(principal), account }
+    }
+
     /// Whoever the sample events have sign up and in, by the functions themselves: they have no account that holds money.
     pub async fn member(&self, programs: &[Program]) -> Person {
         let nobody = Person { token: String::new(), account: String::new() };

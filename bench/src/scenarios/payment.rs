@@ -53,6 +53,7 @@ pub(super) async fn play() -> Vec<Row> {
     accounts(&world, &mut log).await;
     one_sided(&world, &mut log).await;
     sends(&world, &mut log).await;
+    shards(&world, &engine, &mut log).await;
     reads(&world, &mut log).await;
     collections(&world, &mut log).await;
     webhooks(&world, &mut log).await;
@@ -120,6 +121,28 @@ async fn sends(world: &World, log: &mut Log) {
     });
     let widest = named(&widest, &"k".repeat(255));
     log.add(SEND, "success, the largest", answers(201), send::handle(&poster, world.ada, &widest)).await;
+}
+
+/// A payee whom many pay at once.
+async fn shards(world: &World, engine: &Engine, log: &mut Log) {
+    let shop = world.wallets.person().await;
+    let open = posting(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "shop", "intakeShards": 8}));
+    let opener = world.wallets.opener();
+    let sharded = open_account::handle(&opener, shop, &open);
+    log.add("POST /payments/accounts", "success, with eight shards", answers(201), sharded).await;
+    let poster = world.poster();
+    let pay =
+        posting(&json!({"fromPaymentAccountId": "ada-main", "toPaymentAccountId": "shop", "amount": 7, "note": "Tea"}));
+    engine.raise_transaction_conflicts(1, 2, 3);
+    let first = send::handle(&poster, world.ada, &pay);
+    log.add("POST /payments/send", "success, to a payee found busy", answers(201), first).await;
+    let next = send::handle(&poster, world.ada, &pay);
+    log.add("POST /payments/send", "success, to a payee known to be busy", answers(201), next).await;
+    let accounts = list_accounts::handle(world.table(), shop);
+    log.add("GET /payments/accounts", "success, with eight shards", answers(200), accounts).await;
+    let all = posting(&json!({"paymentAccountId": "shop", "amount": 14}));
+    let drawn = withdraw::handle(&poster, shop, &all);
+    log.add("POST /payments/withdraw", "success, drawing on shards", answers(201), drawn).await;
 }
 
 async fn reads(world: &World, log: &mut Log) {

@@ -6,7 +6,7 @@ use kernel::{Amount, Balance, Currency, MAX_AMOUNT_MINOR, Timestamp, UserId};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::{Posting, TransferType};
+use super::{IntakeShards, Posting, TransferType};
 
 /// The id of a payment account: chosen by the client that opens it, or made for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
@@ -131,8 +131,10 @@ pub struct Account {
     /// What may leave, in minor units: the balance and the credit limit together. Below zero for a loan, where nothing
     /// may leave.
     pub available: i64,
-    /// What may still enter, in minor units.
+    /// What may still enter, in minor units. Where there are shards, the account's own part of it.
     pub headroom: i64,
+    /// Where it takes in money beside its own item, if it is one that many pay at once.
+    pub intake_shards: Option<IntakeShards>,
     /// When it was opened.
     pub created_at: Timestamp,
 }
@@ -144,6 +146,8 @@ pub enum NewAccount {
     Debit {
         /// From the outside.
         deposit: Option<Amount>,
+        /// Where it takes in money beside its own item, if many are to pay it at once.
+        intake_shards: Option<IntakeShards>,
     },
     /// A CREDIT account.
     Credit {
@@ -172,7 +176,7 @@ impl NewAccount {
     /// What it holds once it is open.
     pub fn opening_balance(&self) -> Balance {
         match self {
-            Self::Debit { deposit } => deposit.map(Balance::from).unwrap_or_default(),
+            Self::Debit { deposit, .. } => deposit.map(Balance::from).unwrap_or_default(),
             Self::Credit { .. } => Balance::ZERO,
             Self::Loan { principal, .. } => Balance::owing(*principal),
         }
@@ -181,12 +185,20 @@ impl NewAccount {
     /// What moves as it opens, if anything does.
     pub fn opening_transfer(&self, id: &PaymentAccountId) -> Option<(Posting, Amount)> {
         match self {
-            Self::Debit { deposit } => deposit.map(|amount| (Posting::Deposit { to: id.clone() }, amount)),
+            Self::Debit { deposit, .. } => deposit.map(|amount| (Posting::Deposit { to: id.clone() }, amount)),
             Self::Credit { .. } => None,
             Self::Loan { principal, disburse_to } => {
                 let (from, to) = (id.clone(), disburse_to.clone());
                 Some((Posting::Between { from, to, kind: TransferType::Disbursement }, *principal))
             }
+        }
+    }
+
+    /// Its shards.
+    const fn intake_shards(&self) -> Option<IntakeShards> {
+        match self {
+            Self::Debit { intake_shards, .. } => *intake_shards,
+            Self::Credit { .. } | Self::Loan { .. } => None,
         }
     }
 
@@ -198,6 +210,9 @@ impl NewAccount {
             Self::Credit { limit } => (-limit.minor(), MAX_AMOUNT_MINOR),
             Self::Loan { .. } => (0, 0),
         };
+        let room = ceiling - balance.minor();
+        let intake_shards = self.intake_shards();
+        let of_shards = intake_shards.map_or(0, |shards| i64::from(shards.count()) * shard_headroom(room, shards));
         Account {
             id,
             owner,
@@ -206,10 +221,25 @@ impl NewAccount {
             status: AccountStatus::Active,
             balance,
             available: balance.minor() - floor,
-            headroom: ceiling - balance.minor(),
+            headroom: room - of_shards,
+            intake_shards,
             created_at: now,
         }
     }
+}
+
+impl Account {
+    /// What may enter each of its shards in all its life, in minor units, as it opens. Balance, headroom and this of every
+    /// shard sum to the most that an account may hold; so they do ever after, and it never holds more.
+    pub fn shard_headroom(&self) -> i64 {
+        let room = MAX_AMOUNT_MINOR - self.balance.minor();
+        self.intake_shards.map_or(0, |shards| shard_headroom(room, shards))
+    }
+}
+
+/// The shards' part of the room, half of it, between them.
+fn shard_headroom(room: i64, shards: IntakeShards) -> i64 {
+    room / 2 / i64::from(shards.count())
 }
 
 #[cfg(test)]
@@ -234,8 +264,12 @@ mod tests {
 
     #[test]
     fn each_kind_opens_with_what_may_leave_and_enter() {
-        assert_eq!(opened(&NewAccount::Debit { deposit: None }), (0, 0, MAX_AMOUNT_MINOR));
-        assert_eq!(opened(&NewAccount::Debit { deposit: Some(amount(70)) }), (70, 70, MAX_AMOUNT_MINOR - 70));
+        let debit = |deposit, intake_shards| opened(&NewAccount::Debit { deposit, intake_shards });
+        assert_eq!(debit(None, None), (0, 0, MAX_AMOUNT_MINOR));
+        assert_eq!(debit(Some(amount(70)), None), (70, 70, MAX_AMOUNT_MINOR - 70));
+        // Of 2^53 - 1 an eighth of the half is 2^49 - 1, rounded down.
+        let in_shards = 8 * ((1 << 49) - 1);
+        assert_eq!(debit(None, IntakeShards::new(8).ok()), (0, 0, MAX_AMOUNT_MINOR - in_shards));
         assert_eq!(opened(&NewAccount::Credit { limit: amount(500) }), (0, 500, MAX_AMOUNT_MINOR));
         let disburse_to = PaymentAccountId::parse("b").unwrap();
         assert_eq!(opened(&NewAccount::Loan { principal: amount(900), disburse_to }), (-900, -900, 900));

@@ -2,6 +2,7 @@
 
 mod account;
 mod idempotency;
+mod intake_shards;
 mod payment;
 mod place;
 mod refusal;
@@ -9,6 +10,7 @@ mod transfer;
 
 pub use account::{Account, AccountStatus, AccountType, InvalidAccountId, NewAccount, PaymentAccountId};
 pub use idempotency::{Fingerprint, Request, RequestId};
+pub use intake_shards::{IntakeShards, InvalidIntakeShards};
 pub use payment::{
     Actor, Advance, InvalidProviderTransactionId, InvalidReference, Payment, PaymentMethod, PaymentReference,
     PaymentStatus, ProviderTransactionId, Step,

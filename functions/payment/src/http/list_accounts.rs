@@ -33,7 +33,12 @@ mod tests {
     impl ListAccounts for OneAccount {
         async fn accounts_of(&self, owner: UserId) -> Result<Vec<Account>, StoreError> {
             let id = PaymentAccountId::parse("main").unwrap();
-            Ok(vec![NewAccount::Debit { deposit: None }.open(id, owner, Currency::parse("USD").unwrap(), now())])
+            Ok(vec![NewAccount::Debit { deposit: None, intake_shards: None }.open(
+                id,
+                owner,
+                Currency::parse("USD").unwrap(),
+                now(),
+            )])
         }
     }
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::posting::{answer, named_request};
 use super::wire::{AccountBody, MinorUnits};
 use super::{SelfDeposit, problems};
-use crate::domain::{AccountType, NewAccount, PaymentAccountId, RequestId, Transfer, TransferStatus};
+use crate::domain::{AccountType, IntakeShards, NewAccount, PaymentAccountId, RequestId, Transfer, TransferStatus};
 use crate::store::Fence;
 use crate::store::accounts::{OpenAccount, Opening};
 
@@ -29,6 +29,10 @@ pub(super) struct Body {
     /// DEBIT alone: an opening deposit, where the deployment lets people deposit by themselves.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     balance: Option<MinorUnits>,
+    /// DEBIT alone: into how many shards, beside its own item, the account takes in money, for one that many pay at once.
+    /// A payment costs as much; drawing on them, when the account's own balance is not enough, costs two round trips more.
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 16)]
+    intake_shards: Option<i64>,
     /// CREDIT alone: how far below zero the account may go; where it is left out, the highest that is granted.
     #[schema(value_type = Option<Amount>)]
     credit_limit: Option<MinorUnits>,
@@ -146,8 +150,8 @@ impl<S, C, R> Opener<S, C, R> {
             if asked <= most { Ok(()) } else { Err(problems::limit_exceeded(field, most.minor())) }
         };
         match new {
-            NewAccount::Debit { deposit: None } => Ok(()),
-            NewAccount::Debit { deposit: Some(_) } => self.self_deposit.check(),
+            NewAccount::Debit { deposit: None, .. } => Ok(()),
+            NewAccount::Debit { deposit: Some(_), .. } => self.self_deposit.check(),
             NewAccount::Credit { limit } => within("creditLimit", *limit, self.limits.max_credit_limit),
             NewAccount::Loan { principal, .. } => within("principal", *principal, self.limits.max_loan_principal),
         }
@@ -180,6 +184,7 @@ fn read_new_account(body: &Body, limits: &Limits, fields: &mut Fields) -> Option
     let kind = body.payment_account_type;
     let sent = [
         ("balance", body.balance.is_some(), Debit),
+        ("intakeShards", body.intake_shards.is_some(), Debit),
         ("creditLimit", body.credit_limit.is_some(), Credit),
         ("principal", body.principal.is_some(), Loan),
         ("disburseTo", body.disburse_to.is_some(), Loan),
@@ -192,7 +197,9 @@ fn read_new_account(body: &Body, limits: &Limits, fields: &mut Fields) -> Option
         // A balance of nothing is no deposit.
         Debit => {
             let deposit = body.balance.filter(|balance| balance.0 != 0).map(amount);
-            Some(NewAccount::Debit { deposit: fields.read_optional("balance", deposit)? })
+            let deposit = fields.read_optional("balance", deposit);
+            let intake_shards = fields.read_optional("intakeShards", body.intake_shards.map(IntakeShards::new));
+            Some(NewAccount::Debit { deposit: deposit?, intake_shards: intake_shards? })
         }
         Credit => {
             let limit = fields.read_optional("creditLimit", body.credit_limit.map(amount))?;
@@ -282,6 +289,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_account_that_many_pay_at_once_says_into_how_many_shards_it_takes_in_money() {
+        let (body, opening) = open(json!({"paymentAccountType": "DEBIT", "intakeShards": 8})).await.unwrap();
+        assert_eq!(body["intakeShards"], json!(8));
+        assert_eq!(opening.account.intake_shards, IntakeShards::new(8).ok());
+        let (body, _) = open(json!({"paymentAccountType": "DEBIT"})).await.unwrap();
+        assert_eq!(body.get("intakeShards"), None);
+    }
+
+    #[tokio::test]
     async fn a_credit_account_has_the_limit_it_asks_for_or_the_highest() {
         let (body, _) = open(json!({"paymentAccountType": "CREDIT", "creditLimit": 200})).await.unwrap();
         assert_eq!((&body["balance"], &body["available"]), (&json!(0), &json!(200)));
@@ -304,6 +320,13 @@ mod tests {
         for (body, expected) in [
             (json!({"paymentAccountType": "DEBIT", "creditLimit": 1}), vec!["/creditLimit"]),
             (json!({"paymentAccountType": "DEBIT", "balance": -1}), vec!["/balance"]),
+            (json!({"paymentAccountType": "DEBIT", "intakeShards": 0}), vec!["/intakeShards"]),
+            (
+                json!({"paymentAccountType": "DEBIT", "intakeShards": 17, "balance": -1}),
+                vec!["/balance", "/intakeShards"],
+            ),
+            (json!({"paymentAccountType": "DEBIT", "intakeShards": 1.5}), vec!["/intakeShards"]),
+            (json!({"paymentAccountType": "CREDIT", "intakeShards": 2}), vec!["/intakeShards"]),
             (json!({"paymentAccountType": "CREDIT", "balance": 1}), vec!["/balance"]),
             (json!({"paymentAccountType": "LOAN"}), vec!["/principal", "/disburseTo"]),
             (json!({"paymentAccountType": "SAVINGS"}), vec!["/paymentAccountType"]),

@@ -11,8 +11,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 use crate::domain::{
-    Account, AccountStatus, AccountType, Direction, Note, Payment, PaymentAccountId, PaymentMethod, PaymentReference,
-    PaymentStatus, ProviderTransactionId, Refusal, Step, Transfer, TransferId, TransferStatus, TransferType,
+    Account, AccountStatus, AccountType, Direction, IntakeShards, Note, Payment, PaymentAccountId, PaymentMethod,
+    PaymentReference, PaymentStatus, ProviderTransactionId, Refusal, Step, Transfer, TransferId, TransferStatus,
+    TransferType,
 };
 
 /// An integer of minor units as a client sends it. Whether it is an amount, the domain decides.
@@ -59,6 +60,10 @@ pub(super) struct AccountBody<'a> {
     #[schema(minimum = 0)]
     available: i64,
     status: AccountStatus,
+    /// Into how many shards, beside its own item, the account takes in money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1, maximum = 16)]
+    intake_shards: Option<u8>,
     created_at: Timestamp,
 }
 
@@ -73,6 +78,7 @@ impl<'a> From<&'a Account> for AccountBody<'a> {
             balance: account.balance.minor(),
             available: account.available.max(0),
             status: account.status,
+            intake_shards: account.intake_shards.map(IntakeShards::count),
             created_at: account.created_at,
         }
     }

@@ -3,10 +3,12 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem};
-use kernel::{Timestamp, UserId};
+use futures_util::future::try_join_all;
+use kernel::{Balance, Timestamp, UserId};
 use runtime::dynamodb::Outcome;
 
 use super::fence::EndedSessions;
+use super::intake::nothing_drawn;
 use super::item::{
     Item, Reader, account_attributes, account_key, is_fenced_off, key, number, read_account, text, transfer_item,
     user_key,
@@ -94,6 +96,7 @@ pub trait ListAccounts {
 enum Part {
     Request,
     Account,
+    Shard,
     Owner,
     Transfer,
     Payee,
@@ -140,11 +143,15 @@ impl Table {
         let mut item = account_attributes(account);
         item.extend(account_key(&account.id));
         item.insert("ownerEpoch".to_owned(), number(fence.epoch));
+        item.extend(account.intake_shards.map(nothing_drawn));
         if let Some(ended) = seen {
             item.insert("fenceVersion".to_owned(), number(ended.version()));
             item.extend(ended.revoked_at(now).map(|revoked| ("revokedSessions".to_owned(), revoked)));
         }
         add(Part::Account, self.put_new(item)?);
+        for shard in self.new_shards(account)? {
+            add(Part::Shard, shard);
+        }
         add(Part::Owner, self.claim(opening, seen, now)?);
         if let Some(transfer) = transfer {
             add(Part::Transfer, self.put_new(transfer_item(transfer, None))?);
@@ -171,7 +178,7 @@ impl Table {
                 Part::Account => Err(OpenError::IdTaken),
                 Part::Owner => diagnose_owner(item, opening).map(Attempt::Fenced),
                 Part::Payee => Err(diagnose_payee(item, opening)?),
-                Part::Transfer => break,
+                Part::Transfer | Part::Shard => break,
             };
         }
         Err(StoreError::broken("an opening was cancelled for no reason that we know").into())
@@ -296,6 +303,17 @@ impl Table {
     }
 }
 
+impl Table {
+    /// An account with what its shards hold.
+    async fn with_shards(&self, item: &Item) -> Result<Account, StoreError> {
+        let account = read_account(item)?;
+        let Some(undrawn) = self.undrawn(item).await? else { return Ok(account) };
+        let balance = Balance::from_minor(account.balance.minor().saturating_add(undrawn.amount));
+        let balance = balance.map_err(StoreError::broken)?;
+        Ok(Account { balance, available: account.available.saturating_add(undrawn.amount), ..account })
+    }
+}
+
 impl ListAccounts for Table {
     async fn accounts_of(&self, owner: UserId) -> Result<Vec<Account>, StoreError> {
         let ids = self.account_ids(owner).await?;
@@ -304,7 +322,7 @@ impl ListAccounts for Table {
         }
         let keys = ids.iter().map(|id| key(format!("ACCOUNT#{id}"), "ACCOUNT")).collect();
         let items = self.batch_get(keys).await?;
-        let mut accounts = items.iter().map(read_account).collect::<Result<Vec<_>, _>>()?;
+        let mut accounts = try_join_all(items.iter().map(|item| self.with_shards(item))).await?;
         accounts.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
         Ok(accounts)
     }

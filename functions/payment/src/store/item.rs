@@ -8,8 +8,8 @@ use kernel::{Amount, Balance, Currency, Timestamp, UserId};
 
 use super::{Fence, StoreError};
 use crate::domain::{
-    Account, AccountStatus, AccountType, Fingerprint, Note, PaymentAccountId, Place, Posting, Refusal, Transfer,
-    TransferId, TransferStatus, TransferType,
+    Account, AccountStatus, AccountType, Fingerprint, IntakeShards, Note, PaymentAccountId, Place, Posting, Refusal,
+    Transfer, TransferId, TransferStatus, TransferType,
 };
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -71,6 +71,14 @@ impl<'a> Reader<'a> {
         self.0.get(name).and_then(|value| value.as_ss().ok()).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// A list of integers.
+    pub(crate) fn integers(&self, name: &str) -> Result<Vec<i64>, StoreError> {
+        let list = self.0.get(name).and_then(|value| value.as_l().ok());
+        let list = list.ok_or_else(|| self.unreadable(name, "is missing"))?;
+        let integers: Option<_> = list.iter().map(|value| value.as_n().ok()?.parse().ok()).collect();
+        integers.ok_or_else(|| self.unreadable(name, "is no list of integers"))
+    }
+
     /// A list of maps, such as the steps of a payment.
     pub(crate) fn maps(&self, name: &str) -> impl Iterator<Item = &'a Item> {
         self.0.get(name).and_then(|value| value.as_l().ok()).into_iter().flatten().filter_map(|value| value.as_m().ok())
@@ -88,7 +96,7 @@ impl<'a> Reader<'a> {
 
 /// What an account says of itself, without its key.
 pub(crate) fn account_attributes(account: &Account) -> Item {
-    Item::from([
+    let mut item = Item::from([
         ("id".to_owned(), text(&account.id)),
         ("ownerId".to_owned(), text(account.owner)),
         ("type".to_owned(), text(account.kind.as_str())),
@@ -98,7 +106,21 @@ pub(crate) fn account_attributes(account: &Account) -> Item {
         ("available".to_owned(), number(account.available)),
         ("headroom".to_owned(), number(account.headroom)),
         ("createdAt".to_owned(), text(account.created_at)),
-    ])
+    ]);
+    if let Some(shards) = account.intake_shards {
+        item.insert(INTAKE_SHARDS.to_owned(), number(shards.count()));
+    }
+    item
+}
+
+/// The number of an account's shards, where it has any.
+pub(crate) const INTAKE_SHARDS: &str = "intakeShards";
+
+/// The shards of an account.
+pub(crate) fn read_intake_shards(account: &Item) -> Result<Option<IntakeShards>, StoreError> {
+    let reader = Reader(account);
+    let shards = account.get(INTAKE_SHARDS).map(|_| reader.integer(INTAKE_SHARDS)).transpose()?;
+    shards.map(IntakeShards::new).transpose().map_err(|error| reader.unreadable(INTAKE_SHARDS, error))
 }
 
 pub(crate) fn read_account(item: &Item) -> Result<Account, StoreError> {
@@ -113,6 +135,7 @@ pub(crate) fn read_account(item: &Item) -> Result<Account, StoreError> {
         balance: balance.map_err(|error| reader.unreadable("balance", error))?,
         available: reader.integer("available")?,
         headroom: reader.integer("headroom")?,
+        intake_shards: read_intake_shards(item)?,
         created_at: reader.read("createdAt", Timestamp::parse)?,
     })
 }

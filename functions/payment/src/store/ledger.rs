@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use kernel::{Timestamp, UserId};
 use runtime::dynamodb::Outcome;
 
+use super::intake::{Drawing, Receipt};
 use super::item::{Item, Reader, account_key, is_fenced_off, number, read_transfer, text, transfer_item};
 use super::transaction::{GUARDED, Verdict, guard, verdict};
 use super::{Fence, StoreError, Table};
@@ -80,25 +81,75 @@ fn must_own(party: Party, posting: &Posting) -> bool {
 
 impl PostTransfer for Table {
     async fn post(&self, order: TransferOrder) -> Result<Posted, PostError> {
+        let mut drawing = None;
+        for _ in 0..ATTEMPTS {
+            let refusal = match self.try_to_post(&order, drawing.as_ref()).await? {
+                Attempt::Posted(posted) => return Ok(posted),
+                Attempt::Refused(refusal) => refusal,
+                Attempt::Short(account) => {
+                    let undrawn = self.undrawn(&account).await?;
+                    let available: i64 = Reader(&account).integer("available")?;
+                    let would_do =
+                        |undrawn: &Drawing| available.saturating_add(undrawn.amount) >= order.transfer.amount.minor();
+                    drawing = undrawn.filter(would_do);
+                    if drawing.is_some() {
+                        continue;
+                    }
+                    Refusal::InsufficientFunds
+                }
+            };
+            return match &order.fingerprint {
+                Some(fingerprint) => self.remember(order.transfer, refusal, fingerprint).await,
+                None => Err(PostError::Refused { refusal, replayed: false }),
+            };
+        }
+        Err(PostError::Contention)
+    }
+}
+
+/// How often a transfer is considered anew because its payer draws on shards at the same time for another one.
+const ATTEMPTS: usize = 4;
+
+/// What became of one try to post a transfer.
+enum Attempt {
+    Posted(Posted),
+    Refused(Refusal),
+    /// The paying account, as it stands, has not enough in its own balance.
+    Short(Item),
+}
+
+impl Table {
+    async fn try_to_post(&self, order: &TransferOrder, drawing: Option<&Drawing>) -> Result<Attempt, PostError> {
         let TransferOrder { transfer, fingerprint, fence, deadline } = order;
-        let mut items = vec![self.put_new(transfer_item(&transfer, fingerprint.as_ref()))?];
+        let mut items = vec![self.put_new(transfer_item(transfer, fingerprint.as_ref()))?];
         let mut parties = Vec::new();
         if let Some(from) = transfer.posting.from() {
-            items.push(self.take(account_key(from), &transfer, fence)?);
+            items.push(self.take(account_key(from), transfer, *fence, drawing)?);
             parties.push(Party::Payer);
         }
+        let mut receipt = None;
         if let Some(to) = transfer.posting.to() {
-            let owner = must_own(Party::Payee, &transfer.posting).then_some((transfer.initiated_by, fence));
-            items.push(self.give(account_key(to), &transfer, owner)?);
+            let owner = must_own(Party::Payee, &transfer.posting).then_some((transfer.initiated_by, *fence));
+            if owner.is_none() {
+                let Transfer { amount, currency, .. } = *transfer;
+                receipt = Some((items.len(), Receipt { account: to, amount, currency, frozen_too: false }));
+            }
+            items.push(self.give(account_key(to), transfer, owner)?);
             parties.push(Party::Payee);
         }
-        let reasons = match self.transact(items, deadline).await? {
-            Outcome::Committed => return Ok(Posted { transfer, replayed: false }),
+        let outcome = match receipt {
+            Some((at, receipt)) => self.transact_giving(items, at, receipt, *deadline).await?,
+            None => self.transact(items, *deadline).await?,
+        };
+        let reasons = match outcome {
+            Outcome::Committed => {
+                return Ok(Attempt::Posted(Posted { transfer: transfer.clone(), replayed: false }));
+            }
             Outcome::Refused(reasons) => reasons,
             Outcome::Contended => return Err(PostError::Contention),
         };
         if let Verdict::FailedOn(stored) = verdict(&reasons, 0) {
-            return replay(stored, fingerprint.as_ref());
+            return replay(stored, fingerprint.as_ref()).map(Attempt::Posted);
         }
         for (index, party) in parties.into_iter().enumerate() {
             let item = match verdict(&reasons, index + 1) {
@@ -106,31 +157,42 @@ impl PostTransfer for Table {
                 Verdict::FailedOn(item) => Some(item),
                 Verdict::FailedOnNothing => None,
             };
-            let refusal = diagnose(party, item, &transfer, fence)?;
-            return match fingerprint {
-                Some(fingerprint) => self.remember(transfer, refusal, &fingerprint).await,
-                None => Err(PostError::Refused { refusal, replayed: false }),
-            };
+            return Ok(match (diagnose(party, item, transfer, *fence)?, item) {
+                (Refusal::InsufficientFunds, Some(account)) => Attempt::Short(account.clone()),
+                (refusal, _) => Attempt::Refused(refusal),
+            });
         }
         Err(StoreError::broken("a transfer was cancelled for no reason that we know").into())
     }
-}
 
-impl Table {
-    /// Takes the amount from an account, if it is the initiator's to take.
-    fn take(&self, key: Item, transfer: &Transfer, fence: Fence) -> Result<TransactWriteItem, StoreError> {
+    /// Takes the amount from an account, if it is the initiator's to take, with what is drawn from its shards.
+    fn take(
+        &self,
+        key: Item,
+        transfer: &Transfer,
+        fence: Fence,
+        drawing: Option<&Drawing>,
+    ) -> Result<TransactWriteItem, StoreError> {
+        const MAY_PAY: &str = "currency = :currency AND #status = :active AND available >= :least";
+        let amount = transfer.amount.minor();
+        let least = amount.saturating_sub(drawing.map_or(0, |drawing| drawing.amount));
         self.update(key, |update| {
-            guard(update, transfer.initiated_by, fence)
-                .update_expression(
-                    "SET balance = balance - :amount, available = available - :amount, headroom = headroom + :amount",
-                )
-                .condition_expression(format!(
-                    "{GUARDED} AND currency = :currency AND #status = :active AND available >= :amount"
-                ))
+            let update = guard(update, transfer.initiated_by, fence);
+            let set = "SET balance = balance - :least, available = available - :least, headroom = headroom + :amount";
+            let update = match drawing {
+                None => update.update_expression(set).condition_expression(format!("{GUARDED} AND {MAY_PAY}")),
+                Some(Drawing { before, after, .. }) => update
+                    .update_expression(format!("{set}, drawn = :after"))
+                    .condition_expression(format!("{GUARDED} AND {MAY_PAY} AND drawn = :before"))
+                    .expression_attribute_values(":before", before.clone())
+                    .expression_attribute_values(":after", after.clone()),
+            };
+            update
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":active", text("ACTIVE"))
                 .expression_attribute_values(":currency", text(transfer.currency))
-                .expression_attribute_values(":amount", number(transfer.amount.minor()))
+                .expression_attribute_values(":amount", number(amount))
+                .expression_attribute_values(":least", number(least))
         })
     }
 

@@ -3,6 +3,7 @@
 //! | item | pk | sk | written by |
 //! |---|---|---|---|
 //! | account | `ACCOUNT#<id>` | `ACCOUNT` | [`accounts`] opens it, [`ledger`] moves its balance |
+//! | intake shard | `ACCOUNT#<id>` | `INTAKE#<n>` | `accounts` opens it, `intake` gives to it |
 //! | transfer | `TRANSFER#<id>` | `TRANSFER` | [`ledger`], [`accounts`] for what moves as an account opens |
 //! | user | `USER#<id>` | `USER` | [`users`] and [`fence`] from events; [`accounts`] adds the account's id |
 //! | opening | `IDEMPOTENCY#<request>` | `IDEMPOTENCY` | [`accounts`], where the client named its request |
@@ -25,6 +26,7 @@ pub mod transfers;
 pub mod users;
 pub mod webhooks;
 
+mod intake;
 mod item;
 mod newest;
 mod table;

@@ -16,6 +16,7 @@ use futures_util::future::try_join_all;
 use kernel::{Amount, Currency, Timestamp, UserId};
 use runtime::dynamodb::Outcome;
 
+use super::intake::Receipt;
 use super::item::{Item, Reader, account_key, is_fenced_off, key, number, text, transfer_item};
 use super::newest::{Partition, Span, merge};
 use super::transaction::{GUARDED, Verdict, guard, guard_values, verdict};
@@ -390,6 +391,24 @@ impl Table {
             items.push(self.update(account_key(account), |update| credit(update, &transfer, fence))?);
         }
         Ok((items, parts))
+    }
+
+    /// Writes what settles a payment by its provider's word. The account takes it in even if it is frozen: the customer has
+    /// paid.
+    pub(crate) async fn transact_settling(
+        &self,
+        items: Vec<TransactWriteItem>,
+        parts: &[Part],
+        payment: &Payment,
+        deadline: Option<Timestamp>,
+    ) -> Result<Outcome, StoreError> {
+        let at = parts.iter().position(|part| *part == Part::Account);
+        let (Some(at), Some(account)) = (at, &payment.payment_account_id) else {
+            return self.transact(items, deadline).await;
+        };
+        let Payment { amount, currency, .. } = *payment;
+        let receipt = Receipt { account, amount, currency, frozen_too: true };
+        Box::pin(self.transact_giving(items, at, receipt, deadline)).await
     }
 
     /// Checks, without changing it, that an account may be credited by a payment that this token asks for.

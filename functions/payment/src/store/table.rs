@@ -5,13 +5,17 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use kernel::{Clock, Random};
 
-/// `PaymentTable`, with the clock and the randomness that waiting for one's turn takes.
+use super::intake::KnownShards;
+
+/// `PaymentTable`, with the clock and the randomness that waiting for one's turn takes, and what it has learnt of accounts
+/// that many pay at once.
 #[derive(Clone)]
 pub struct Table {
     pub(crate) client: Client,
     pub(crate) name: String,
     pub(crate) clock: Arc<dyn Clock + Send + Sync>,
     pub(crate) random: Arc<dyn Random + Send + Sync>,
+    pub(crate) known_shards: Arc<KnownShards>,
 }
 
 impl Table {
@@ -22,6 +26,7 @@ impl Table {
         clock: impl Clock + Send + Sync + 'static,
         random: impl Random + Send + Sync + 'static,
     ) -> Self {
-        Self { client, name: name.into(), clock: Arc::new(clock), random: Arc::new(random) }
+        let (clock, random) = (Arc::new(clock), Arc::new(random));
+        Self { client, name: name.into(), clock, random, known_shards: Arc::default() }
     }
 }

@@ -77,7 +77,7 @@ impl Table {
     }
 
     /// Whether there is time for a pause.
-    fn may_pause(&self, deadline: Option<Timestamp>) -> impl Fn(Duration) -> bool {
+    pub(crate) fn may_pause(&self, deadline: Option<Timestamp>) -> impl Fn(Duration) -> bool {
         let now = self.clock.now();
         let left = deadline.map_or(PATIENCE, |deadline| now.until(deadline).saturating_sub(TIME_TO_ANSWER));
         let give_up_at = now.plus(left.min(PATIENCE));

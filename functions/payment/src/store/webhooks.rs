@@ -108,7 +108,7 @@ impl ApplyWebhook for Table {
             };
             items.push(self.put_new(webhook.record(outcome))?);
             parts.push(Part::Webhook);
-            match self.transact(items, webhook.deadline).await? {
+            match self.transact_settling(items, &parts, &payment, webhook.deadline).await? {
                 Outcome::Committed if outcome == WebhookOutcome::Applied => {
                     return Ok((payment.advanced(&advance), outcome));
                 }

@@ -9,7 +9,8 @@ async fn an_account_opens_in_one_round_trip_with_its_opening_deposit() {
     let world = World::new().await;
     let ada = world.person().await;
     world.engine.round_trips();
-    let opened = world.open(ada, "main", NewAccount::Debit { deposit: Some(amount(70)) }).await.unwrap();
+    let opened =
+        world.open(ada, "main", NewAccount::Debit { deposit: Some(amount(70)), intake_shards: None }).await.unwrap();
     assert_eq!(world.engine.round_trips(), ["TransactWriteItems"]);
     assert_eq!(world.table.accounts_of(ada.id).await.unwrap(), [opened.account]);
     world.assert_books_balance().await;
@@ -33,7 +34,8 @@ async fn own_accounts_are_listed_in_two_round_trips_and_nobody_elses() {
 async fn a_person_who_is_not_synced_yet_opens_nothing() {
     let world = World::new().await;
     let stranger = Person { id: UserId::random(&world.random), ..world.person().await };
-    let outcome = world.open(stranger, "main", NewAccount::Debit { deposit: Some(amount(1)) }).await;
+    let outcome =
+        world.open(stranger, "main", NewAccount::Debit { deposit: Some(amount(1)), intake_shards: None }).await;
     assert!(matches!(outcome, Err(OpenError::UserNotSynced)), "{outcome:?}");
     assert_eq!(world.items().await.len(), 1);
 }
@@ -44,7 +46,7 @@ async fn an_id_that_is_taken_stays_with_its_owner() {
     let (ada, bob) = (world.person().await, world.person().await);
     world.debit(ada, "main", 10).await;
     for thief in [ada, bob] {
-        let outcome = world.open(thief, "main", NewAccount::Debit { deposit: None }).await;
+        let outcome = world.open(thief, "main", NewAccount::Debit { deposit: None, intake_shards: None }).await;
         assert!(matches!(outcome, Err(OpenError::IdTaken)), "{outcome:?}");
     }
     assert_eq!(world.balance(ada, "main").await, 10);
@@ -56,7 +58,9 @@ async fn a_person_has_as_many_accounts_as_the_limit_says_even_when_all_open_at_o
     let world = World::new().await;
     let ada = world.person().await;
     let ids: Vec<String> = (0..10).map(|number| format!("a{number}")).collect();
-    let outcomes = join_all(ids.iter().map(|id| world.open(ada, id, NewAccount::Debit { deposit: None }))).await;
+    let outcomes =
+        join_all(ids.iter().map(|id| world.open(ada, id, NewAccount::Debit { deposit: None, intake_shards: None })))
+            .await;
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(OpenError::TooManyAccounts))).count();
     assert_eq!(refused, 7);
     assert_eq!(world.table.accounts_of(ada.id).await.unwrap().len(), 3);
@@ -66,7 +70,7 @@ async fn a_person_has_as_many_accounts_as_the_limit_says_even_when_all_open_at_o
 async fn a_named_opening_is_carried_out_once_and_answered_as_it_was_then() {
     let world = World::new().await;
     let ada = world.person().await;
-    let new = NewAccount::Debit { deposit: Some(amount(70)) };
+    let new = NewAccount::Debit { deposit: Some(amount(70)), intake_shards: None };
     let named = |key: &str, asked: i64| Request::named(ada.id, "open", key, &asked).unwrap();
     let first = world.table.open(world.opening(ada, "main", &new, named("k", 1))).await.unwrap();
     world.post(ada, withdrawal("main"), 30).await.unwrap();
@@ -107,7 +111,7 @@ async fn a_token_older_than_the_fence_opens_nothing_and_a_newer_one_raises_it_on
     let world = World::new().await;
     let ada = world.person().await;
     world.table.sync_user(&user(ada.id, 5), 2).await.unwrap();
-    let outcome = world.open(ada, "main", NewAccount::Debit { deposit: None }).await;
+    let outcome = world.open(ada, "main", NewAccount::Debit { deposit: None, intake_shards: None }).await;
     assert!(matches!(outcome, Err(OpenError::Revoked)), "{outcome:?}");
     let renewed = Person { fence: Fence { epoch: 5, ..ada.fence }, ..ada };
     world.debit(renewed, "main", 10).await;

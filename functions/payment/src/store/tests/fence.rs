@@ -142,11 +142,11 @@ async fn a_session_may_end_before_its_person_is_known_here() {
     let random = Seeded::new(3);
     let ada = Person { id: UserId::random(&random), fence: Fence { epoch: 0, session: SessionId::random(&random) } };
     world.end(ada).await;
-    let outcome = world.open(ada, "main", NewAccount::Debit { deposit: None }).await;
+    let outcome = world.open(ada, "main", NewAccount::Debit { deposit: None, intake_shards: None }).await;
     assert!(matches!(outcome, Err(OpenError::UserNotSynced)), "{outcome:?}");
 
     world.apply(1, AccountEvent::UserCreated(user(ada.id, 0))).await.unwrap();
-    let outcome = world.open(ada, "main", NewAccount::Debit { deposit: None }).await;
+    let outcome = world.open(ada, "main", NewAccount::Debit { deposit: None, intake_shards: None }).await;
     assert!(matches!(outcome, Err(OpenError::Revoked)), "{outcome:?}");
     world.debit(world.elsewhere(ada), "main", 10).await;
     world.assert_revoked(ada, "main").await;
@@ -231,7 +231,7 @@ async fn an_account_that_opens_while_a_session_ends_knows_of_the_end_whichever_c
                 world.end(world.elsewhere(ada)).await;
             }
             let (table, gate) = world.gated();
-            let new = NewAccount::Debit { deposit: Some(amount(10)) };
+            let new = NewAccount::Debit { deposit: Some(amount(10)), intake_shards: None };
             let opening = world.opening(ada, &accounts[1], &new, Request::unnamed(&world.random));
             let opening: Work = Box::pin(async move {
                 table.open(opening).await.unwrap();
@@ -255,7 +255,7 @@ async fn a_session_that_ends_while_it_opens_an_account_is_fenced_off_it_or_opens
         let ada = world.person().await;
         let (table, gate) = world.gated();
         let id = format!("main-{run}");
-        let new = NewAccount::Debit { deposit: Some(amount(10)) };
+        let new = NewAccount::Debit { deposit: Some(amount(10)), intake_shards: None };
         let opening = world.opening(ada, &id, &new, Request::unnamed(&world.random));
         let opening: Work = Box::pin(async move {
             let outcome = table.open(opening).await;
@@ -303,7 +303,7 @@ async fn an_epoch_is_raised_on_an_account_that_opens_meanwhile() {
         let accounts = [format!("old-{run}"), format!("new-{run}")];
         world.debit(ada, &accounts[0], 10).await;
         let ((openers, opener_gate), (syncers, syncer_gate)) = (world.gated(), world.gated());
-        let new = NewAccount::Debit { deposit: Some(amount(10)) };
+        let new = NewAccount::Debit { deposit: Some(amount(10)), intake_shards: None };
         let opening = world.opening(ada, &accounts[1], &new, Request::unnamed(&world.random));
         let opening: Work = Box::pin(async move {
             let outcome = openers.open(opening).await;

@@ -3,6 +3,7 @@
 mod accounts;
 mod fence;
 mod histories;
+mod intake;
 mod keys;
 mod ledger;
 mod payments;
@@ -22,7 +23,9 @@ use super::item::{Item, account_key, text};
 use super::ledger::{PostError, PostTransfer, Posted, TransferOrder};
 use super::users::SyncUser;
 use super::{Fence, Table};
-use crate::domain::{Account, NewAccount, PaymentAccountId, Posting, Request, Transfer, TransferStatus, TransferType};
+use crate::domain::{
+    Account, IntakeShards, NewAccount, PaymentAccountId, Posting, Request, Transfer, TransferStatus, TransferType,
+};
 
 /// A clock that moves on at each look: by a millisecond, or as far as a test sets.
 struct TestClock {
@@ -72,7 +75,13 @@ impl World {
 
     async fn debit(&self, owner: Person, id: &str, deposit: i64) {
         let deposit = (deposit > 0).then(|| amount(deposit));
-        self.open(owner, id, NewAccount::Debit { deposit }).await.unwrap();
+        self.open(owner, id, NewAccount::Debit { deposit, intake_shards: None }).await.unwrap();
+    }
+
+    /// A DEBIT account that takes in money in eight shards, too.
+    async fn merchant(&self, owner: Person, id: &str) {
+        let new = NewAccount::Debit { deposit: None, intake_shards: IntakeShards::new(8).ok() };
+        self.open(owner, id, new).await.unwrap();
     }
 
     async fn open(&self, owner: Person, id: &str, new: NewAccount) -> Result<Opened, OpenError> {
@@ -149,7 +158,8 @@ impl World {
         self.engine.client.scan().table_name("PaymentTable").send().await.unwrap().items.unwrap()
     }
 
-    /// Every account's balance is the sum of its transfers; with the outside's side, all sums to zero.
+    /// Every account's balance, with what its shards hold, is the sum of its transfers; with the outside's side, all sums to
+    /// zero.
     async fn assert_books_balance(&self) {
         use super::item::{Reader, read_account, read_transfer};
         let items = self.items().await;
@@ -166,8 +176,10 @@ impl World {
                 })
                 .sum()
         };
-        for account in of_kind("ACCOUNT").map(|item| read_account(item).unwrap()) {
-            assert_eq!(account.balance.minor(), moved(&account.id), "{}", account.id);
+        for item in of_kind("ACCOUNT") {
+            let account = read_account(item).unwrap();
+            let in_shards = self.table.undrawn(item).await.unwrap().map_or(0, |undrawn| undrawn.amount);
+            assert_eq!(account.balance.minor() + in_shards, moved(&account.id), "{}", account.id);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::domain::{
     Actor, Advance, Party, Payment, PaymentMethod, PaymentReference, PaymentStatus, Place, ProviderTransactionId,
     Refusal, Step,
 };
-use crate::store::item::key;
+use crate::store::item::{Reader, key};
 use crate::store::payments::{
     AdvanceError, AdvancePayment, CreateError, CreatePayment, Created, FindPayment, ListPayments, OwnerStep,
     PaymentOrder, PaymentPage, PaymentQuery,
@@ -259,6 +259,23 @@ async fn a_providers_success_credits_the_account_once_and_stands_in_its_history(
     let payment = world.table.find_payment(reference, ada.id).await.unwrap().unwrap();
     assert_eq!(payment.provider_transaction_id.unwrap().as_str(), "momo-1");
     assert_eq!(payment.history.last().map(|step| step.by), Some(Actor::Provider));
+    world.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_collection_that_meets_another_payment_goes_to_a_shard_of_the_account_once() {
+    let world = World::new().await;
+    let ada = world.person().await;
+    world.merchant(ada, "shop").await;
+    let payment = world.pending(ada, Some("shop")).await;
+    for _ in 0..2 {
+        world.engine.raise_transaction_conflicts(1, 2, 4);
+        world.told("w-1", payment.reference, PaymentStatus::Success).await.unwrap();
+        world.engine.raise_transaction_conflicts(0, 2, 4);
+    }
+    let own = world.item(account_key(&account("shop"))).await.unwrap();
+    assert_eq!(Reader(&own).integer::<i64>("balance").unwrap(), 0, "it went to a shard");
+    assert_eq!(world.balance(ada, "shop").await, payment.amount.minor());
     world.assert_books_balance().await;
 }
 

@@ -1,0 +1,262 @@
+//! Taking in more than one payment at a time.
+//!
+//! A transaction holds the items it writes, and another one that needs them meanwhile is refused. So an account takes in
+//! one payment in the time of a transaction. One that was opened with intake shards has items beside its own, and each of
+//! them takes in a payment meanwhile:
+//!
+//! | item | sk | attribute | holds |
+//! |---|---|---|---|
+//! | shard | `INTAKE#<n>` | `received` | all it has ever taken in, which only grows |
+//! | account | `ACCOUNT` | `drawn` | how much of each shard is in the account's own balance by now |
+//!
+//! What a shard still holds is `received - drawn`. Who pays writes a shard alone. Who spends writes the account alone, and
+//! where its own balance is not enough draws, in that write, all that the shards hold: on the condition that `drawn` is as
+//! it was read. A `received` that was read a while ago is only too low. So payer and spender never wait for one another,
+//! and no money is drawn twice.
+//!
+//! A payment that meets nobody goes to the account itself, as if there were no shards: whether there are, a function asks
+//! once a payment has met another one, and remembers.
+//!
+//! To freeze such an account is to set the `status` of each item in its partition.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use kernel::{Amount, Currency, Timestamp};
+use runtime::dynamodb::{Attempt, Outcome, Pauses, attempt, condition_failed, is_in_conflict};
+
+use super::item::{INTAKE_SHARDS, Item, Reader, account_key, number, read_intake_shards, text};
+use super::{StoreError, Table};
+use crate::domain::{Account, IntakeShards, PaymentAccountId};
+
+/// What the sort key of a shard begins with; its number follows.
+const SHARD: &str = "INTAKE#";
+
+/// The shards of so many accounts are remembered.
+const MOST_REMEMBERED: usize = 1_000;
+
+/// What an account receives from somebody who need not own it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Receipt<'a> {
+    pub(crate) account: &'a PaymentAccountId,
+    pub(crate) amount: Amount,
+    pub(crate) currency: Currency,
+    /// Whether a frozen account may receive it.
+    pub(crate) frozen_too: bool,
+}
+
+/// What shards held that an account had not drawn when it was looked at.
+#[derive(Debug)]
+pub(crate) struct Drawing {
+    /// In minor units.
+    pub(crate) amount: i64,
+    /// What had been drawn, as the account has it.
+    pub(crate) before: AttributeValue,
+    /// What will have been drawn.
+    pub(crate) after: AttributeValue,
+}
+
+/// Accounts that are known to have shards. They have them for life.
+#[derive(Debug, Default)]
+pub(crate) struct KnownShards(Mutex<HashMap<PaymentAccountId, IntakeShards>>);
+
+impl KnownShards {
+    fn of(&self, account: &PaymentAccountId) -> Option<IntakeShards> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(account).copied()
+    }
+
+    fn remember(&self, account: &PaymentAccountId, shards: IntakeShards) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_REMEMBERED {
+            known.clear();
+        }
+        known.insert(account.clone(), shards);
+    }
+}
+
+/// Where a payment goes.
+#[derive(Debug, Clone, Copy)]
+enum Route {
+    /// To the account, as long as it meets nobody there.
+    Account,
+    /// To any of these shards.
+    Shards(IntakeShards),
+    /// To any of them, though it has met another payment at one: they may all be in use.
+    BusyShards(IntakeShards),
+    /// To the account: it has no shards, or the one that was tried does not take it.
+    AccountOnly,
+}
+
+impl Table {
+    /// The shards with which an account opens.
+    pub(crate) fn new_shards(&self, account: &Account) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let count = account.intake_shards.map_or(0, IntakeShards::count);
+        (0..count)
+            .map(|shard| {
+                let mut item = shard_key(&account.id, shard);
+                item.insert("currency".to_owned(), text(account.currency));
+                item.insert("status".to_owned(), text(account.status.as_str()));
+                item.insert("received".to_owned(), number(0));
+                item.insert("headroom".to_owned(), number(account.shard_headroom()));
+                self.put_new(item)
+            })
+            .collect()
+    }
+
+    /// Writes all of the items or none, of which the one at `at` gives the receipt to its account; to a shard of it rather,
+    /// where others are giving to the account at the same time. What a refusal says of that item is of the account.
+    pub(crate) async fn transact_giving(
+        &self,
+        mut items: Vec<TransactWriteItem>,
+        at: usize,
+        receipt: Receipt<'_>,
+        deadline: Option<Timestamp>,
+    ) -> Result<Outcome, StoreError> {
+        let may_pause = self.may_pause(deadline);
+        let mut pauses = Pauses::default();
+        let to_account = items.get(at).cloned();
+        let mut route = self.known_shards.of(receipt.account).map_or(Route::Account, Route::Shards);
+        loop {
+            let item = match route {
+                Route::Shards(shards) | Route::BusyShards(shards) => Some(self.give_to_one_of(shards, receipt)?),
+                Route::Account | Route::AccountOnly => to_account.clone(),
+            };
+            if let (Some(slot), Some(item)) = (items.get_mut(at), item) {
+                *slot = item;
+            }
+            let reasons = match attempt(&self.client, items.clone()).await? {
+                Attempt::Committed => return Ok(Outcome::Committed),
+                Attempt::Refused(reasons) => {
+                    let failed: Vec<_> = reasons.iter().map(condition_failed).collect();
+                    let by_shard_alone = matches!(route, Route::Shards(_) | Route::BusyShards(_))
+                        && failed.iter().enumerate().all(|(index, failed)| *failed == (index == at));
+                    if !by_shard_alone {
+                        return Ok(Outcome::Refused(reasons));
+                    }
+                    route = Route::AccountOnly;
+                    continue;
+                }
+                Attempt::InConflict(reasons) => reasons,
+            };
+            if reasons.get(at).is_some_and(is_in_conflict) {
+                let at_once;
+                (route, at_once) = self.after_conflict(route, receipt.account).await?;
+                if at_once {
+                    continue;
+                }
+            }
+            let pause = pauses.next(&*self.random);
+            if !may_pause(pause) {
+                return Ok(Outcome::Contended);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Where a payment goes next that has met another one where it went, and whether at once: as long as it has not met
+    /// others twice.
+    async fn after_conflict(&self, route: Route, account: &PaymentAccountId) -> Result<(Route, bool), StoreError> {
+        Ok(match route {
+            Route::Account => match self.shards_of(account).await? {
+                Some(shards) => {
+                    self.known_shards.remember(account, shards);
+                    (Route::Shards(shards), true)
+                }
+                None => (Route::AccountOnly, false),
+            },
+            Route::Shards(shards) => (Route::BusyShards(shards), true),
+            Route::BusyShards(_) | Route::AccountOnly => (route, false),
+        })
+    }
+
+    fn give_to_one_of(&self, shards: IntakeShards, receipt: Receipt<'_>) -> Result<TransactWriteItem, StoreError> {
+        let mut byte = [0];
+        self.random.fill(&mut byte);
+        let shard = byte.first().copied().unwrap_or_default() % shards.count();
+        self.update(shard_key(receipt.account, shard), |update| {
+            let may_receive = "currency = :currency AND headroom >= :amount";
+            let update = if receipt.frozen_too {
+                update.condition_expression(may_receive)
+            } else {
+                update
+                    .condition_expression(format!("{may_receive} AND #status = :active"))
+                    .expression_attribute_names("#status", "status")
+                    .expression_attribute_values(":active", text("ACTIVE"))
+            };
+            update
+                .update_expression("SET received = received + :amount, headroom = headroom - :amount")
+                .expression_attribute_values(":currency", text(receipt.currency))
+                .expression_attribute_values(":amount", number(receipt.amount.minor()))
+        })
+    }
+
+    /// The shards that an account has. By a query, for that is what every function may do; and as it stood a moment ago,
+    /// for they never change.
+    async fn shards_of(&self, account: &PaymentAccountId) -> Result<Option<IntakeShards>, StoreError> {
+        let (pk, sk) = key_texts(&account_key(account))?;
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk AND sk = :sk")
+            .expression_attribute_values(":pk", pk)
+            .expression_attribute_values(":sk", sk)
+            .projection_expression(INTAKE_SHARDS)
+            .send()
+            .await?;
+        answer.items().first().map_or(Ok(None), read_intake_shards)
+    }
+
+    /// What the shards of this account hold that it has not drawn, if it has shards.
+    pub(crate) async fn undrawn(&self, account: &Item) -> Result<Option<Drawing>, StoreError> {
+        let Some(before) = account.get(DRAWN) else { return Ok(None) };
+        let mut after = Reader(account).integers(DRAWN)?;
+        let (pk, _) = key_texts(account)?;
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :shard)")
+            .expression_attribute_values(":pk", pk)
+            .expression_attribute_values(":shard", text(SHARD))
+            .consistent_read(true)
+            .send()
+            .await?;
+        let mut amount: i64 = 0;
+        for item in answer.items() {
+            let shard = Reader(item);
+            let number = shard.text("sk")?.trim_start_matches(SHARD);
+            let drawn = number.parse::<usize>().ok().and_then(|number| after.get_mut(number));
+            let drawn = drawn.ok_or_else(|| shard.unreadable("sk", "is not a shard of the account"))?;
+            // Less than was drawn can only be said by a read that is older than the drawing.
+            let received = shard.integer::<i64>("received")?.max(*drawn);
+            amount = amount.saturating_add(received.saturating_sub(*drawn));
+            *drawn = received;
+        }
+        Ok(Some(Drawing { amount, before: before.clone(), after: numbers(after) }))
+    }
+}
+
+/// The attribute of an account that says how much of each shard it has drawn.
+const DRAWN: &str = "drawn";
+
+/// What an account has drawn as it opens.
+pub(crate) fn nothing_drawn(shards: IntakeShards) -> (String, AttributeValue) {
+    (DRAWN.to_owned(), numbers(std::iter::repeat_n(0, usize::from(shards.count()))))
+}
+
+fn numbers(numbers: impl IntoIterator<Item = i64>) -> AttributeValue {
+    AttributeValue::L(numbers.into_iter().map(number).collect())
+}
+
+fn shard_key(account: &PaymentAccountId, shard: u8) -> Item {
+    let mut key = account_key(account);
+    key.insert("sk".to_owned(), text(format!("{SHARD}{shard}")));
+    key
+}
+
+fn key_texts(item: &Item) -> Result<(AttributeValue, AttributeValue), StoreError> {
+    let reader = Reader(item);
+    Ok((text(reader.text("pk")?), text(reader.text("sk")?)))
+}
