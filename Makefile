@@ -50,7 +50,7 @@ openapi: ## Write the API's document anew from the endpoints' types
 	WRITE_OPENAPI=1 cargo test --quiet --package docs --test openapi
 
 numbering-plans: ## Write the numbering plans of phone numbers anew from the library that they are of
-	WRITE_NUMBERING_PLANS=1 cargo test --quiet --package contact --test numbering_plans
+	WRITE_NUMBERING_PLANS=1 cargo test --quiet --package contact --test numbering_plans the_file_holds
 
 build: $(TOOLS) ## Compile and package the functions for this machine
 	@$(LOCAL)/build.py

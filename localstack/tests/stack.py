@@ -141,14 +141,16 @@ class Stack:
         )
 
     def freeze(self, payment_account_id):
-        """Stops an account, as an administrator: no endpoint does that yet."""
-        self.payments.update_item(
-            Key={"pk": f"ACCOUNT#{payment_account_id}", "sk": "ACCOUNT"},
-            UpdateExpression="SET #status = :frozen",
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={":frozen": "FROZEN"},
-        )
+        """Stops an account and its intake shards, as an administrator: no endpoint does that yet."""
+        items = self.payments.query(KeyConditionExpression=Key("pk").eq(f"ACCOUNT#{payment_account_id}"))["Items"]
+        assert items, payment_account_id
+        for item in items:
+            self.payments.update_item(
+                Key={"pk": item["pk"], "sk": item["sk"]},
+                UpdateExpression="SET #status = :frozen",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":frozen": "FROZEN"},
+            )
 
     def audit_of(self, user_id, kind=None):
         """What the audit trail tells of a person, oldest first: all of it, or what is of one kind."""

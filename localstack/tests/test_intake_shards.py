@@ -13,7 +13,8 @@ def test_an_account_opens_with_as_many_shards_as_it_asks_for(person):
     assert shop.status_code == 201, shop.text
     assert shop.json()["intakeShards"] == 8
     assert merchant.accounts()[shop.json()["id"]] == shop.json()
-    assert "intakeShards" not in merchant.accounts()[merchant.open_account()]
+    purse = merchant.open_account()
+    assert "intakeShards" not in merchant.accounts()[purse]
 
 
 def test_only_a_debit_account_has_them_and_one_to_sixteen(person):

@@ -43,8 +43,8 @@ impl Payees {
         let most = match self {
             Self::Apart => at_once,
             Self::One => 1,
-            // Its own item, too.
-            Self::Sharded => at_once.min(usize::from(SHARDS) + 1),
+            // Who knows of the shards gives to none but them.
+            Self::Sharded => at_once.min(usize::from(SHARDS)),
         };
         number(u64::try_from(most).expect("a count"))
     }

@@ -32,7 +32,10 @@ pub(crate) fn draw(path: &Path, lines: &[Line]) {
     let root = SVGBackend::new(path, (900, 560)).into_drawing_area();
     root.fill(&WHITE).expect("a picture");
     let mut chart = ChartBuilder::on(&root)
-        .caption("Money sent, over functions at once (dashed: the most that one payee takes in)", ("sans-serif", 18))
+        .caption(
+            "Money sent, over functions at once (dashed: the most that one payee without shards takes in)",
+            ("sans-serif", 18),
+        )
         .margin(16)
         .x_label_area_size(48)
         .y_label_area_size(64)

@@ -145,7 +145,9 @@ impl Bench {
         report.text(&format!(
             "From exec to the first poll of the Runtime API: medians of {STARTS} starts, all functions in turn. \
              Instructions are those of the program itself, counted by valgrind; memory is the most until the poll; the \
-             package is deflated as cargo-lambda does. DynamoDB answers init's questions at once, without TLS.",
+             package is deflated as cargo-lambda does. DynamoDB answers init's questions at once, without TLS. What a function \
+             needs seldom, a first request makes: change-password and signout load the key that signs, while they ask what \
+             they ask anyway, and send-code makes the client that delivers.",
         ));
         report.table(&["function", "first poll", "hellos", "instructions", "memory", "package"], &rows);
         self.first_answers(report).await;
@@ -238,7 +240,8 @@ impl Bench {
             "`send` from so many functions at once, each one process as in Lambda. A transaction takes the time given, and \
              as AWS does, another one that needs one of its items meanwhile is refused as in conflict. The share is of what \
              the items could take in: one payee takes one transaction after the other, and one with shards as many at once \
-             as it has shards and itself.",
+             as it has shards. What AWS lets be written to one partition and to one key of an index is another limit, and \
+             not in this: see \"Limits, known\" in docs/architecture.md.",
         );
         report.text("![Throughput over concurrency](throughput.svg)");
         let heads =

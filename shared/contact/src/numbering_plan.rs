@@ -5,15 +5,15 @@
 //! (<https://github.com/google/libphonenumber/blob/master/java/libphonenumber/src/com/google/i18n/phonenumbers/PhoneNumberUtil.java>,
 //! `maybeStripNationalPrefixAndCarrierCode` and `testNumberLength`). `numbering_plans.txt` keeps what those rules need of
 //! one country code in one line, so that a process reads the line it needs and unpacks nothing: the libraries unpack all
-//! plans and compile some twenty expressions before they read their first number. `tests/numbering_plans.rs` writes that
+//! plans and compile expressions for all they can do before they read a first number. `tests/numbering_plans.rs` writes that
 //! file, and holds what is read here to what rlibphonenumber reads.
 
 use std::borrow::Cow;
 
 use regex_lite::Regex;
 
-/// One plan a line, sorted by nothing: country code, lengths of numbers, lengths of what is dialled locally alone, the
-/// expression of a prefix, what it is replaced by, and the expression of a number; between tabs.
+/// One plan a line, looked for from the top: country code, lengths of numbers, the expression of a
+/// prefix, what it is replaced by, and the expression of a number; between tabs.
 const PLANS: &str = include_str!("numbering_plans.txt");
 
 /// The longest country code.
@@ -24,7 +24,6 @@ const MAX_CODE_DIGITS: usize = 3;
 pub(crate) struct Plan {
     code: &'static str,
     lengths: &'static str,
-    local_lengths: &'static str,
     /// What may stand before a number within the country; empty if nothing does.
     prefix: &'static str,
     /// What a prefix with a group in it is replaced by; empty if it is left out.
@@ -36,7 +35,7 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Length {
     Possible,
-    /// Or of a length between possible ones, or good for local calls alone.
+    /// Or of a length between possible ones.
     TooShort,
     TooLong,
 }
@@ -58,7 +57,6 @@ impl Plan {
         Some(Self {
             code,
             lengths: fields.next()?,
-            local_lengths: fields.next()?,
             prefix: fields.next()?,
             replacement: fields.next()?,
             number: fields.next()?,
@@ -106,10 +104,7 @@ impl Plan {
 
     fn length(&self, digits: &str) -> Length {
         let length = digits.len();
-        if contains(self.local_lengths, length) {
-            return Length::TooShort;
-        }
-        if contains(self.lengths, length) {
+        if numbers(self.lengths).any(|possible| possible == length) {
             return Length::Possible;
         }
         match numbers(self.lengths).max() {
@@ -126,10 +121,6 @@ fn expression(text: &str) -> Option<Regex> {
 
 fn numbers(list: &str) -> impl Iterator<Item = usize> {
     list.split(',').filter_map(|number| number.parse().ok())
-}
-
-fn contains(list: &str, number: usize) -> bool {
-    numbers(list).any(|listed| listed == number)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use rlibphonenumber::{
 
 const HEAD: &str = "\
 # Numbering plans of Google's libphonenumber (Apache License 2.0), as rlibphonenumber has them. Written by
-# `make numbering-plans`. Country code, lengths, local lengths, prefix, its replacement, number; between tabs.
+# `make numbering-plans`. Country code, lengths, prefix, its replacement, number; between tabs.
 ";
 
 /// All plans of the library: it embeds them as a file of its sources, and shows them to nobody.
@@ -56,10 +56,13 @@ fn line(code: i32, plans: &[PhoneMetadata]) -> String {
         anchored.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$")).unwrap().to_owned()
     };
     let number = plan.general_desc.as_ref().unwrap();
+    // So a number of a local length is one that is too short.
+    let longest = number.possible_length.iter().max().unwrap();
+    let is_shorter = |local: &i32| local < longest && !number.possible_length.contains(local);
+    assert!(number.possible_length_local_only.iter().all(is_shorter), "+{code}");
     let fields = [
         code.to_string(),
         list(&number.possible_length),
-        list(&number.possible_length_local_only),
         within(plan.national_prefix_for_parsing()),
         plan.national_prefix_transform_rule().to_owned(),
         within(number.national_number_pattern()),

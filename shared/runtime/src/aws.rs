@@ -69,8 +69,8 @@ pub fn dynamodb_of(config: &SdkConfig, env: &Env) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-/// Tells DynamoDB who asks, in words that stand. The SDK composes its own for every request anew, which is a twentieth of
-/// what an invocation executes.
+/// Tells DynamoDB who asks, in words that stand. The SDK composes its own anew for every request, which is a good part
+/// of what it does for one.
 #[derive(Debug)]
 struct UserAgent;
 

@@ -41,8 +41,8 @@ pub(super) struct Body {
     new_password: Secret<String>,
 }
 
-/// Answers one request, in three round trips, one after the other: who is signed in (and at the same time, the first time,
-/// what the next token is signed with), whether they know their password (two at once), and the change.
+/// Answers one request, in three round trips, one after the other: who is signed in, whether they know their password (two
+/// at once, and the first time also what the next token is signed with), and the change.
 ///
 /// # Errors
 ///
@@ -60,9 +60,7 @@ where
     C: Clock + Sync,
 {
     let ChangePassword { people, issuer, lifetimes, .. } = deps;
-    let found = signed_in(&people.people, &deps.verifier, &people.clock, &request);
-    let (key, found) = join(issuer.signing_key.get(), found).await;
-    let (principal, found) = found?;
+    let (principal, found) = signed_in(&people.people, &deps.verifier, &people.clock, &request).await?;
     let Body { current_password, new_password } = json_body(&request)?;
     let (email, phone) = (Some(&found.person.email), found.person.phone.as_ref());
     let new = deps.password_policy.accept(new_password, email, phone);
@@ -70,10 +68,11 @@ where
     if new.is(&current_password) {
         return Err(Problem::field("newPassword", "must be another than the one you have"));
     }
-    // Nothing is changed before there is something to sign the token with that they go on with.
-    key?;
     let asker = Asker { principal, password: current_password, caller: caller(&request) };
-    let proven = people.prove(&asker, found).await?;
+    // Nothing is changed before there is something to sign the token with that they go on with.
+    let (key, proven) = join(issuer.signing_key.get(), people.prove(&asker, found)).await;
+    let proven = proven?;
+    key?;
     let hash = PasswordHash::of(&new, &people.random).map_err(AccountError::from)?;
     let token = RefreshToken::new(principal.user_id, principal.session_id, &people.random);
     let changed = people

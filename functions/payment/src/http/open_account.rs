@@ -31,6 +31,7 @@ pub(super) struct Body {
     balance: Option<MinorUnits>,
     /// DEBIT alone: into how many shards, beside its own item, the account takes in money, for one that many pay at once.
     /// A payment costs as much; drawing on them, when the account's own balance is not enough, costs two round trips more.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 16)]
     intake_shards: Option<i64>,
     /// CREDIT alone: how far below zero the account may go; where it is left out, the highest that is granted.
@@ -295,6 +296,27 @@ mod tests {
         assert_eq!(opening.account.intake_shards, IntakeShards::new(8).ok());
         let (body, _) = open(json!({"paymentAccountType": "DEBIT"})).await.unwrap();
         assert_eq!(body.get("intakeShards"), None);
+    }
+
+    /// Keys of requests that were made before there were shards are good for good.
+    #[tokio::test]
+    async fn a_request_without_shards_is_the_same_request_as_before_there_were_any() {
+        #[derive(Default, Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Before {
+            payment_account_type: &'static str,
+            payment_account_id: Option<String>,
+            currency: Option<String>,
+            balance: Option<i64>,
+            credit_limit: Option<i64>,
+            principal: Option<i64>,
+            disburse_to: Option<String>,
+        }
+        let opener = opener(SelfDeposit::Enabled);
+        handle(&opener, ada(), &named(&json!({"paymentAccountType": "CREDIT"}), "k")).await.unwrap();
+        let before = Before { payment_account_type: "CREDIT", ..Before::default() };
+        let before = domain::Request::named(ada().user_id, "open-account", "k", &before).unwrap();
+        assert_eq!(opener.store.0.into_inner().unwrap().remove(0).request, before);
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use kernel::{Balance, Timestamp, UserId};
 use runtime::dynamodb::Outcome;
 
 use super::fence::EndedSessions;
-use super::intake::nothing_drawn;
+use super::intake::{Sharded, nothing_drawn};
 use super::item::{
     Item, Reader, account_attributes, account_key, is_fenced_off, key, number, read_account, text, transfer_item,
     user_key,
@@ -305,9 +305,9 @@ impl Table {
 
 impl Table {
     /// An account with what its shards hold.
-    async fn with_shards(&self, item: &Item) -> Result<Account, StoreError> {
-        let account = read_account(item)?;
-        let Some(undrawn) = self.undrawn(item).await? else { return Ok(account) };
+    async fn whole(&self, item: &Item) -> Result<Account, StoreError> {
+        let Some(Sharded { account, undrawn }) = self.with_shards(item).await? else { return read_account(item) };
+        let account = read_account(&account)?;
         let balance = Balance::from_minor(account.balance.minor().saturating_add(undrawn.amount));
         let balance = balance.map_err(StoreError::broken)?;
         Ok(Account { balance, available: account.available.saturating_add(undrawn.amount), ..account })
@@ -322,7 +322,7 @@ impl ListAccounts for Table {
         }
         let keys = ids.iter().map(|id| key(format!("ACCOUNT#{id}"), "ACCOUNT")).collect();
         let items = self.batch_get(keys).await?;
-        let mut accounts = try_join_all(items.iter().map(|item| self.with_shards(item))).await?;
+        let mut accounts = try_join_all(items.iter().map(|item| self.whole(item))).await?;
         accounts.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
         Ok(accounts)
     }

@@ -15,7 +15,7 @@
 //! and no money is drawn twice.
 //!
 //! A payment that meets nobody goes to the account itself, as if there were no shards: whether there are, a function asks
-//! once a payment has met another one, and remembers.
+//! once a payment has met another one there, and remembers.
 //!
 //! To freeze such an account is to set the `status` of each item in its partition.
 
@@ -33,7 +33,7 @@ use crate::domain::{Account, IntakeShards, PaymentAccountId};
 /// What the sort key of a shard begins with; its number follows.
 const SHARD: &str = "INTAKE#";
 
-/// The shards of so many accounts are remembered.
+/// Of so many accounts it is remembered whether they have shards.
 const MOST_REMEMBERED: usize = 1_000;
 
 /// What an account receives from somebody who need not own it.
@@ -46,7 +46,16 @@ pub(crate) struct Receipt<'a> {
     pub(crate) frozen_too: bool,
 }
 
-/// What shards held that an account had not drawn when it was looked at.
+/// An account that was looked at with its shards.
+#[derive(Debug)]
+pub(crate) struct Sharded {
+    /// The account's own item.
+    pub(crate) account: Item,
+    /// What the shards held that it had not drawn.
+    pub(crate) undrawn: Drawing,
+}
+
+/// What an account draws from its shards: all that they held when they were looked at.
 #[derive(Debug)]
 pub(crate) struct Drawing {
     /// In minor units.
@@ -57,16 +66,18 @@ pub(crate) struct Drawing {
     pub(crate) after: AttributeValue,
 }
 
-/// Accounts that are known to have shards. They have them for life.
+/// Which accounts have shards, and which have none, as far as that was asked. It never changes.
 #[derive(Debug, Default)]
-pub(crate) struct KnownShards(Mutex<HashMap<PaymentAccountId, IntakeShards>>);
+pub(crate) struct KnownShards(Mutex<HashMap<PaymentAccountId, Option<IntakeShards>>>);
 
 impl KnownShards {
-    fn of(&self, account: &PaymentAccountId) -> Option<IntakeShards> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(account).copied()
+    /// Where a payment to this account goes first.
+    fn route_to(&self, account: &PaymentAccountId) -> Route {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(account).map_or(Route::Account, |shards| Route::from(*shards))
     }
 
-    fn remember(&self, account: &PaymentAccountId, shards: IntakeShards) {
+    fn remember(&self, account: &PaymentAccountId, shards: Option<IntakeShards>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_REMEMBERED {
             known.clear();
@@ -86,6 +97,12 @@ enum Route {
     BusyShards(IntakeShards),
     /// To the account: it has no shards, or the one that was tried does not take it.
     AccountOnly,
+}
+
+impl From<Option<IntakeShards>> for Route {
+    fn from(shards: Option<IntakeShards>) -> Self {
+        shards.map_or(Self::AccountOnly, Self::Shards)
+    }
 }
 
 impl Table {
@@ -116,7 +133,7 @@ impl Table {
         let may_pause = self.may_pause(deadline);
         let mut pauses = Pauses::default();
         let to_account = items.get(at).cloned();
-        let mut route = self.known_shards.of(receipt.account).map_or(Route::Account, Route::Shards);
+        let mut route = self.known_shards.route_to(receipt.account);
         loop {
             let item = match route {
                 Route::Shards(shards) | Route::BusyShards(shards) => Some(self.give_to_one_of(shards, receipt)?),
@@ -141,7 +158,7 @@ impl Table {
             };
             if reasons.get(at).is_some_and(is_in_conflict) {
                 let at_once;
-                (route, at_once) = self.after_conflict(route, receipt.account).await?;
+                (route, at_once) = self.after_conflict(route, receipt.account).await;
                 if at_once {
                     continue;
                 }
@@ -156,18 +173,19 @@ impl Table {
 
     /// Where a payment goes next that has met another one where it went, and whether at once: as long as it has not met
     /// others twice.
-    async fn after_conflict(&self, route: Route, account: &PaymentAccountId) -> Result<(Route, bool), StoreError> {
-        Ok(match route {
-            Route::Account => match self.shards_of(account).await? {
-                Some(shards) => {
-                    self.known_shards.remember(account, shards);
-                    (Route::Shards(shards), true)
-                }
-                None => (Route::AccountOnly, false),
-            },
+    async fn after_conflict(&self, route: Route, account: &PaymentAccountId) -> (Route, bool) {
+        match route {
+            Route::Account => {
+                let shards = self.shards_of(account).await.unwrap_or_else(|error| {
+                    // The payment can wait its turn all the same.
+                    tracing::warn!(%error, "whether the account has shards is not known");
+                    None
+                });
+                (Route::from(shards), shards.is_some())
+            }
             Route::Shards(shards) => (Route::BusyShards(shards), true),
             Route::BusyShards(_) | Route::AccountOnly => (route, false),
-        })
+        }
     }
 
     fn give_to_one_of(&self, shards: IntakeShards, receipt: Receipt<'_>) -> Result<TransactWriteItem, StoreError> {
@@ -191,8 +209,8 @@ impl Table {
         })
     }
 
-    /// The shards that an account has. By a query, for that is what every function may do; and as it stood a moment ago,
-    /// for they never change.
+    /// The shards that an account has, which is remembered. By a query, for that is what every function may do; and as it
+    /// stood a moment ago, for they never change.
     async fn shards_of(&self, account: &PaymentAccountId) -> Result<Option<IntakeShards>, StoreError> {
         let (pk, sk) = key_texts(&account_key(account))?;
         let answer = self
@@ -205,26 +223,34 @@ impl Table {
             .projection_expression(INTAKE_SHARDS)
             .send()
             .await?;
-        answer.items().first().map_or(Ok(None), read_intake_shards)
+        let Some(item) = answer.items().first() else { return Ok(None) };
+        let shards = read_intake_shards(item)?;
+        self.known_shards.remember(account, shards);
+        Ok(shards)
     }
 
-    /// What the shards of this account hold that it has not drawn, if it has shards.
-    pub(crate) async fn undrawn(&self, account: &Item) -> Result<Option<Drawing>, StoreError> {
-        let Some(before) = account.get(DRAWN) else { return Ok(None) };
-        let mut after = Reader(account).integers(DRAWN)?;
+    /// Looks at an account and its shards at once, if it has shards.
+    pub(crate) async fn with_shards(&self, account: &Item) -> Result<Option<Sharded>, StoreError> {
+        if !account.contains_key(DRAWN) {
+            return Ok(None);
+        }
         let (pk, _) = key_texts(account)?;
         let answer = self
             .client
             .query()
             .table_name(&self.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :shard)")
+            .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", pk)
-            .expression_attribute_values(":shard", text(SHARD))
             .consistent_read(true)
             .send()
             .await?;
+        let is_shard = |item: &Item| Reader(item).optional_text("sk").is_some_and(|sk| sk.starts_with(SHARD));
+        let (shards, mut own): (Vec<_>, Vec<_>) = answer.items.unwrap_or_default().into_iter().partition(is_shard);
+        let account = own.pop().ok_or_else(|| StoreError::broken("an account was not found beside its shards"))?;
+        let before = account.get(DRAWN).cloned().ok_or_else(|| Reader(&account).unreadable(DRAWN, "is missing"))?;
+        let mut after = Reader(&account).integers(DRAWN)?;
         let mut amount: i64 = 0;
-        for item in answer.items() {
+        for item in &shards {
             let shard = Reader(item);
             let number = shard.text("sk")?.trim_start_matches(SHARD);
             let drawn = number.parse::<usize>().ok().and_then(|number| after.get_mut(number));
@@ -234,7 +260,7 @@ impl Table {
             amount = amount.saturating_add(received.saturating_sub(*drawn));
             *drawn = received;
         }
-        Ok(Some(Drawing { amount, before: before.clone(), after: numbers(after) }))
+        Ok(Some(Sharded { account, undrawn: Drawing { amount, before, after: numbers(after) } }))
     }
 }
 

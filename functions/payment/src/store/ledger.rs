@@ -1,5 +1,7 @@
 //! The ledger: one transfer, one transaction, one round trip.
 //!
+//! (A payer whose money is in intake shards is looked at in between: see `intake`.)
+//!
 //! The transfer is written only if its id is new, the paying account changes only if it may pay, the receiving one only
 //! if it may receive: all or nothing, and no read before. Where a condition fails, DynamoDB answers with the item it
 //! failed on, and from that the reason is told. The transfer is looked at first: if it is there, the request came
@@ -11,7 +13,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use kernel::{Timestamp, UserId};
 use runtime::dynamodb::Outcome;
 
-use super::intake::{Drawing, Receipt};
+use super::intake::{Drawing, Receipt, Sharded};
 use super::item::{Item, Reader, account_key, is_fenced_off, number, read_transfer, text, transfer_item};
 use super::transaction::{GUARDED, Verdict, guard, verdict};
 use super::{Fence, StoreError, Table};
@@ -86,17 +88,17 @@ impl PostTransfer for Table {
             let refusal = match self.try_to_post(&order, drawing.as_ref()).await? {
                 Attempt::Posted(posted) => return Ok(posted),
                 Attempt::Refused(refusal) => refusal,
-                Attempt::Short(account) => {
-                    let undrawn = self.undrawn(&account).await?;
-                    let available: i64 = Reader(&account).integer("available")?;
-                    let would_do =
-                        |undrawn: &Drawing| available.saturating_add(undrawn.amount) >= order.transfer.amount.minor();
-                    drawing = undrawn.filter(would_do);
-                    if drawing.is_some() {
+                Attempt::Short(account) => match self.funds(&account, order.transfer.amount.minor()).await? {
+                    Funds::Own => {
+                        drawing = None;
                         continue;
                     }
-                    Refusal::InsufficientFunds
-                }
+                    Funds::Undrawn(undrawn) => {
+                        drawing = Some(undrawn);
+                        continue;
+                    }
+                    Funds::Insufficient => Refusal::InsufficientFunds,
+                },
             };
             return match &order.fingerprint {
                 Some(fingerprint) => self.remember(order.transfer, refusal, fingerprint).await,
@@ -118,7 +120,29 @@ enum Attempt {
     Short(Item),
 }
 
+/// Where the money for a transfer is.
+enum Funds {
+    /// In the account's own balance: somebody else has drawn from the shards meanwhile, and enough for both.
+    Own,
+    /// In its shards, with what the account has.
+    Undrawn(Drawing),
+    Insufficient,
+}
+
 impl Table {
+    /// Where the payer has this much, of whom it was said that their own balance is not enough.
+    async fn funds(&self, account: &Item, minor: i64) -> Result<Funds, StoreError> {
+        let available = |account: &Item| Reader(account).integer::<i64>("available");
+        if available(account)? >= minor {
+            return Ok(Funds::Own);
+        }
+        let Some(Sharded { account, undrawn }) = self.with_shards(account).await? else {
+            return Ok(Funds::Insufficient);
+        };
+        let all = available(&account)?.saturating_add(undrawn.amount);
+        Ok(if all >= minor { Funds::Undrawn(undrawn) } else { Funds::Insufficient })
+    }
+
     async fn try_to_post(&self, order: &TransferOrder, drawing: Option<&Drawing>) -> Result<Attempt, PostError> {
         let TransferOrder { transfer, fingerprint, fence, deadline } = order;
         let mut items = vec![self.put_new(transfer_item(transfer, fingerprint.as_ref()))?];

@@ -72,7 +72,7 @@ async fn one_that_meets_another_looks_for_shards_once_and_those_after_it_go_to_t
 }
 
 #[tokio::test]
-async fn before_a_payee_without_shards_a_payment_looks_once_and_waits_its_turn() {
+async fn before_a_payee_without_shards_a_function_looks_once_and_payments_wait_their_turn() {
     let (world, merchant, customer) = shop().await;
     world.debit(merchant, "kiosk", 0).await;
     world.engine.round_trips();
@@ -80,7 +80,10 @@ async fn before_a_payee_without_shards_a_payment_looks_once_and_waits_its_turn()
     world.post(customer, send("purse", "kiosk"), 30).await.unwrap();
     let tries = ["TransactWriteItems", "Query", "TransactWriteItems", "TransactWriteItems", "TransactWriteItems"];
     assert_eq!(world.engine.round_trips(), tries);
-    assert_eq!(world.balance(merchant, "kiosk").await, 30);
+    meet_another_at_the_payee(&world, 1);
+    world.post(customer, send("purse", "kiosk"), 12).await.unwrap();
+    assert_eq!(world.engine.round_trips(), ["TransactWriteItems"; 2]);
+    assert_eq!(world.balance(merchant, "kiosk").await, 42);
 }
 
 #[tokio::test]
@@ -135,6 +138,27 @@ async fn a_named_payment_into_a_shard_is_made_once() {
     assert_eq!((first.replayed, again.replayed), (false, true));
     assert_eq!(first.transfer, again.transfer);
     assert_eq!(world.balance(merchant, "shop").await, 25);
+}
+
+#[tokio::test]
+async fn who_finds_that_another_has_drawn_enough_for_both_draws_nothing() {
+    let (world, merchant, customer) = shop().await;
+    pay_into_shards(&world, customer, "purse", "shop", &[60]).await;
+    let (client, mut gate) = world.engine.gated();
+    let late = Table::new(client, "PaymentTable", world.clock.clone(), Seeded::new(3));
+    let order = world.order(merchant, withdrawal("shop"), 10);
+    let late = tokio::spawn(async move { late.post(order).await });
+    world.engine.round_trips();
+    // It is short, has looked at the shards, and is about to draw.
+    assert!(gate.let_one_through().await && gate.let_one_through().await);
+    assert_eq!(world.engine.round_trips(), ["TransactWriteItems", "Query"]);
+    world.post(merchant, withdrawal("shop"), 20).await.unwrap();
+    world.engine.round_trips();
+    assert!(gate.let_one_through().await && gate.let_one_through().await);
+    late.await.unwrap().unwrap();
+    assert_eq!(world.engine.round_trips(), ["TransactWriteItems"; 2]);
+    assert_eq!(world.balance(merchant, "shop").await, 30);
+    world.assert_books_balance().await;
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ impl World {
         };
         for item in of_kind("ACCOUNT") {
             let account = read_account(item).unwrap();
-            let in_shards = self.table.undrawn(item).await.unwrap().map_or(0, |undrawn| undrawn.amount);
+            let in_shards = self.table.with_shards(item).await.unwrap().map_or(0, |sharded| sharded.undrawn.amount);
             assert_eq!(account.balance.minor() + in_shards, moved(&account.id), "{}", account.id);
         }
     }
