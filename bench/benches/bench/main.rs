@@ -27,7 +27,7 @@ use crate::report::{Report, progress};
 use crate::sections::Bench;
 
 /// What can be measured by itself.
-const SECTIONS: [&str; 5] = ["requests", "cold", "warm", "hashing", "contention"];
+const SECTIONS: [&str; 6] = ["requests", "cold", "usual", "warm", "hashing", "contention"];
 
 fn main() {
     // What cargo adds begins with dashes.
@@ -54,6 +54,9 @@ fn main() {
         let bench = Bench::new(programs.clone()).await;
         if is_chosen("cold") {
             exceeded.extend(bench.cold(&mut report).await);
+        }
+        if is_chosen("usual") {
+            bench.usual(&mut report).await;
         }
         if is_chosen("warm") {
             bench.warm(&mut report).await;

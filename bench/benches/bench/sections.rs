@@ -6,7 +6,7 @@ use bench::budgets::{Budgets, Started};
 use bench::functions::front::{Front, Mode};
 use bench::functions::instructions;
 use bench::functions::package;
-use bench::functions::programs::Program;
+use bench::functions::programs::{self, Program};
 use bench::functions::world::{World, event};
 use bench::prices;
 use bench::scenarios;
@@ -179,6 +179,47 @@ impl Bench {
              hello has nobody to greet):",
         );
         report.table(&["function", "first answer", "hellos"], &rows.collect::<Vec<_>>());
+    }
+
+    /// Beside the same read as it is usually written.
+    pub(crate) async fn usual(&self, report: &mut Report) {
+        progress("building bench/usual");
+        let usual = programs::build_usual();
+        let (acceptor, trusted) = tls::acceptor();
+        let front = Front::start(&self.world.engine.url, Mode::Hold(Duration::ZERO), Some(acceptor)).await;
+        let ada = self.world.person(0).await;
+        let ours = self.program("get-transfer");
+        let event = event("get-transfer", &ada, &ada);
+        let mut rows = Vec::new();
+        for (name, path) in [("get-transfer", &ours.path), ("usual", &usual)] {
+            let mut variables = ours.environment(&front.url);
+            // Who trusts the system's store finds this one in its place.
+            for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
+                variables.insert(name.to_owned(), trusted.display().to_string());
+            }
+            progress(&format!("starting {name}"));
+            let start = cold::starts(&[(path.clone(), variables.clone())], STARTS).await.remove(0);
+            let first_answer = cold::first_answer(path, &variables, &event, STARTS).await;
+            let counted = instructions::count(path, &variables, &event, 1).await;
+            rows.push(vec![
+                name.to_owned(),
+                ms(start.first_poll),
+                ms(first_answer),
+                counted.map_or_else(|| "-".to_owned(), millions),
+                mib(start.memory_kib),
+                mb(package::zip_bytes(path)),
+            ]);
+        }
+        std::fs::remove_file(&trusted).expect("the file of authorities");
+        report.text("## Beside the usual way");
+        report.text(
+            "A read of one item by key, here and as the guides of AWS and cargo-lambda write it (bench/usual: the defaults of \
+             aws-config, of the SDK and of tokio, LTO as they advise). Both meet DynamoDB by TLS, with one authority to trust \
+             instead of the system's store. Ours loads the keys for tokens in init, and with them opens the connection; and \
+             verifies a token before it reads. Instructions are those until the first answer.",
+        );
+        let heads = ["function", "first poll", "first answer", "instructions", "memory at first poll", "package"];
+        report.table(&heads, &rows);
     }
 
     /// One invocation more.

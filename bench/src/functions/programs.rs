@@ -48,6 +48,19 @@ impl Program {
     }
 }
 
+/// Builds a function that reads one item as the guides write it: `bench/usual`, in a workspace and a folder of its own.
+pub fn build_usual() -> PathBuf {
+    let folder = template::root().join("bench/usual");
+    let target = template::root().join("target/usual");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--locked"]).current_dir(folder).env("CARGO_TARGET_DIR", &target);
+    for variable in OF_THIS_PACKAGE {
+        cargo.env_remove(variable);
+    }
+    assert!(cargo.status().expect("cargo on the PATH").success(), "bench/usual does not compile: see above");
+    target.join("release/usual")
+}
+
 /// Builds the functions with the release profile, and the hello with them, which comes first.
 pub fn build() -> Vec<Program> {
     let mut cargo = Command::new("cargo");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::posting::{answer, named_request};
-use super::wire::{AccountBody, MinorUnits};
+use super::wire::{AccountBody, Count, MinorUnits};
 use super::{SelfDeposit, problems};
 use crate::domain::{AccountType, IntakeShards, NewAccount, PaymentAccountId, RequestId, Transfer, TransferStatus};
 use crate::store::Fence;
@@ -33,7 +33,7 @@ pub(super) struct Body {
     /// A payment costs as much; drawing on them, when the account's own balance is not enough, costs two round trips more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 16)]
-    intake_shards: Option<i64>,
+    intake_shards: Option<Count>,
     /// CREDIT alone: how far below zero the account may go; where it is left out, the highest that is granted.
     #[schema(value_type = Option<Amount>)]
     credit_limit: Option<MinorUnits>,
@@ -199,7 +199,8 @@ fn read_new_account(body: &Body, limits: &Limits, fields: &mut Fields) -> Option
         Debit => {
             let deposit = body.balance.filter(|balance| balance.0 != 0).map(amount);
             let deposit = fields.read_optional("balance", deposit);
-            let intake_shards = fields.read_optional("intakeShards", body.intake_shards.map(IntakeShards::new));
+            let intake_shards =
+                fields.read_optional("intakeShards", body.intake_shards.map(|count| IntakeShards::new(count.0)));
             Some(NewAccount::Debit { deposit: deposit?, intake_shards: intake_shards? })
         }
         Credit => {

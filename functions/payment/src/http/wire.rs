@@ -23,21 +23,38 @@ pub(super) struct MinorUnits(pub(super) i64);
 
 impl<'de> Deserialize<'de> for MinorUnits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Integer;
-        impl Visitor<'_> for Integer {
-            type Value = MinorUnits;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an integer of minor units (10.50 USD is 1050)")
-            }
-            fn visit_i64<E>(self, value: i64) -> Result<MinorUnits, E> {
-                Ok(MinorUnits(value))
-            }
-            fn visit_u64<E>(self, value: u64) -> Result<MinorUnits, E> {
-                // Beyond what any amount may be; the domain refuses it with its own words.
-                Ok(MinorUnits(i64::try_from(value).unwrap_or(i64::MAX)))
-            }
-        }
-        deserializer.deserialize_i64(Integer)
+        deserializer.deserialize_i64(Integer("an integer of minor units (10.50 USD is 1050)")).map(Self)
+    }
+}
+
+/// How many of something, as a client sends it. Whether there may be so many, the domain decides.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+pub(super) struct Count(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_i64(Integer("an integer")).map(Self)
+    }
+}
+
+/// Reads an integer, and says of anything else that it should be this.
+struct Integer(&'static str);
+
+impl Visitor<'_> for Integer {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<i64, E> {
+        Ok(value)
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<i64, E> {
+        // Beyond what there may be of anything; the domain refuses it with its own words.
+        Ok(i64::try_from(value).unwrap_or(i64::MAX))
     }
 }
 
