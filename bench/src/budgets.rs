@@ -14,9 +14,6 @@ pub struct Budgets {
     pub endpoints: BTreeMap<String, BTreeMap<String, RequestBudget>>,
     /// Of every function.
     pub functions: FunctionBudget,
-    /// Of functions that need more, by the names of their programs: what is not named is as for every function.
-    #[serde(default)]
-    pub exceptions: BTreeMap<String, Exception>,
 }
 
 /// What a function may take to start.
@@ -44,16 +41,6 @@ pub struct Started {
     pub memory_kib: u64,
     /// How long it took until then, in times of a function that does nothing, where time was taken.
     pub first_poll_hellos: Option<f64>,
-}
-
-/// What a function may take beyond the others.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Exception {
-    zip_bytes: Option<u64>,
-    init_instructions: Option<u64>,
-    memory_kib: Option<u64>,
-    first_poll_hellos: Option<f64>,
 }
 
 /// What one request may spend on DynamoDB.
@@ -111,21 +98,9 @@ impl Budgets {
         complaints
     }
 
-    /// The budget of the function with this program.
-    pub fn of_function(&self, program: &str) -> FunctionBudget {
-        let every = self.functions;
-        let Some(exception) = self.exceptions.get(program) else { return every };
-        FunctionBudget {
-            zip_bytes: exception.zip_bytes.unwrap_or(every.zip_bytes),
-            init_instructions: exception.init_instructions.unwrap_or(every.init_instructions),
-            memory_kib: exception.memory_kib.unwrap_or(every.memory_kib),
-            first_poll_hellos: exception.first_poll_hellos.unwrap_or(every.first_poll_hellos),
-        }
-    }
-
     /// What is wrong with how this function started.
     pub fn complaints_of(&self, program: &str, started: &Started) -> Vec<String> {
-        let budget = self.of_function(program);
+        let budget = self.functions;
         let mut complaints = Vec::new();
         for (what, spent, most) in [
             ("bytes of its package", Some(started.zip_bytes), budget.zip_bytes),
@@ -141,13 +116,6 @@ impl Budgets {
             complaints.push(format!("{program}: {spent:.2} times a hello to start, and the budget is {most}"));
         }
         complaints
-    }
-
-    /// Exceptions for none of these programs.
-    pub fn stale_exceptions<'a>(&self, programs: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-        let programs: Vec<_> = programs.into_iter().collect();
-        let stale = self.exceptions.keys().filter(|name| !programs.contains(&name.as_str()));
-        stale.map(|name| format!("{name}: an exception for no function")).collect()
     }
 
     /// The budget of this row.

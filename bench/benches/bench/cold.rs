@@ -48,8 +48,11 @@ pub(crate) async fn first_answer(program: &Path, variables: &Variables, event: &
     for _ in 0..rounds {
         let watch = Stopwatch::start();
         let function = Function::start(program, variables, &[]).await;
-        function.invoke(event).await.expect("an answer");
+        let answer = function.invoke(event).await.expect("an answer");
         taken.push(watch.elapsed());
+        // A hello answers with what it was asked.
+        let status = answer["statusCode"].as_u64().unwrap_or(200);
+        assert!(status < 300, "{} answered {answer}", program.display());
     }
     median(taken)
 }

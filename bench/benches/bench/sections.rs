@@ -5,6 +5,7 @@ use std::time::Duration;
 use bench::budgets::{Budgets, Started};
 use bench::functions::front::{Front, Mode};
 use bench::functions::instructions;
+use bench::functions::lambda::Function;
 use bench::functions::package;
 use bench::functions::programs::{self, Program};
 use bench::functions::world::{World, event};
@@ -114,10 +115,10 @@ impl Bench {
             self.programs.iter().map(|program| (program.path.clone(), program.environment(&front.url))).collect();
         progress(&format!("starting {} functions {STARTS} times", starts.len()));
         let starts = cold::starts(&starts, STARTS).await;
-        let mut exceeded = budgets.stale_exceptions(self.programs.iter().map(|program| program.name.as_str()));
+        let mut exceeded = Vec::new();
         let mut rows = Vec::new();
         for (program, start) in self.programs.iter().zip(&starts) {
-            let budget = budgets.of_function(&program.name);
+            let budget = budgets.functions;
             let zip = package::zip_bytes(&program.path);
             let hellos = ratio(start.first_poll, starts[0].first_poll);
             progress(&format!("counting the instructions of {}", program.name));
@@ -187,9 +188,8 @@ impl Bench {
         let usual = programs::build_usual();
         let (acceptor, trusted) = tls::acceptor();
         let front = Front::start(&self.world.engine.url, Mode::Hold(Duration::ZERO), Some(acceptor)).await;
-        let ada = self.world.person(0).await;
         let ours = self.program("get-transfer");
-        let event = event("get-transfer", &ada, &ada);
+        let event = self.a_transfer_to_read().await;
         let mut rows = Vec::new();
         for (name, path) in [("get-transfer", &ours.path), ("usual", &usual)] {
             let mut variables = ours.environment(&front.url);
@@ -220,6 +220,18 @@ impl Bench {
         );
         let heads = ["function", "first poll", "first answer", "instructions", "memory at first poll", "package"];
         report.table(&heads, &rows);
+    }
+
+    /// The request of somebody who has sent money and asks for that transfer.
+    async fn a_transfer_to_read(&self) -> Value {
+        let (ada, ben) = (self.world.person(1_000).await, self.world.person(0).await);
+        let program = self.program("send");
+        let function = Function::start(&program.path, &program.environment(&self.world.engine.url), &[]).await;
+        let sent = function.invoke(&event("send", &ada, &ben)).await.expect("an answer");
+        let transfer: Value = serde_json::from_str(sent["body"].as_str().expect("a body")).expect("a transfer");
+        let mut event = event("get-transfer", &ada, &ben);
+        event["pathParameters"]["id"] = transfer["id"].clone();
+        event
     }
 
     /// One invocation more.

@@ -1,25 +1,31 @@
-//! `GET /items/{id}`: one item of a table, as the guides of AWS and cargo-lambda write such a function.
+//! `GET /payments/transfers/{id}`: one item of a table, as the guides of AWS and cargo-lambda write such a function.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use lambda_http::{Body, Error, Request, Response, run, service_fn};
+use lambda_http::{Body, Error, Request, RequestExt, Response, run, service_fn};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    let config = aws_config::load_from_env().await;
+    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     let client = Client::new(&config);
-    run(service_fn(|request: Request| get(&client, request))).await
+    let table = std::env::var("PAYMENT_TABLE")?;
+    run(service_fn(|request: Request| get(&client, &table, request))).await
 }
 
-async fn get(client: &Client, _request: Request) -> Result<Response<Body>, Error> {
-    let key = AttributeValue::S("ACCOUNT#usual".to_owned());
+async fn get(client: &Client, table: &str, request: Request) -> Result<Response<Body>, Error> {
+    let parameters = request.path_parameters();
+    let id = parameters.first("id").unwrap_or_default();
     let answer = client
         .get_item()
-        .table_name("PaymentTable")
-        .key("pk", key)
-        .key("sk", AttributeValue::S("ACCOUNT".to_owned()))
+        .table_name(table)
+        .key("pk", AttributeValue::S(format!("TRANSFER#{id}")))
+        .key("sk", AttributeValue::S("TRANSFER".to_owned()))
+        .consistent_read(true)
         .send()
         .await?;
-    let found = answer.item().is_some();
-    Ok(Response::builder().status(200).body(serde_json::json!({"found": found}).to_string().into())?)
+    let Some(item) = answer.item() else {
+        return Ok(Response::builder().status(404).body(Body::Empty)?);
+    };
+    let amount = item.get("amount").and_then(|amount| amount.as_n().ok());
+    Ok(Response::builder().status(200).body(serde_json::json!({"id": id, "amount": amount}).to_string().into())?)
 }

@@ -58,13 +58,8 @@ struct Mail<'a> {
 /// A client that is made for the first message which it sends: of several, as a rule, a function needs one.
 type Lazy<C> = LazyLock<C, Box<dyn FnOnce() -> C + Send + Sync>>;
 
-fn lazy<C: 'static>(
-    config: &SdkConfig,
-    endpoint: Option<String>,
-    make: fn(&SdkConfig, Option<String>) -> C,
-) -> Lazy<C> {
-    let config = config.clone();
-    LazyLock::new(Box::new(move || make(&config, endpoint)))
+fn lazy<C: 'static>(config: SdkConfig, make: fn(&SdkConfig) -> C) -> Lazy<C> {
+    LazyLock::new(Box::new(move || make(&config)))
 }
 
 /// Sends by AWS.
@@ -84,9 +79,9 @@ enum Mailer {
 }
 
 impl Delivery {
-    /// By clients of this configuration. As `VERIFICATION_SENDER`, the address that e-mails come from, or else `VERIFICATION_TOPIC_ARN` says, and
-    /// `SMS_SENDER_ID` if it is set. `AWS_ENDPOINT_URL_SNS` and `AWS_ENDPOINT_URL_SESV2` go before `AWS_ENDPOINT_URL`, as
-    /// the SDKs agree.
+    /// By clients of this configuration. As `VERIFICATION_SENDER`, the address that e-mails come from, or else
+    /// `VERIFICATION_TOPIC_ARN` says, and `SMS_SENDER_ID` if it is set; at `AWS_ENDPOINT_URL_SNS` and
+    /// `AWS_ENDPOINT_URL_SESV2` where these are set.
     ///
     /// # Errors
     ///
@@ -94,22 +89,14 @@ impl Delivery {
     pub fn from_env(env: &Env, config: &SdkConfig) -> Result<Self, ConfigError> {
         let mail = match env.optional("VERIFICATION_SENDER") {
             Some(sender) => {
-                let endpoint = env.optional("AWS_ENDPOINT_URL_SESV2").map(str::to_owned);
-                let ses = lazy(config, endpoint, |config, endpoint| {
-                    let mut ses = aws_sdk_sesv2::config::Builder::from(config);
-                    ses.set_endpoint_url(endpoint.or(config.endpoint_url().map(str::to_owned)));
-                    aws_sdk_sesv2::Client::from_conf(ses.build())
-                });
+                let config = runtime::aws::of_service(config, env, "AWS_ENDPOINT_URL_SESV2");
+                let ses = lazy(config, aws_sdk_sesv2::Client::new);
                 Mailer::Ses { ses, sender: sender.to_owned() }
             }
             None => Mailer::Topic { arn: env.required("VERIFICATION_TOPIC_ARN")?.to_owned() },
         };
-        let endpoint = env.optional("AWS_ENDPOINT_URL_SNS").map(str::to_owned);
-        let sns = lazy(config, endpoint, |config, endpoint| {
-            let mut sns = aws_sdk_sns::config::Builder::from(config);
-            sns.set_endpoint_url(endpoint.or(config.endpoint_url().map(str::to_owned)));
-            aws_sdk_sns::Client::from_conf(sns.build())
-        });
+        let sns = runtime::aws::of_service(config, env, "AWS_ENDPOINT_URL_SNS");
+        let sns = lazy(sns, aws_sdk_sns::Client::new);
         Ok(Self { sns, sms_sender: env.optional("SMS_SENDER_ID").map(str::to_owned), mail })
     }
 

@@ -36,17 +36,15 @@ pub struct ManagedSecret {
 }
 
 impl ManagedSecret {
-    /// The secret that `WEBHOOK_SECRET_ARN` names, read by a client of this configuration. `AWS_ENDPOINT_URL_SECRETS_MANAGER` goes before `AWS_ENDPOINT_URL`.
+    /// The secret that `WEBHOOK_SECRET_ARN` names, read by a client of this configuration, at
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER` if it is set.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env, config: &SdkConfig) -> Result<Self, ConfigError> {
-        let mut config = aws_sdk_secretsmanager::config::Builder::from(config);
-        if let Some(url) = env.optional("AWS_ENDPOINT_URL_SECRETS_MANAGER") {
-            config.set_endpoint_url(Some(url.to_owned()));
-        }
-        let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
+        let config = runtime::aws::of_service(config, env, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
+        let client = aws_sdk_secretsmanager::Client::new(&config);
         Ok(Self { client, arn: env.required("WEBHOOK_SECRET_ARN")?.to_owned() })
     }
 }

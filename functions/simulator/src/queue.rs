@@ -32,11 +32,8 @@ impl Queue {
     ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let mut config = aws_sdk_sqs::config::Builder::from(&runtime::aws::sdk_config(env)?);
-        if let Some(url) = env.optional("AWS_ENDPOINT_URL_SQS") {
-            config.set_endpoint_url(Some(url.to_owned()));
-        }
-        Ok(Self { client: Client::from_conf(config.build()), url: env.required("QUEUE_URL")?.to_owned() })
+        let config = runtime::aws::of_service(&runtime::aws::sdk_config(env)?, env, "AWS_ENDPOINT_URL_SQS");
+        Ok(Self { client: Client::new(&config), url: env.required("QUEUE_URL")?.to_owned() })
     }
 }
 

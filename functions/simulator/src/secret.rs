@@ -42,11 +42,9 @@ impl ManagedSecret {
     ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let mut config = aws_sdk_secretsmanager::config::Builder::from(&runtime::aws::sdk_config(env)?);
-        if let Some(url) = env.optional("AWS_ENDPOINT_URL_SECRETS_MANAGER") {
-            config.set_endpoint_url(Some(url.to_owned()));
-        }
-        Ok(Self { client: Client::from_conf(config.build()), arn: env.required("WEBHOOK_SECRET_ARN")?.to_owned() })
+        let config = runtime::aws::sdk_config(env)?;
+        let config = runtime::aws::of_service(&config, env, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
+        Ok(Self { client: Client::new(&config), arn: env.required("WEBHOOK_SECRET_ARN")?.to_owned() })
     }
 }
 

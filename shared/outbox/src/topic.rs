@@ -25,11 +25,8 @@ impl Topic {
     ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let mut config = aws_sdk_sns::config::Builder::from(&runtime::aws::sdk_config(env)?);
-        if let Some(url) = env.optional("AWS_ENDPOINT_URL_SNS") {
-            config.set_endpoint_url(Some(url.to_owned()));
-        }
-        Ok(Self { client: Client::from_conf(config.build()), arn: env.required("TOPIC_ARN")?.to_owned() })
+        let config = runtime::aws::of_service(&runtime::aws::sdk_config(env)?, env, "AWS_ENDPOINT_URL_SNS");
+        Ok(Self { client: Client::new(&config), arn: env.required("TOPIC_ARN")?.to_owned() })
     }
 }
 

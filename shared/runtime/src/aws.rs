@@ -60,17 +60,20 @@ pub fn dynamodb(env: &Env) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
 }
 
 /// A DynamoDB client that shares what this configuration holds with those of other services.
-/// `AWS_ENDPOINT_URL_DYNAMODB` goes before `AWS_ENDPOINT_URL`, as the SDKs agree.
 pub fn dynamodb_of(config: &SdkConfig, env: &Env) -> aws_sdk_dynamodb::Client {
-    let mut config = aws_sdk_dynamodb::config::Builder::from(config).interceptor(UserAgent);
-    if let Some(url) = env.optional("AWS_ENDPOINT_URL_DYNAMODB") {
-        config.set_endpoint_url(Some(url.to_owned()));
-    }
+    let config = of_service(config, env, "AWS_ENDPOINT_URL_DYNAMODB");
+    let config = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(UserAgent);
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-/// Tells DynamoDB who asks, in words that stand. The SDK composes its own anew for every request, which is a good part
-/// of what it does for one.
+/// This configuration for one service: the endpoint that the variable names goes before `AWS_ENDPOINT_URL`
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
+pub fn of_service(config: &SdkConfig, env: &Env, variable: &'static str) -> SdkConfig {
+    let Some(url) = env.optional(variable) else { return config.clone() };
+    config.to_builder().endpoint_url(url).build()
+}
+
+/// Tells DynamoDB who asks, in words that stand: the SDK composes its own anew for every request.
 #[derive(Debug)]
 struct UserAgent;
 

@@ -301,9 +301,7 @@ impl Table {
         }
         Ok(answer.responses.and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default())
     }
-}
 
-impl Table {
     /// An account with what its shards hold.
     async fn whole(&self, item: &Item) -> Result<Account, StoreError> {
         let Some(Sharded { account, undrawn }) = self.with_shards(item).await? else { return read_account(item) };

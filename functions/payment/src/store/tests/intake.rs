@@ -34,11 +34,12 @@ async fn own_balance(world: &World, id: &str) -> i64 {
     Reader(&item).integer("balance").unwrap()
 }
 
-/// Changes an attribute of some items of an account: of its shards, or of itself.
-async fn set(world: &World, id: &str, sort_key: &str, name: &str, value: aws_sdk_dynamodb::types::AttributeValue) {
+/// Changes an attribute of every shard of an account.
+async fn set(world: &World, id: &str, name: &str, value: aws_sdk_dynamodb::types::AttributeValue) {
     let pk = format!("ACCOUNT#{id}");
-    let is_one =
-        |item: &&Item| Reader(item).text("pk").unwrap() == pk && Reader(item).text("sk").unwrap().starts_with(sort_key);
+    let is_one = |item: &&Item| {
+        Reader(item).text("pk").unwrap() == pk && Reader(item).text("sk").unwrap().starts_with("INTAKE#")
+    };
     let items = world.items().await;
     assert!(items.iter().any(|item| is_one(&item)));
     for item in items.iter().filter(is_one) {
@@ -188,11 +189,17 @@ async fn payments_and_withdrawals_at_once_leave_the_books_balanced() {
 #[tokio::test]
 async fn where_a_shard_does_not_take_a_payment_the_account_does_or_says_why_not() {
     let (world, merchant, customer) = shop().await;
-    for (name, value) in [("headroom", number(9)), ("status", text("FROZEN"))] {
-        set(&world, "shop", "INTAKE#", name, value).await;
+    let currency = text(Currency::parse("EUR").unwrap());
+    for (name, bad, good) in [
+        ("headroom", number(9), number(1000)),
+        ("currency", currency, text(usd())),
+        ("status", text("FROZEN"), text("FROZEN")),
+    ] {
+        set(&world, "shop", name, bad).await;
         pay_into_shards(&world, customer, "purse", "shop", &[10]).await;
+        set(&world, "shop", name, good).await;
     }
-    assert_eq!((own_balance(&world, "shop").await, world.balance(merchant, "shop").await), (20, 20));
+    assert_eq!((own_balance(&world, "shop").await, world.balance(merchant, "shop").await), (30, 30));
     world.freeze("shop").await;
     meet_another_at_the_payee(&world, 1);
     let refused = world.post(customer, send("purse", "shop"), 10).await;
