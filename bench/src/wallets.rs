@@ -2,12 +2,13 @@
 
 use auth::Principal;
 use aws_sdk_dynamodb::Client;
+use config::Env;
 use contracts::{User, UserStatus};
+use kernel::SystemRandom;
 use kernel::{Clock, SessionId, SystemClock, UserId};
 use payment::http::open_account::{self, Opener};
 use payment::store::Table;
 use payment::store::users::SyncUser;
-use runtime::{Env, SystemRandom};
 use serde_json::json;
 
 use crate::scenarios::posting;

@@ -36,12 +36,12 @@ pub struct Front {
     state: Arc<State>,
 }
 
-type Answer = Response<Full<Bytes>>;
+type FullResponse = Response<Full<Bytes>>;
 
 struct State {
     upstream: String,
     mode: Mode,
-    remembered: Mutex<HashMap<(String, Bytes), Answer>>,
+    remembered: Mutex<HashMap<(String, Bytes), FullResponse>>,
     held: Mutex<HashSet<String>>,
     conflicts: AtomicU64,
 }
@@ -101,7 +101,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
 }
 
 impl State {
-    async fn answer(&self, upstream: &Upstream, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, upstream: &Upstream, request: Request<Incoming>) -> FullResponse {
         let (mut head, body) = request.into_parts();
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let target =
@@ -138,7 +138,7 @@ impl State {
         }
     }
 
-    async fn forward(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> Answer {
+    async fn forward(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> FullResponse {
         let mut upstream = upstream.lock().await;
         if upstream.is_none() {
             let stream = TcpStream::connect(&self.upstream).await.expect("the server behind");
@@ -155,7 +155,7 @@ impl State {
     }
 
     /// Holds these items, or refuses because others hold some of them.
-    fn hold(&self, keys: &[String]) -> Option<Answer> {
+    fn hold(&self, keys: &[String]) -> Option<FullResponse> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.iter().any(|key| held.contains(key)) {
             self.conflicts.fetch_add(1, Ordering::Relaxed);
@@ -207,7 +207,7 @@ fn keys(transaction: &Value) -> Vec<String> {
         .collect()
 }
 
-fn json_response(status: StatusCode, body: &Value) -> Answer {
+fn json_response(status: StatusCode, body: &Value) -> FullResponse {
     let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.0");
     response.body(Full::new(Bytes::from(body.to_string()))).expect("a response")
 }

@@ -18,12 +18,13 @@ use account::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
 use account::verification::{ConfirmVerification, SendVerification};
 use account::{reauthenticate, settings, sign_in, sign_up, verifier};
 use auth::Verifier;
+use auth::table_keys::TableKeys;
 use aws_sdk_dynamodb::Client;
+use config::Env;
+use http_api::Request;
+use kernel::SystemRandom;
 use kernel::{Clock, SystemClock, Timestamp};
 use lambda_http::RequestExt;
-use runtime::http::Request;
-use runtime::keys::TableKeys;
-use runtime::{Env, SystemRandom};
 use serde_json::{Value, json};
 use testkit::Engine;
 

@@ -7,9 +7,9 @@ mod payment;
 use std::future::Future;
 use std::time::Duration;
 
+use http_api::{Problem, Request, Response};
 use kernel::{Clock, SystemClock};
 use lambda_http::{Context, RequestExt};
-use runtime::http::{Answer, Problem, Request};
 use serde_json::{Value, json};
 
 use crate::meter::{Measured, Meter};
@@ -50,12 +50,12 @@ impl Log {
         endpoint: &'static str,
         outcome: &'static str,
         expected: Expected,
-        handler: impl Future<Output = Result<Answer<B>, Problem>>,
-    ) -> Option<Answer<B>> {
+        handler: impl Future<Output = Result<Response<B>, Problem>>,
+    ) -> Option<Response<B>> {
         let (ended, measured) = self.meter.measure(handler).await;
         let told = match &ended {
             Ok(answer) => (answer.status.as_u16(), None),
-            Err(problem) => (problem.kind.status, Some(problem.kind.code)),
+            Err(problem) => (problem.problem_type.status, Some(problem.problem_type.code)),
         };
         assert_eq!(told, (expected.0, expected.1), "{endpoint}, {outcome}");
         self.rows.push(Row { endpoint, outcome, measured });

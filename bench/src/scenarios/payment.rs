@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use auth::Principal;
+use http_api::Request;
 use kernel::{Clock, SystemClock};
 use lambda_http::RequestExt;
 use payment::http::create_payment::{self, PaymentDesk};
@@ -14,7 +15,6 @@ use payment::http::{
 };
 use payment::secrets::{LoadSecrets, LoadSecretsError, Secrets};
 use payment::store::Table;
-use runtime::http::Request;
 use serde_json::{Value, json};
 use testkit::Engine;
 use webhook::WebhookSecret;

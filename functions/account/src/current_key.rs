@@ -69,8 +69,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
 
     use super::*;
     use crate::store::StoreError;
@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn key(seed: u64) -> SigningKey {
-        SigningKey::generate(&Seeded::new(seed)).unwrap()
+        SigningKey::generate(&SeededRandom::new(seed)).unwrap()
     }
 
     fn source(outcomes: impl Into<Vec<Result<Option<u64>, StoreError>>>) -> Source {

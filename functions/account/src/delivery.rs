@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_types::SdkConfig;
-use runtime::{ConfigError, Env};
+use config::{ConfigError, Env};
 use serde::Serialize;
 
 use crate::domain::verification::{CODE_LIFETIME, Code};
@@ -89,13 +89,13 @@ impl Delivery {
     pub fn from_env(env: &Env, config: &SdkConfig) -> Result<Self, ConfigError> {
         let mail = match env.optional("VERIFICATION_SENDER") {
             Some(sender) => {
-                let config = runtime::aws::of_service(config, env, "AWS_ENDPOINT_URL_SESV2");
+                let config = aws::for_service(config, env, "AWS_ENDPOINT_URL_SESV2");
                 let ses = lazy(config, aws_sdk_sesv2::Client::new);
                 Mailer::Ses { ses, sender: sender.to_owned() }
             }
             None => Mailer::Topic { arn: env.required("VERIFICATION_TOPIC_ARN")?.to_owned() },
         };
-        let sns = runtime::aws::of_service(config, env, "AWS_ENDPOINT_URL_SNS");
+        let sns = aws::for_service(config, env, "AWS_ENDPOINT_URL_SNS");
         let sns = lazy(sns, aws_sdk_sns::Client::new);
         Ok(Self { sns, sms_sender: env.optional("SMS_SENDER_ID").map(str::to_owned), mail })
     }
@@ -179,7 +179,7 @@ mod tests {
             ("AWS_ENDPOINT_URL", url),
         ];
         let env: Env = base.iter().chain(settings).copied().collect();
-        Delivery::from_env(&env, &runtime::aws::sdk_config(&env)?)
+        Delivery::from_env(&env, &aws::sdk_config(&env)?)
     }
 
     fn code() -> Code {

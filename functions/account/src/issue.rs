@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use config::{ConfigError, Env};
 use kernel::{Secret, Timestamp};
-use runtime::{ConfigError, Env};
 
 use crate::current_key::CurrentKey;
 use crate::domain::{AccessTokens, Person, RefreshToken, Session};

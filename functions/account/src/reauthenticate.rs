@@ -3,9 +3,10 @@
 
 use auth::Principal;
 use aws_sdk_dynamodb::Client;
+use config::{ConfigError, Env};
 use futures_util::future::join;
+use kernel::SystemRandom;
 use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
-use runtime::{ConfigError, Env, SystemRandom};
 
 use crate::domain::{
     AuditKind, AuditRecord, AuditSubject, AuditTrail, Caller, Identifier, PasswordHash, Person, Revoked, Session,

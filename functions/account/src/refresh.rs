@@ -1,9 +1,10 @@
 //! Going on with a session when its access token has expired: what `POST /auth/refresh` does.
 
 use aws_sdk_dynamodb::Client;
+use config::{ConfigError, Env};
 use futures_util::future::join;
+use kernel::SystemRandom;
 use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
-use runtime::{ConfigError, Env, SystemRandom};
 
 use crate::domain::{AuditKind, AuditSubject, AuditTrail, Caller, Lifetimes, Refresh, RefreshToken, Revoked, SignedIn};
 use crate::error::AccountError;
@@ -136,8 +137,8 @@ mod tests {
     use std::time::Duration;
 
     use kernel::SessionId;
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
 
     use super::*;
     use crate::current_key::CurrentKey;
@@ -146,7 +147,7 @@ mod tests {
     use crate::testing::sessions::{Sessions, session_and_token};
     use crate::testing::{Key, LIFETIMES, issuer, now, trail, verifier};
 
-    type Refreshing = RefreshSession<Sessions, Key, Seeded, FixedClock>;
+    type Refreshing = RefreshSession<Sessions, Key, SeededRandom, FixedClock>;
 
     fn refreshing(sessions: Sessions) -> Refreshing {
         RefreshSession {
@@ -154,7 +155,7 @@ mod tests {
             issuer: issuer(),
             lifetimes: LIFETIMES,
             trail: trail(),
-            random: Seeded::new(1),
+            random: SeededRandom::new(1),
             clock: FixedClock(now()),
         }
     }
@@ -228,7 +229,8 @@ mod tests {
         let (refreshing, id, text) = signed_in();
         let token = RefreshToken::parse(text.expose()).unwrap();
         let (session, _) = session_and_token(2);
-        let Refresh::Rotated(others, successor) = session.refresh(&token, LIFETIMES, now(), &Seeded::new(99)) else {
+        let Refresh::Rotated(others, successor) = session.refresh(&token, LIFETIMES, now(), &SeededRandom::new(99))
+        else {
             panic!()
         };
         refreshing.sessions.meanwhile(move |state| *state.session(id) = *others);

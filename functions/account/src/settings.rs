@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use config::{ConfigError, Env};
 use kernel::Secret;
-use runtime::{ConfigError, Env};
 
 use crate::domain::{AuditTrail, Lifetimes};
 

@@ -1,9 +1,10 @@
 //! Signing in: what `POST /auth/signin` and `POST /api/auth/login` do.
 
 use aws_sdk_dynamodb::Client;
+use config::{ConfigError, Env};
 use futures_util::future::join;
+use kernel::SystemRandom;
 use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
-use runtime::{ConfigError, Env, SystemRandom};
 
 use crate::domain::throttle::FREE_ATTEMPTS;
 use crate::domain::{

@@ -1,9 +1,10 @@
 //! Signing up: what `POST /auth/signup` and `POST /api/auth/register` do.
 
 use aws_sdk_dynamodb::Client;
+use config::{ConfigError, Env};
 use contact::{Email, Phone};
+use kernel::SystemRandom;
 use kernel::{Clock, Random, SystemClock, UserId};
-use runtime::{ConfigError, Env, SystemRandom};
 
 use crate::domain::{AuditKind, AuditSubject, AuditTrail, Caller, Password, PasswordHash, PasswordPolicy, Person};
 use crate::error::AccountError;

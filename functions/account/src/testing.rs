@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use auth::{LoadKeys, LoadKeysError, PublicKey, Verifier};
 use contact::{Email, Phone};
-use kernel::random::Seeded;
-use kernel::time::FixedClock;
+use http_api::{Request, Response};
+use kernel::testing::FixedClock;
+use kernel::testing::SeededRandom;
 use kernel::{Secret, SessionId, Timestamp, UserId};
 use lambda_http::Body;
-use runtime::http::{Answer, Request};
 use serde_json::Value;
 
 use crate::current_key::CurrentKey;
@@ -38,7 +38,7 @@ pub(crate) fn now() -> Timestamp {
 
 pub(crate) fn ada() -> Person {
     let email = Email::parse("ada@example.com").unwrap();
-    Person::new(UserId::random(&Seeded::new(100)), email, Some(Phone::parse("+33612345678").unwrap()), now())
+    Person::new(UserId::random(&SeededRandom::new(100)), email, Some(Phone::parse("+33612345678").unwrap()), now())
 }
 
 pub(crate) fn post(body: &Value) -> Request {
@@ -59,7 +59,7 @@ pub(crate) fn trail() -> AuditTrail {
 
 /// A session of Ada's that began at this time.
 pub(crate) fn session_of_ada(id: SessionId, at: Timestamp) -> Session {
-    Session { id, ..Session::start(&ada(), None, LIFETIMES, at, &Seeded::new(300)).0 }
+    Session { id, ..Session::start(&ada(), None, LIFETIMES, at, &SeededRandom::new(300)).0 }
 }
 
 /// A request with an access token of Ada's for this session, issued at this time.
@@ -72,7 +72,7 @@ pub(crate) fn signed_in_as_ada(session: SessionId, at: Timestamp) -> Request {
 }
 
 pub(crate) fn signing_key() -> SigningKey {
-    SigningKey::generate(&Seeded::new(200)).unwrap()
+    SigningKey::generate(&SeededRandom::new(200)).unwrap()
 }
 
 /// Where public keys come from, or do not.
@@ -94,12 +94,12 @@ pub(crate) fn verifier_with(keys: PublicKeys) -> Verifier<PublicKeys, FixedClock
 }
 
 /// The body of an answer.
-pub(crate) fn body_of(answer: &Answer) -> Value {
+pub(crate) fn body_of(answer: &Response) -> Value {
     serde_json::from_str(&answer.body).unwrap()
 }
 
 /// What an answer's `Set-Cookie` gives the browser under this name.
-pub(crate) fn cookie_of(answer: &Answer, name: &str) -> Option<String> {
+pub(crate) fn cookie_of(answer: &Response, name: &str) -> Option<String> {
     let set = answer.headers.iter().filter(|(header, _)| *header == "set-cookie");
     let mut values = set.filter_map(|(_, cookie)| cookie.split(';').next()?.strip_prefix(name)?.strip_prefix('='));
     values.next().map(str::to_owned)
@@ -128,9 +128,9 @@ impl CreatePerson for Newcomers {
     }
 }
 
-pub(crate) fn sign_up_of(people: Newcomers) -> SignUp<Newcomers, Seeded, FixedClock> {
+pub(crate) fn sign_up_of(people: Newcomers) -> SignUp<Newcomers, SeededRandom, FixedClock> {
     let password_policy = "8".parse().unwrap();
-    SignUp { people, password_policy, trail: trail(), random: Seeded::new(1), clock: FixedClock(now()) }
+    SignUp { people, password_policy, trail: trail(), random: SeededRandom::new(1), clock: FixedClock(now()) }
 }
 
 /// Knows one person, and how they are by the time of each attempt to start a session.
@@ -203,7 +203,7 @@ impl RecordEvent for People {
 pub(crate) fn hash(password: &str) -> PasswordHash {
     let policy: PasswordPolicy = "8".parse().unwrap();
     let password = policy.accept(Secret::new(password.to_owned()), None, None).unwrap();
-    PasswordHash::of(&password, &Seeded::new(3)).unwrap()
+    PasswordHash::of(&password, &SeededRandom::new(3)).unwrap()
 }
 
 /// A key that signs, or none yet.
@@ -220,14 +220,16 @@ pub(crate) fn issuer() -> Issuer<Key> {
 }
 
 /// Signs Ada in by [`PASSWORD`], unless the attempts to start her session end otherwise.
-pub(crate) fn sign_in_of_ada(outcomes: impl IntoIterator<Item = Started>) -> SignIn<People, Key, Seeded, FixedClock> {
+pub(crate) fn sign_in_of_ada(
+    outcomes: impl IntoIterator<Item = Started>,
+) -> SignIn<People, Key, SeededRandom, FixedClock> {
     let outcomes = Mutex::new(outcomes.into_iter().collect());
     SignIn {
         people: People { known: Some(ada()), hash: Some(hash(PASSWORD)), outcomes, ..People::default() },
         issuer: issuer(),
         lifetimes: LIFETIMES,
         trail: trail(),
-        random: Seeded::new(1),
+        random: SeededRandom::new(1),
         clock: FixedClock(now()),
     }
 }

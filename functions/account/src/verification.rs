@@ -179,8 +179,8 @@ mod tests {
 
     use contact::Email;
     use kernel::UserId;
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
 
     use super::*;
     use crate::delivery::NotSent;
@@ -235,12 +235,12 @@ mod tests {
         }
     }
 
-    fn sender(codes: Codes, delivery: Post) -> SendVerification<Codes, Post, Seeded, FixedClock> {
-        SendVerification { codes, delivery, trail: trail(), random: Seeded::new(1), clock: FixedClock(now()) }
+    fn sender(codes: Codes, delivery: Post) -> SendVerification<Codes, Post, SeededRandom, FixedClock> {
+        SendVerification { codes, delivery, trail: trail(), random: SeededRandom::new(1), clock: FixedClock(now()) }
     }
 
     async fn send(
-        sender: &SendVerification<Codes, Post, Seeded, FixedClock>,
+        sender: &SendVerification<Codes, Post, SeededRandom, FixedClock>,
         person: &Person,
         kind: IdentifierKind,
     ) -> Result<Sent, AccountError> {
@@ -317,7 +317,7 @@ mod tests {
     impl People {
         fn with_code(outcomes: impl IntoIterator<Item = Verified>) -> Self {
             let address = Identifier::Email(ada().email);
-            let hash = CodeHash::of(&code(), &address, &Seeded::new(1)).unwrap();
+            let hash = CodeHash::of(&code(), &address, &SeededRandom::new(1)).unwrap();
             Self {
                 attempt: Some(CodeAttempt { hash, number: 3 }),
                 outcomes: Mutex::new(outcomes.into_iter().collect()),
@@ -374,7 +374,8 @@ mod tests {
         kind: IdentifierKind,
         code: &str,
     ) -> (Result<Person, AccountError>, Vec<(Person, Person)>, Vec<AuditKind>) {
-        let confirm = ConfirmVerification { people, trail: trail(), random: Seeded::new(1), clock: FixedClock(now()) };
+        let confirm =
+            ConfirmVerification { people, trail: trail(), random: SeededRandom::new(1), clock: FixedClock(now()) };
         let who = SignedIn { person, session: session(2) };
         let outcome = confirm.confirm(who, 0, kind, &Code::parse(code).unwrap(), &Caller::invocation("r-1")).await;
         let recorded = confirm.people.recorded.into_inner().unwrap().iter().map(|record| record.kind).collect();

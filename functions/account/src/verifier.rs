@@ -1,10 +1,10 @@
 //! What verifies the access tokens of those who are signed in.
 
 use auth::Verifier;
+use auth::table_keys::TableKeys;
 use aws_sdk_dynamodb::Client;
+use config::{ConfigError, Env};
 use kernel::SystemClock;
-use runtime::keys::TableKeys;
-use runtime::{ConfigError, Env};
 
 /// A verifier with the public keys of the account table. They are loaded here, and with them the connection is open
 /// before the first request comes; if that fails, the first request tries again.

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::read::GzDecoder;
+use http_api::{Problem, ProblemType, Request, Response};
 use lambda_http::RequestExt;
 use lambda_http::http::{HeaderMap, StatusCode};
-use runtime::http::{Answer, Kind, Problem, Request};
 
 /// There is no such file.
-pub const FILE_NOT_FOUND: Kind = Kind { code: "file_not_found", status: 404, title: "No such file", retryable: false };
+pub const FILE_NOT_FOUND: ProblemType =
+    ProblemType { code: "file_not_found", status: 404, title: "No such file", retryable: false };
 
 /// The page loads its own files and calls its own API, and nothing else does anything there. Swagger UI draws its icons
 /// from `data:` URLs.
@@ -34,7 +35,7 @@ static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 /// # Errors
 ///
 /// A 404 if there is no such file.
-pub fn answer(request: &Request) -> Result<Answer<Cow<'static, [u8]>>, Problem> {
+pub fn answer(request: &Request) -> Result<Response<Cow<'static, [u8]>>, Problem> {
     let parameters = request.path_parameters_ref();
     let name = match parameters.and_then(|parameters| parameters.first("file")) {
         Some(file) => file,
@@ -47,13 +48,13 @@ pub fn answer(request: &Request) -> Result<Answer<Cow<'static, [u8]>>, Problem> 
 }
 
 impl File {
-    fn answer(&self, headers: &HeaderMap) -> Result<Answer<Cow<'static, [u8]>>, Problem> {
+    fn answer(&self, headers: &HeaderMap) -> Result<Response<Cow<'static, [u8]>>, Problem> {
         let answer = if has(headers, "if-none-match", self.tag) {
-            Answer { status: StatusCode::NOT_MODIFIED, ..Answer::of(self.media_type, Cow::Borrowed(&[][..])) }
+            Response { status: StatusCode::NOT_MODIFIED, ..Response::new(self.media_type, Cow::Borrowed(&[][..])) }
         } else if has(headers, "accept-encoding", "gzip") {
-            Answer::of(self.media_type, Cow::Borrowed(self.gzip)).header("content-encoding", "gzip")
+            Response::new(self.media_type, Cow::Borrowed(self.gzip)).header("content-encoding", "gzip")
         } else {
-            Answer::of(self.media_type, Cow::Owned(self.plain()?))
+            Response::new(self.media_type, Cow::Owned(self.plain()?))
         };
         Ok(answer
             .header("cache-control", CACHE_CONTROL)
@@ -89,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    fn ask(path: &str, headers: &[(&'static str, &str)]) -> Result<Answer<Cow<'static, [u8]>>, Problem> {
+    fn ask(path: &str, headers: &[(&'static str, &str)]) -> Result<Response<Cow<'static, [u8]>>, Problem> {
         let mut request = Request::new(Body::Empty);
         *request.uri_mut() = format!("https://api.example.com{path}").parse().unwrap();
         for (name, value) in headers {
@@ -99,7 +100,7 @@ mod tests {
         answer(&request.with_path_parameters(file.into_iter().collect::<HashMap<_, _>>()))
     }
 
-    fn header<'a>(answer: &'a Answer<Cow<'static, [u8]>>, name: &str) -> Option<&'a str> {
+    fn header<'a>(answer: &'a Response<Cow<'static, [u8]>>, name: &str) -> Option<&'a str> {
         answer.headers.iter().find_map(|(key, value)| (*key == name).then_some(value.as_str()))
     }
 
@@ -143,7 +144,7 @@ mod tests {
     #[test]
     fn what_is_no_file_is_a_404() {
         for path in ["/docs/", "/docs/x.js", "/docs/../secret", "/docs/openapi"] {
-            assert_eq!(ask(path, &[]).unwrap_err().kind, &FILE_NOT_FOUND, "{path}");
+            assert_eq!(ask(path, &[]).unwrap_err().problem_type, &FILE_NOT_FOUND, "{path}");
         }
     }
 

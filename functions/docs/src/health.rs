@@ -1,7 +1,7 @@
 //! Whether the platform runs.
 
+use http_api::{Problem, Response};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem};
 use serde_json::json;
 
 /// The answer of a platform that runs: that it does, and which version.
@@ -9,8 +9,8 @@ use serde_json::json;
 /// # Errors
 ///
 /// None that could happen; the type is every endpoint's.
-pub fn answer() -> Result<Answer, Problem> {
-    Answer::json(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+pub fn answer() -> Result<Response, Problem> {
+    Response::json(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
 
 #[cfg(test)]

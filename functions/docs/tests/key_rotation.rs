@@ -13,13 +13,13 @@ use account::domain::{
 use account::events::{HttpPut, RotateKeys, rotate_keys, to_publish};
 use account::http::{Jwks, jwks};
 use account::store::{AuditTable, KeyTables, SigningKeyTable};
+use auth::table_keys::TableKeys;
 use auth::{Rejection, Verifier};
 use aws_sdk_dynamodb::types::AttributeValue;
 use contact::Email;
-use kernel::random::Seeded;
+use kernel::testing::SeededRandom;
 use kernel::{Clock, Secret, Timestamp, UserId};
 use payment::store::Table;
-use runtime::keys::TableKeys;
 use serde_json::{Value, json};
 use testkit::Engine;
 
@@ -50,8 +50,8 @@ type Verifies = Verifier<TableKeys, TestClock>;
 struct Deployment {
     engine: Engine,
     clock: TestClock,
-    random: Seeded,
-    rotate: RotateKeys<KeyTables<Seeded>, HttpPut, Seeded, TestClock>,
+    random: SeededRandom,
+    rotate: RotateKeys<KeyTables<SeededRandom>, HttpPut, SeededRandom, TestClock>,
     jwks: Jwks<TableKeys, TestClock>,
     payments: Table,
     /// The public keys as the stream saw them last, by sort key.
@@ -85,18 +85,18 @@ impl Deployment {
         let clock = TestClock(Arc::new(Mutex::new(Timestamp::parse("2026-01-31T12:00:00Z").unwrap())));
         let audit = AuditTable::new(client(), "AuditTable");
         let rotate = RotateKeys {
-            keys: KeyTables::new(client(), ACCOUNT, SIGNING_KEYS, audit, Seeded::new(1)),
+            keys: KeyTables::new(client(), ACCOUNT, SIGNING_KEYS, audit, SeededRandom::new(1)),
             policy: "30".parse().unwrap(),
             trail: AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24)),
             responses: HttpPut::default(),
-            random: Seeded::new(2),
+            random: SeededRandom::new(2),
             clock: clock.clone(),
         };
         let mut deployment = Self {
             rotate,
             jwks: Jwks::new(TableKeys::new(client(), ACCOUNT), clock.clone()),
-            payments: Table::new(client(), PAYMENT, clock.clone(), Seeded::new(3)),
-            random: Seeded::new(4),
+            payments: Table::new(client(), PAYMENT, clock.clone(), SeededRandom::new(3)),
+            random: SeededRandom::new(4),
             seen: BTreeMap::new(),
             on_their_way: Vec::new(),
             engine,
@@ -127,7 +127,7 @@ impl Deployment {
     /// What the stream and its publisher do.
     async fn publish(&mut self) {
         let query = self.engine.client.query().table_name(ACCOUNT).key_condition_expression("pk = :keys");
-        let keys = AttributeValue::S(runtime::keys::PARTITION.to_owned());
+        let keys = AttributeValue::S(auth::table_keys::PARTITION.to_owned());
         for new in query.expression_attribute_values(":keys", keys).send().await.unwrap().items() {
             let old = self.seen.insert(new["sk"].as_s().unwrap().clone(), new.clone());
             if old.as_ref() == Some(new) {
@@ -172,7 +172,7 @@ impl Deployment {
         if outsider.until.is_some_and(|until| now < until) {
             return;
         }
-        let answer = jwks(&self.jwks, runtime::http::Request::default()).await.unwrap();
+        let answer = jwks(&self.jwks, http_api::Request::default()).await.unwrap();
         let (_, caching) = answer.headers.iter().find(|(name, _)| *name == "cache-control").unwrap();
         let max_age = caching.strip_prefix("public, max-age=").unwrap().parse().map(Duration::from_secs).unwrap();
         let body: Value = serde_json::from_str(&answer.body).unwrap();

@@ -42,7 +42,7 @@ fn every_schema_that_is_referred_to_is_there() {
 #[test]
 fn every_problem_of_either_context_can_be_met_somewhere() {
     let text = document()["paths"].to_string();
-    let kinds = [runtime::http::kinds::ALL, account::http::kinds::ALL, payment::http::problems::ALL];
+    let kinds = [http_api::problem_types::ALL, account::http::problem_types::ALL, payment::http::problems::ALL];
     for kind in kinds.into_iter().flatten() {
         assert!(text.contains(&format!("\"{}\"", kind.code)), "no operation answers {}", kind.code);
     }
@@ -185,7 +185,7 @@ fn health() -> Endpoint {
     let example = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")});
     let content = json!({"application/json": {"schema": schema, "examples": {"example": {"value": example}}}});
     Endpoint::new("get", "/health", TAG, "getHealth", "Whether the platform runs")
-        .answers_content(200, "It runs.", content)
+        .response_content(200, "It runs.", content)
 }
 
 fn page() -> Endpoint {
@@ -201,7 +201,7 @@ fn page_file() -> Endpoint {
     let anything = json!({"text/javascript": {}, "text/css": {}, "image/png": {}});
     file(Endpoint::new("get", "/docs/{file}", TAG, "getDocsFile", "What the page is made of"), anything)
         .path_parameter("file", "The file's name.", &files)
-        .refuses(&[&FILE_NOT_FOUND])
+        .problems(&[&FILE_NOT_FOUND])
 }
 
 fn this_document() -> Endpoint {
@@ -211,8 +211,8 @@ fn this_document() -> Endpoint {
 
 fn file(endpoint: Endpoint, content: Value) -> Endpoint {
     endpoint
-        .answers_content(200, "The file. It may be kept for an hour.", content)
+        .response_content(200, "The file. It may be kept for an hour.", content)
         .with_header(200, "ETag", "ETag")
         .with_header(200, "Cache-Control", "CacheControl")
-        .answers_content(304, "You have it: `If-None-Match` named its `ETag`.", json!({}))
+        .response_content(304, "You have it: `If-None-Match` named its `ETag`.", json!({}))
 }

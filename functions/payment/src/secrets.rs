@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_types::SdkConfig;
+use config::{ConfigError, Env};
 use kernel::{Clock, Timestamp};
-use runtime::{ConfigError, Env};
 use serde_json::{Map, Value};
 use webhook::WebhookSecret;
 
@@ -43,7 +43,7 @@ impl ManagedSecret {
     ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env, config: &SdkConfig) -> Result<Self, ConfigError> {
-        let config = runtime::aws::of_service(config, env, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
+        let config = aws::for_service(config, env, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
         let client = aws_sdk_secretsmanager::Client::new(&config);
         Ok(Self { client, arn: env.required("WEBHOOK_SECRET_ARN")?.to_owned() })
     }
@@ -177,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_secret_that_was_taken_out_is_forgotten_and_a_vault_that_is_silent_is_not_hammered() {
-        use kernel::time::FixedClock;
+        use kernel::testing::FixedClock;
         let start = Timestamp::from_unix_seconds(1_769_860_800).unwrap();
         let secrets = Secrets::new(Vault(Mutex::new((Some(vec![SECRET]), 0))), FixedClock(start));
         assert_eq!(secrets.known().await.unwrap().len(), 1);

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::process::ExitCode;
 
+use auth::table_keys::TableKeys;
 use auth::{Principal, Verifier};
+use config::{ConfigError, Env};
+use http_api::{Problem, Request, Response, authenticate};
 use kernel::SystemClock;
-use runtime::http::{Answer, Problem, Request, authenticate};
-use runtime::keys::TableKeys;
-use runtime::{ConfigError, Env, SystemRandom};
+use kernel::SystemRandom;
 
 use crate::http::verified::RequireVerified;
 use crate::store::Table;
@@ -18,11 +19,11 @@ pub fn serve<D, H, HF>(init: impl FnOnce(&Env, Table) -> Result<D, ConfigError>,
 where
     D: Send + Sync + 'static,
     H: Fn(&'static D, Principal, Request) -> HF + Sync + Copy + Send + 'static,
-    HF: Future<Output = Result<Answer, Problem>> + Send,
+    HF: Future<Output = Result<Response, Problem>> + Send,
 {
-    runtime::serve_http(
+    http_api::serve(
         async |env: Env| {
-            let client = runtime::aws::dynamodb(&env)?;
+            let client = aws::dynamodb_client(&env)?;
             let name = env.required("PAYMENT_TABLE")?;
             let keys = TableKeys::new(client.clone(), name);
             let verifier =

@@ -84,7 +84,7 @@ mod tests {
     use std::sync::Mutex;
 
     use kernel::Timestamp;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
     use serde_json::{Value, json};
     use webhook::{Headers, WebhookSecret, verify};
 
@@ -121,7 +121,7 @@ mod tests {
         async fn post_webhook(&self, message: Signed) -> Result<(), NotPosted> {
             let mut taken = self.taken.lock().unwrap();
             if taken.len() == self.takes {
-                return Err(NotPosted(runtime::outbound::NotDelivered::Refused(503)));
+                return Err(NotPosted(aws::HttpError::Refused(503)));
             }
             taken.push(message);
             Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
-use runtime::{ConfigError, Env};
+use config::{ConfigError, Env};
 
 /// Puts messages off.
 pub trait SendLater {
@@ -32,7 +32,7 @@ impl Queue {
     ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let config = runtime::aws::of_service(&runtime::aws::sdk_config(env)?, env, "AWS_ENDPOINT_URL_SQS");
+        let config = aws::for_service(&aws::sdk_config(env)?, env, "AWS_ENDPOINT_URL_SQS");
         Ok(Self { client: Client::new(&config), url: env.required("QUEUE_URL")?.to_owned() })
     }
 }

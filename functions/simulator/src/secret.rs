@@ -4,8 +4,8 @@ use std::future::Future;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use config::{ConfigError, Env};
 use kernel::Secret;
-use runtime::{ConfigError, Env};
 use serde::Deserialize;
 use webhook::WebhookSecret;
 
@@ -42,8 +42,8 @@ impl ManagedSecret {
     ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let config = runtime::aws::sdk_config(env)?;
-        let config = runtime::aws::of_service(&config, env, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
+        let config = aws::sdk_config(env)?;
+        let config = aws::for_service(&config, env, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
         Ok(Self { client: Client::new(&config), arn: env.required("WEBHOOK_SECRET_ARN")?.to_owned() })
     }
 }

@@ -2,9 +2,9 @@
 
 use std::future::Future;
 
+use aws::{HttpClient, HttpError};
+use config::{ConfigError, Env};
 use kernel::Timestamp;
-use runtime::outbound::{NotDelivered, Outbound};
-use runtime::{ConfigError, Env};
 
 /// A signed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +28,12 @@ pub trait PostWebhook {
 /// The platform did not take a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the webhook did not take the message: {0}")]
-pub struct NotPosted(pub NotDelivered);
+pub struct NotPosted(pub HttpError);
 
 /// A webhook.
 #[derive(Debug)]
 pub struct HttpWebhook {
-    outbound: Outbound,
+    outbound: HttpClient,
     url: String,
 }
 
@@ -44,7 +44,7 @@ impl HttpWebhook {
     ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        Ok(Self { outbound: Outbound::default(), url: env.required("WEBHOOK_URL")?.to_owned() })
+        Ok(Self { outbound: HttpClient::default(), url: env.required("WEBHOOK_URL")?.to_owned() })
     }
 }
 
@@ -90,8 +90,8 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_is_no_success_and_no_answer_at_all_are_failures() {
         let (url, _request) = serve_once(503, "").await;
-        assert_eq!(post(&url).await, Err(NotPosted(NotDelivered::Refused(503))));
-        assert!(matches!(post("http://127.0.0.1:1/").await, Err(NotPosted(NotDelivered::NoAnswer(_)))));
-        assert!(matches!(post("no url").await, Err(NotPosted(NotDelivered::Impossible(_)))));
+        assert_eq!(post(&url).await, Err(NotPosted(HttpError::Refused(503))));
+        assert!(matches!(post("http://127.0.0.1:1/").await, Err(NotPosted(HttpError::NoAnswer(_)))));
+        assert!(matches!(post("no url").await, Err(NotPosted(HttpError::Impossible(_)))));
     }
 }

@@ -6,6 +6,8 @@
 
 mod claims;
 mod provider;
+#[cfg(feature = "dynamodb")]
+pub mod table_keys;
 mod verifier;
 
 pub use claims::{Claims, Principal, TOKEN_TYPE};

@@ -207,7 +207,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use jsonwebtoken::{EncodingKey, Header};
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
     use ring::signature::{Ed25519KeyPair, KeyPair};
     use serde_json::{Value, json};
 

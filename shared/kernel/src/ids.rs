@@ -121,11 +121,11 @@ impl fmt::Display for KeyId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Seeded;
+    use crate::testing::SeededRandom;
 
     #[test]
     fn an_id_reads_back_as_it_was_printed() {
-        let id = UserId::random(&Seeded::new(7));
+        let id = UserId::random(&SeededRandom::new(7));
         assert_eq!(UserId::parse(&id.to_string()), Ok(id));
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{id}\""));
     }

@@ -1,4 +1,6 @@
-//! Randomness as a dependency, so that the same code runs under a seed.
+//! Randomness as a dependency, so that tests and simulations run under a seed.
+
+use ring::rand::SecureRandom;
 
 /// Unpredictable bytes.
 pub trait Random {
@@ -13,33 +15,15 @@ impl<R: Random + ?Sized> Random for &R {
     }
 }
 
-/// Reproducible bytes for tests and simulations: `SplitMix64` from a seed. Never for anything secret.
-#[derive(Debug)]
-pub struct Seeded(std::sync::atomic::AtomicU64);
+/// The operating system's randomness, fit for secrets.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemRandom;
 
-impl Seeded {
-    /// A source that always yields the same bytes for the same seed.
-    pub const fn new(seed: u64) -> Self {
-        Self(std::sync::atomic::AtomicU64::new(seed))
-    }
-
-    fn next(&self) -> u64 {
-        let state = self
-            .0
-            .fetch_add(0x9E37_79B9_7F4A_7C15, std::sync::atomic::Ordering::Relaxed)
-            .wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-}
-
-impl Random for Seeded {
+impl Random for SystemRandom {
     fn fill(&self, buffer: &mut [u8]) {
-        for chunk in buffer.chunks_mut(8) {
-            for (to, from) in chunk.iter_mut().zip(self.next().to_le_bytes()) {
-                *to = from;
-            }
+        if ring::rand::SystemRandom::new().fill(buffer).is_err() {
+            tracing::error!("the operating system gives no randomness");
+            std::process::abort();
         }
     }
 }

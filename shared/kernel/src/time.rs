@@ -1,7 +1,6 @@
 //! Points in time, and where they come from.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -124,39 +123,6 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let now = OffsetDateTime::now_utc();
         Timestamp(now.replace_millisecond(now.millisecond()).unwrap_or(now))
-    }
-}
-
-/// A clock that a test turns while others look at it: every copy shows the same time.
-#[derive(Debug, Clone)]
-pub struct TurnedClock(Arc<Mutex<Timestamp>>);
-
-impl TurnedClock {
-    /// A clock that shows this time.
-    pub fn at(time: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(time)))
-    }
-
-    /// Turns it forward by this much.
-    pub fn turn(&self, by: Duration) {
-        let mut time = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *time = time.plus(by);
-    }
-}
-
-impl Clock for TurnedClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A clock that stands where it was set, for tests.
-#[derive(Debug, Clone, Copy)]
-pub struct FixedClock(pub Timestamp);
-
-impl Clock for FixedClock {
-    fn now(&self) -> Timestamp {
-        self.0
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runtime::http::{Kind, kinds};
+use http_api::{ProblemType, problem_types};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -19,7 +19,7 @@ pub struct Endpoint {
     operation: Map<String, Value>,
     parameters: Vec<Value>,
     responses: BTreeMap<u16, Response>,
-    refusals: Vec<&'static Kind>,
+    refusals: Vec<&'static ProblemType>,
     schemas: Schemas,
 }
 
@@ -46,24 +46,24 @@ impl Endpoint {
             operation,
             parameters: Vec::new(),
             responses: BTreeMap::new(),
-            refusals: vec![&kinds::INTERNAL],
+            refusals: vec![&problem_types::INTERNAL],
             schemas: Schemas::default(),
         };
-        if method == "get" { endpoint } else { endpoint.refuses(&[&kinds::CROSS_SITE_REQUEST]) }
+        if method == "get" { endpoint } else { endpoint.problems(&[&problem_types::CROSS_SITE_REQUEST]) }
     }
 
     /// The same endpoint, with what there is to know beyond its summary.
     #[must_use]
-    pub fn about(mut self, description: &str) -> Self {
+    pub fn description(mut self, description: &str) -> Self {
         self.operation.insert("description".to_owned(), json!(description));
         self
     }
 
     /// The same endpoint, for signed-in people alone: by a bearer token or by the cookie.
     #[must_use]
-    pub fn signed_in(mut self) -> Self {
+    pub fn authenticated(mut self) -> Self {
         self.operation.insert("security".to_owned(), json!([{"bearer": []}, {"cookie": []}]));
-        self.refuses(&[&kinds::UNAUTHENTICATED, &kinds::UNAVAILABLE])
+        self.problems(&[&problem_types::UNAUTHENTICATED, &problem_types::UNAVAILABLE])
     }
 
     /// The same endpoint, for whoever passes another of the document's security schemes.
@@ -75,20 +75,20 @@ impl Endpoint {
 
     /// The same endpoint, which answers also those who are not signed in.
     #[must_use]
-    pub fn signed_in_or_not(mut self) -> Self {
+    pub fn optionally_authenticated(mut self) -> Self {
         self.operation.insert("security".to_owned(), json!([{"bearer": []}, {"cookie": []}, {}]));
-        self.refuses(&[&kinds::UNAVAILABLE])
+        self.problems(&[&problem_types::UNAVAILABLE])
     }
 
     /// The same endpoint, for a body of this type. Each example has a name that says what it shows.
     #[must_use]
-    pub fn takes<T: ToSchema>(self, examples: &[(&str, Value)]) -> Self {
+    pub fn request_body<T: ToSchema>(self, examples: &[(&str, Value)]) -> Self {
         self.body::<T>(true, examples)
     }
 
     /// The same endpoint, for a body of this type or for none.
     #[must_use]
-    pub fn may_take<T: ToSchema>(self, examples: &[(&str, Value)]) -> Self {
+    pub fn optional_request_body<T: ToSchema>(self, examples: &[(&str, Value)]) -> Self {
         self.body::<T>(false, examples)
     }
 
@@ -96,7 +96,11 @@ impl Endpoint {
         let schema = self.schemas.refer::<T>();
         let content = json!({"application/json": {"schema": schema, "examples": named(examples)}});
         self.operation.insert("requestBody".to_owned(), json!({"required": required, "content": content}));
-        self.refuses(&[&kinds::INVALID_REQUEST, &kinds::PAYLOAD_TOO_LARGE, &kinds::UNSUPPORTED_MEDIA_TYPE])
+        self.problems(&[
+            &problem_types::INVALID_REQUEST,
+            &problem_types::PAYLOAD_TOO_LARGE,
+            &problem_types::UNSUPPORTED_MEDIA_TYPE,
+        ])
     }
 
     /// The same endpoint with a part of its path that the client fills in.
@@ -108,7 +112,7 @@ impl Endpoint {
     /// The same endpoint with a parameter in its query, which may be left out. Its example stands in the schema.
     #[must_use]
     pub fn query(self, name: &str, description: &str, schema: &Value) -> Self {
-        self.parameter("query", name, description, schema).refuses(&[&kinds::INVALID_REQUEST])
+        self.parameter("query", name, description, schema).problems(&[&problem_types::INVALID_REQUEST])
     }
 
     /// The same endpoint with a header of the request that must be there.
@@ -134,35 +138,35 @@ impl Endpoint {
     /// The same endpoint, for requests that may bear an idempotency key. `reused` is what refuses a key of another
     /// request.
     #[must_use]
-    pub fn idempotent(mut self, reused: &'static Kind) -> Self {
+    pub fn idempotent(mut self, reused: &'static ProblemType) -> Self {
         self.parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
-        self.refuses(&[&kinds::INVALID_REQUEST, reused])
+        self.problems(&[&problem_types::INVALID_REQUEST, reused])
     }
 
     /// The same endpoint, which answers with a `T` when all went well.
     #[must_use]
-    pub fn answers<T: ToSchema>(mut self, status: u16, description: &str, example: &Value) -> Self {
+    pub fn response<T: ToSchema>(mut self, status: u16, description: &str, example: &Value) -> Self {
         let schema = self.schemas.refer::<T>();
-        self.answers_json(status, description, &schema, example)
+        self.json_response(status, description, &schema, example)
     }
 
     /// The same endpoint, which answers with a list of `T`.
     #[must_use]
-    pub fn answers_list<T: ToSchema>(mut self, status: u16, description: &str, example: &Value) -> Self {
+    pub fn list_response<T: ToSchema>(mut self, status: u16, description: &str, example: &Value) -> Self {
         let schema = json!({"type": "array", "items": self.schemas.refer::<T>()});
-        self.answers_json(status, description, &schema, example)
+        self.json_response(status, description, &schema, example)
     }
 
     /// The same endpoint, which answers with a generic `T`, called `name`.
     #[must_use]
-    pub fn answers_as<T: ToSchema>(mut self, name: &str, status: u16, description: &str, example: &Value) -> Self {
+    pub fn named_response<T: ToSchema>(mut self, name: &str, status: u16, description: &str, example: &Value) -> Self {
         let schema = self.schemas.refer_as::<T>(name);
-        self.answers_json(status, description, &schema, example)
+        self.json_response(status, description, &schema, example)
     }
 
     /// The same endpoint, which answers with an `A` or with a `B`. Each example has a name that says which, and why.
     #[must_use]
-    pub fn answers_either<A: ToSchema, B: ToSchema>(
+    pub fn either_response<A: ToSchema, B: ToSchema>(
         mut self,
         status: u16,
         description: &str,
@@ -170,12 +174,12 @@ impl Endpoint {
     ) -> Self {
         let either = json!({"anyOf": [self.schemas.refer::<A>(), self.schemas.refer::<B>()]});
         let content = json!({"application/json": {"schema": either, "examples": named(examples)}});
-        self.answers_content(status, description, content)
+        self.response_content(status, description, content)
     }
 
     /// The same endpoint, which answers with a `T` in JSON that has a media type of its own.
     #[must_use]
-    pub fn answers_in<T: ToSchema>(
+    pub fn response_in<T: ToSchema>(
         mut self,
         media_type: &str,
         status: u16,
@@ -183,16 +187,16 @@ impl Endpoint {
         example: &Value,
     ) -> Self {
         let schema = self.schemas.refer::<T>();
-        self.answers_content(status, description, content(media_type, &schema, example))
+        self.response_content(status, description, content(media_type, &schema, example))
     }
 
-    fn answers_json(self, status: u16, description: &str, schema: &Value, example: &Value) -> Self {
-        self.answers_content(status, description, content("application/json", schema, example))
+    fn json_response(self, status: u16, description: &str, schema: &Value, example: &Value) -> Self {
+        self.response_content(status, description, content("application/json", schema, example))
     }
 
     /// The same endpoint, which answers with something else than JSON.
     #[must_use]
-    pub fn answers_content(mut self, status: u16, description: &str, content: Value) -> Self {
+    pub fn response_content(mut self, status: u16, description: &str, content: Value) -> Self {
         self.responses.insert(status, Response::new(description.to_owned(), content));
         self
     }
@@ -208,7 +212,7 @@ impl Endpoint {
 
     /// The same endpoint, which refuses by these kinds of problem too.
     #[must_use]
-    pub fn refuses(mut self, refusals: &[&'static Kind]) -> Self {
+    pub fn problems(mut self, refusals: &[&'static ProblemType]) -> Self {
         for kind in refusals {
             if !self.refusals.contains(kind) {
                 self.refusals.push(kind);
@@ -220,7 +224,7 @@ impl Endpoint {
     /// Adds the endpoint to the document's paths and schemas.
     pub fn write(mut self, paths: &mut Map<String, Value>, schemas: &mut Schemas) {
         let problem = self.schemas.refer::<Problem>();
-        let mut by_status: BTreeMap<u16, Vec<&Kind>> = BTreeMap::new();
+        let mut by_status: BTreeMap<u16, Vec<&ProblemType>> = BTreeMap::new();
         for kind in &self.refusals {
             by_status.entry(kind.status).or_default().push(kind);
         }
@@ -253,7 +257,7 @@ impl Response {
     }
 
     /// A problem, with the codes that it can have here.
-    fn refusal(status: u16, kinds: &[&Kind], problem: &Value) -> Self {
+    fn refusal(status: u16, kinds: &[&ProblemType], problem: &Value) -> Self {
         let codes: Vec<_> = kinds.iter().map(|kind| kind.code).collect();
         let titles: Vec<_> = kinds.iter().map(|kind| format!("`{}`: {}.", kind.code, kind.title)).collect();
         let examples: Map<_, _> =
@@ -285,7 +289,7 @@ fn content(media_type: &str, schema: &Value, example: &Value) -> Value {
     json!({media_type: {"schema": schema, "examples": {"example": {"value": example}}}})
 }
 
-fn example(kind: &Kind) -> Value {
+fn example(kind: &ProblemType) -> Value {
     json!({
         "type": format!("urn:problem:{}", kind.code),
         "title": kind.title,
@@ -302,8 +306,8 @@ fn example(kind: &Kind) -> Value {
 mod tests {
     use super::*;
 
-    const TEAPOT: Kind = Kind { code: "teapot", status: 422, title: "It is a teapot", retryable: false };
-    const KETTLE: Kind = Kind { code: "kettle", status: 422, title: "It is a kettle", retryable: false };
+    const TEAPOT: ProblemType = ProblemType { code: "teapot", status: 422, title: "It is a teapot", retryable: false };
+    const KETTLE: ProblemType = ProblemType { code: "kettle", status: 422, title: "It is a kettle", retryable: false };
 
     fn written(endpoint: Endpoint) -> Value {
         let mut paths = Map::new();
@@ -317,14 +321,14 @@ mod tests {
 
     #[test]
     fn a_status_names_every_code_that_it_can_have_there_and_no_other() {
-        let operation = written(tea().refuses(&[&TEAPOT, &KETTLE, &TEAPOT]));
+        let operation = written(tea().problems(&[&TEAPOT, &KETTLE, &TEAPOT]));
         let of_these = &operation["responses"]["422"]["content"][PROBLEM]["schema"]["allOf"][1];
         assert_eq!(of_these["properties"], json!({"code": {"enum": ["teapot", "kettle"]}, "status": {"const": 422}}));
     }
 
     #[test]
     fn who_must_be_signed_in_is_told_how_and_can_be_refused() {
-        let operation = written(tea().signed_in());
+        let operation = written(tea().authenticated());
         assert_eq!(operation["security"], json!([{"bearer": []}, {"cookie": []}]));
         assert!(operation["responses"]["401"]["headers"]["WWW-Authenticate"].is_object());
         assert!(written(tea())["responses"].get("401").is_none());
@@ -345,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_replay_may_be_any_answer_to_a_request_with_a_key() {
-        let operation = written(tea().answers::<Problem>(201, "Tea", &json!({})).idempotent(&TEAPOT));
+        let operation = written(tea().response::<Problem>(201, "Tea", &json!({})).idempotent(&TEAPOT));
         for status in ["201", "400", "422"] {
             assert!(operation["responses"][status]["headers"]["Idempotent-Replayed"].is_object(), "{status}");
         }

@@ -23,7 +23,7 @@ pub fn serve<E>(to_publish: fn(&EventRecord) -> Result<Option<Envelope<E>>, Unre
 where
     E: Event + Serialize + Send + Sync + 'static,
 {
-    runtime::serve_events(
+    lambda::serve_events(
         async |env| Topic::from_env(&env),
         move |topic, event| async move { publish(topic, &event, to_publish).await },
     )

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use config::{ConfigError, Env};
 use contracts::{Envelope, Event};
-use runtime::{ConfigError, Env};
 use serde::Serialize;
 
 use crate::{NotPublished, PublishEvents};
@@ -25,7 +25,7 @@ impl Topic {
     ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let config = runtime::aws::of_service(&runtime::aws::sdk_config(env)?, env, "AWS_ENDPOINT_URL_SNS");
+        let config = aws::for_service(&aws::sdk_config(env)?, env, "AWS_ENDPOINT_URL_SNS");
         Ok(Self { client: Client::new(&config), arn: env.required("TOPIC_ARN")?.to_owned() })
     }
 }

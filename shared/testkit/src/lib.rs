@@ -22,8 +22,8 @@ mod tables;
 mod tap;
 
 use aws_sdk_dynamodb::Client;
+use config::Env;
 use dynoxide::Database;
-use runtime::Env;
 use tap::Tap;
 
 pub use capacity::Capacity;
@@ -52,7 +52,7 @@ impl Engine {
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_ENDPOINT_URL", &url),
         ]);
-        let config = runtime::aws::sdk_config(&env).expect("a complete environment");
+        let config = aws::sdk_config(&env).expect("a complete environment");
         let tap = Tap::default();
         let http_client = tap.clone().around(config.http_client().expect("a client").clone());
         let config = aws_sdk_dynamodb::config::Builder::from(&config).http_client(http_client).build();

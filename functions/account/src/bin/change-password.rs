@@ -7,9 +7,9 @@ use account::issue::Issuer;
 use account::{reauthenticate, settings, verifier};
 
 fn main() -> ExitCode {
-    runtime::serve_http(
+    http_api::serve(
         |env| async move {
-            let client = runtime::aws::dynamodb(&env)?;
+            let client = aws::dynamodb_client(&env)?;
             Ok(ChangePassword {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 people: reauthenticate::from_env(&env, client.clone())?,

@@ -7,12 +7,12 @@ use account::store::AccountTable;
 use account::verification::ConfirmVerification;
 use account::{settings, verifier};
 use kernel::SystemClock;
-use runtime::SystemRandom;
+use kernel::SystemRandom;
 
 fn main() -> ExitCode {
-    runtime::serve_http(
+    http_api::serve(
         |env| async move {
-            let client = runtime::aws::dynamodb(&env)?;
+            let client = aws::dynamodb_client(&env)?;
             Ok(ConfirmCode {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 confirm: ConfirmVerification {

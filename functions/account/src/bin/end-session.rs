@@ -6,12 +6,12 @@ use account::http::{EndSession, end_session};
 use account::store::AccountTable;
 use account::{settings, verifier};
 use kernel::SystemClock;
-use runtime::SystemRandom;
+use kernel::SystemRandom;
 
 fn main() -> ExitCode {
-    runtime::serve_http(
+    http_api::serve(
         |env| async move {
-            let client = runtime::aws::dynamodb(&env)?;
+            let client = aws::dynamodb_client(&env)?;
             Ok(EndSession {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 sessions: AccountTable::from_env(&env, client)?,

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use account::http::{Jwks, jwks};
+use auth::table_keys::TableKeys;
 use kernel::SystemClock;
-use runtime::keys::TableKeys;
 
 fn main() -> ExitCode {
-    runtime::serve_http(
+    http_api::serve(
         |env| async move {
-            let keys = TableKeys::new(runtime::aws::dynamodb(&env)?, env.required("ACCOUNT_TABLE")?);
+            let keys = TableKeys::new(aws::dynamodb_client(&env)?, env.required("ACCOUNT_TABLE")?);
             Ok(Jwks::new(keys, SystemClock))
         },
         jwks,

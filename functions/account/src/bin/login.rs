@@ -6,5 +6,5 @@ use account::http::login;
 use account::sign_in;
 
 fn main() -> ExitCode {
-    runtime::serve_http(|env| async move { sign_in::from_env(&env, runtime::aws::dynamodb(&env)?).await }, login)
+    http_api::serve(|env| async move { sign_in::from_env(&env, aws::dynamodb_client(&env)?).await }, login)
 }

@@ -6,5 +6,5 @@ use account::http::refresh;
 use account::refresh::from_env;
 
 fn main() -> ExitCode {
-    runtime::serve_http(|env| async move { from_env(&env, runtime::aws::dynamodb(&env)?).await }, refresh)
+    http_api::serve(|env| async move { from_env(&env, aws::dynamodb_client(&env)?).await }, refresh)
 }

@@ -6,12 +6,12 @@ use account::events::{HttpPut, RotateKeys, rotate_keys};
 use account::settings;
 use account::store::{AuditTable, KeyTables};
 use kernel::SystemClock;
-use runtime::SystemRandom;
+use kernel::SystemRandom;
 
 fn main() -> ExitCode {
-    runtime::serve_invocations(
+    lambda::serve_invocations(
         |env| async move {
-            let client = runtime::aws::dynamodb(&env)?;
+            let client = aws::dynamodb_client(&env)?;
             let audit = AuditTable::from_env(&env, client.clone())?;
             let (account_table, signing_key_table) =
                 (env.required("ACCOUNT_TABLE")?, env.required("SIGNING_KEY_TABLE")?);

@@ -8,13 +8,13 @@ use account::store::AccountTable;
 use account::verification::SendVerification;
 use account::{settings, verifier};
 use kernel::SystemClock;
-use runtime::SystemRandom;
+use kernel::SystemRandom;
 
 fn main() -> ExitCode {
-    runtime::serve_http(
+    http_api::serve(
         |env| async move {
-            let config = runtime::aws::sdk_config(&env)?;
-            let client = runtime::aws::dynamodb_of(&config, &env);
+            let config = aws::sdk_config(&env)?;
+            let client = aws::dynamodb_client_from(&config, &env);
             Ok(SendCodes {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 send: SendVerification {

@@ -6,13 +6,13 @@ use account::events::{SetPersonStatus, set_person_status};
 use account::settings;
 use account::store::AccountTable;
 use kernel::SystemClock;
-use runtime::SystemRandom;
+use kernel::SystemRandom;
 
 fn main() -> ExitCode {
-    runtime::serve_invocations(
+    lambda::serve_invocations(
         |env| async move {
             Ok(SetPersonStatus {
-                people: AccountTable::from_env(&env, runtime::aws::dynamodb(&env)?)?,
+                people: AccountTable::from_env(&env, aws::dynamodb_client(&env)?)?,
                 trail: settings::audit_trail(&env)?,
                 random: SystemRandom,
                 clock: SystemClock,

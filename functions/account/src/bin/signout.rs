@@ -7,12 +7,12 @@ use account::issue::Issuer;
 use account::store::AccountTable;
 use account::{settings, verifier};
 use kernel::SystemClock;
-use runtime::SystemRandom;
+use kernel::SystemRandom;
 
 fn main() -> ExitCode {
-    runtime::serve_http(
+    http_api::serve(
         |env| async move {
-            let client = runtime::aws::dynamodb(&env)?;
+            let client = aws::dynamodb_client(&env)?;
             Ok(Signout {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 sessions: AccountTable::from_env(&env, client.clone())?,

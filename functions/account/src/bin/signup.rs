@@ -6,5 +6,5 @@ use account::http::signup;
 use account::sign_up;
 
 fn main() -> ExitCode {
-    runtime::serve_http(|env| async move { sign_up::from_env(&env, runtime::aws::dynamodb(&env)?) }, signup)
+    http_api::serve(|env| async move { sign_up::from_env(&env, aws::dynamodb_client(&env)?) }, signup)
 }

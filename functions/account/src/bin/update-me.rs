@@ -6,9 +6,9 @@ use account::http::{UpdateMe, update_me};
 use account::{reauthenticate, verifier};
 
 fn main() -> ExitCode {
-    runtime::serve_http(
+    http_api::serve(
         |env| async move {
-            let client = runtime::aws::dynamodb(&env)?;
+            let client = aws::dynamodb_client(&env)?;
             Ok(UpdateMe {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 people: reauthenticate::from_env(&env, client)?,

@@ -6,8 +6,8 @@ use account::http::{Validate, validate};
 use account::verifier;
 
 fn main() -> ExitCode {
-    runtime::serve_http(
-        |env| async move { Ok(Validate { verifier: verifier::from_env(&env, runtime::aws::dynamodb(&env)?).await? }) },
+    http_api::serve(
+        |env| async move { Ok(Validate { verifier: verifier::from_env(&env, aws::dynamodb_client(&env)?).await? }) },
         validate,
     )
 }

@@ -68,8 +68,8 @@ mod tests {
     use auth::{LoadKeys, LoadKeysError, PublicKey, Verifier};
     use contact::{Email, Phone};
     use kernel::UserId;
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
 
     use super::*;
     use crate::domain::Lifetimes;
@@ -88,7 +88,7 @@ mod tests {
 
     fn person(phone: Option<Phone>) -> Person {
         let email = Email::parse("ada@example.com").unwrap();
-        Person { epoch: 4, ..Person::new(UserId::random(&Seeded::new(2)), email, phone, now()) }
+        Person { epoch: 4, ..Person::new(UserId::random(&SeededRandom::new(2)), email, phone, now()) }
     }
 
     fn session(person: &Person) -> Session {
@@ -97,7 +97,7 @@ mod tests {
             idle: Duration::from_hours(1),
             absolute: Duration::from_hours(1),
         };
-        Session::start(person, None, lifetimes, now(), &Seeded::new(3)).0
+        Session::start(person, None, lifetimes, now(), &SeededRandom::new(3)).0
     }
 
     fn verifier(key: &SigningKey, at: Timestamp) -> Verifier<Published, FixedClock> {
@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_says_how_its_person_is_reached_and_whether_they_have_shown_it() {
-        let key = SigningKey::generate(&Seeded::new(1)).unwrap();
+        let key = SigningKey::generate(&SeededRandom::new(1)).unwrap();
         let tokens = AccessTokens::new("issuer", "audience");
         for (phone, verified) in [(None, false), (Some(Phone::parse("+33612345678").unwrap()), true)] {
             let person = Person { email_verified: verified, phone_verified: verified, ..person(phone) };
@@ -122,7 +122,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_passes_the_verifier_for_as_long_as_its_session_says() {
         let (now, person) = (now(), person(None));
-        let key = SigningKey::generate(&Seeded::new(1)).unwrap();
+        let key = SigningKey::generate(&SeededRandom::new(1)).unwrap();
         let session = session(&person);
         let token = AccessTokens::new("issuer", "audience").issue(&key, &person, &session, now).unwrap();
 

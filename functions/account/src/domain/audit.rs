@@ -195,7 +195,7 @@ impl AuditTrail {
 #[cfg(test)]
 mod tests {
     use contact::Email;
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::*;
 
@@ -209,7 +209,7 @@ mod tests {
 
     fn record(trail: &AuditTrail, caller: &Caller) -> AuditRecord {
         let now = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
-        trail.record(AuditKind::SignedIn, AuditSubject::Deployment, caller, now, &Seeded::new(1))
+        trail.record(AuditKind::SignedIn, AuditSubject::Deployment, caller, now, &SeededRandom::new(1))
     }
 
     #[test]

@@ -218,7 +218,7 @@ impl Turn {
 
 #[cfg(test)]
 mod tests {
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::*;
 
@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn key(seed: u64) -> SigningKey {
-        SigningKey::generate(&Seeded::new(seed)).unwrap()
+        SigningKey::generate(&SeededRandom::new(seed)).unwrap()
     }
 
     fn kid(seed: u64) -> KeyId {

@@ -99,7 +99,7 @@ thread_local! {
 
 #[cfg(test)]
 mod tests {
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::super::PasswordPolicy;
     use super::*;
@@ -110,7 +110,7 @@ mod tests {
 
     fn hash(password: &str, seed: u64) -> PasswordHash {
         let policy: PasswordPolicy = "8".parse().unwrap();
-        PasswordHash::of(&policy.accept(secret(password), None, None).unwrap(), &Seeded::new(seed)).unwrap()
+        PasswordHash::of(&policy.accept(secret(password), None, None).unwrap(), &SeededRandom::new(seed)).unwrap()
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
             assert!(stored.matches(password.secret()) && !stored.matches(&secret("incorrect horse")));
             assert_eq!(stored.is_outdated(), outdated, "{}", stored.expose());
         }
-        assert!(!PasswordHash::of(&password, &Seeded::new(1)).unwrap().is_outdated());
+        assert!(!PasswordHash::of(&password, &SeededRandom::new(1)).unwrap().is_outdated());
         assert!(!PasswordHash::of_nobody().is_outdated());
     }
 

@@ -95,12 +95,12 @@ impl RotationNonce {
 
 #[cfg(test)]
 mod tests {
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::*;
 
     fn token(seed: u64) -> RefreshToken {
-        let random = Seeded::new(seed);
+        let random = SeededRandom::new(seed);
         RefreshToken::new(UserId::random(&random), SessionId::random(&random), &random)
     }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_successor_is_of_the_same_session_and_follows_from_the_token_and_the_nonce_alone() {
-        let (one, two) = (RotationNonce::random(&Seeded::new(8)), RotationNonce::random(&Seeded::new(9)));
+        let (one, two) = (RotationNonce::random(&SeededRandom::new(8)), RotationNonce::random(&SeededRandom::new(9)));
         let next = token(1).successor(&one);
         assert_eq!((next.user, next.session), (token(1).user, token(1).session));
         assert_eq!(next, token(1).successor(&one));

@@ -218,7 +218,7 @@ impl SignedIn {
 mod tests {
     use contact::Email;
     use kernel::UserId;
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::*;
 
@@ -238,13 +238,13 @@ mod tests {
 
     fn started() -> (SignedIn, RefreshToken) {
         let email = Email::parse("ada@example.com").unwrap();
-        let person = Person { epoch: 3, ..Person::new(UserId::random(&Seeded::new(1)), email, None, now()) };
-        let (session, token) = Session::start(&person, None, LIFETIMES, now(), &Seeded::new(2));
+        let person = Person { epoch: 3, ..Person::new(UserId::random(&SeededRandom::new(1)), email, None, now()) };
+        let (session, token) = Session::start(&person, None, LIFETIMES, now(), &SeededRandom::new(2));
         (SignedIn { person, session }, token)
     }
 
     fn refresh(session: &Session, token: &RefreshToken, at: Timestamp) -> Refresh {
-        session.refresh(token, LIFETIMES, at, &Seeded::new(3))
+        session.refresh(token, LIFETIMES, at, &SeededRandom::new(3))
     }
 
     fn rotated(session: &Session, token: &RefreshToken, at: Timestamp) -> (Session, RefreshToken) {
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn a_session_that_is_carried_to_another_epoch_goes_on_and_its_token_ends_with_it_at_the_latest() {
         let (signed_in, token) = started();
-        let next = RefreshToken::new(token.user, token.session, &Seeded::new(9));
+        let next = RefreshToken::new(token.user, token.session, &SeededRandom::new(9));
         let session = signed_in.session.carried_to(4, &next, LIFETIMES, after(30));
         let revoked = Person { epoch: 4, ..signed_in.person };
         let carried = SignedIn { person: revoked, session };
@@ -324,7 +324,8 @@ mod tests {
     fn where_tokens_live_shorter_than_before_a_session_remembers_the_longer_one_until_it_has_expired() {
         let (signed_in, token) = started();
         let shorter = Lifetimes { access_token: Duration::from_mins(1), ..LIFETIMES };
-        let Refresh::Rotated(session, _) = signed_in.session.refresh(&token, shorter, after(1), &Seeded::new(3)) else {
+        let Refresh::Rotated(session, _) = signed_in.session.refresh(&token, shorter, after(1), &SeededRandom::new(3))
+        else {
             panic!()
         };
         assert_eq!(session.token_expires_at, after(15));
@@ -341,14 +342,14 @@ mod tests {
         assert_eq!(by(&signed_in.session, [&first, &second, &third]), [true, false, false]);
         assert_eq!(by(&once, [&first, &second, &third]), [true, true, false]);
         assert_eq!(by(&twice, [&first, &second, &third]), [false, true, true]);
-        let forged = RefreshToken::new(first.user, first.session, &Seeded::new(99));
+        let forged = RefreshToken::new(first.user, first.session, &SeededRandom::new(99));
         assert!(!twice.may_be_ended_by(&forged));
     }
 
     #[test]
     fn a_token_that_was_made_up_for_a_session_counts_as_reused() {
         let (signed_in, token) = started();
-        let forged = RefreshToken::new(token.user, token.session, &Seeded::new(99));
+        let forged = RefreshToken::new(token.user, token.session, &SeededRandom::new(99));
         assert_eq!(refresh(&signed_in.session, &forged, now()), Refresh::Reused);
     }
 }

@@ -75,7 +75,7 @@ fn thumbprint(public_key: &str) -> KeyId {
 
 #[cfg(test)]
 mod tests {
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::*;
 
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_new_key_reads_back_and_no_two_are_alike() {
-        let random = Seeded::new(7);
+        let random = SeededRandom::new(7);
         let key = SigningKey::generate(&random).unwrap();
         let read = SigningKey::from_pkcs8(key.pkcs8().clone()).unwrap();
         assert_eq!((read.kid(), read.public_key()), (key.kid(), key.public_key()));
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_document_whose_halves_do_not_belong_together_is_refused() {
-        let mut document = SigningKey::generate(&Seeded::new(7)).unwrap().pkcs8().expose().clone();
+        let mut document = SigningKey::generate(&SeededRandom::new(7)).unwrap().pkcs8().expose().clone();
         if let Some(last) = document.last_mut() {
             *last ^= 1;
         }
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_key_does_not_print_itself() {
-        let key = SigningKey::generate(&Seeded::new(7)).unwrap();
+        let key = SigningKey::generate(&SeededRandom::new(7)).unwrap();
         assert!(format!("{key:?}").contains("pkcs8: [secret]"));
     }
 }

@@ -167,7 +167,7 @@ mod tests {
     use std::cell::RefCell;
 
     use contact::{Email, Phone};
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::*;
 
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn only_the_code_matches_and_only_for_the_address_it_went_to() {
         let code = Code::parse("012345").unwrap();
-        let hash = CodeHash::of(&code, &email("ada@example.com"), &Seeded::new(1)).unwrap();
+        let hash = CodeHash::of(&code, &email("ada@example.com"), &SeededRandom::new(1)).unwrap();
         let hash = CodeHash::from_stored(hash.expose()).unwrap();
         assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(hash.matches(&code, &email("ada@example.com")));

@@ -2,14 +2,14 @@
 
 use std::fmt::Display;
 
-use runtime::outbound::Outbound;
+use aws::HttpClient;
 
 use super::custom_resource::{DeliverResponse, DeliveryFailed, Response};
 
 /// Puts to an `https` or `http` URL, of S3 as a rule.
 #[derive(Debug, Default)]
 pub struct HttpPut {
-    outbound: Outbound,
+    outbound: HttpClient,
 }
 
 impl DeliverResponse for HttpPut {

@@ -1,9 +1,9 @@
 //! From a record of the account table's stream to the event that other contexts are told.
 
 use ::outbox::{EventRecord, UnreadableRecord, is_newer, is_of, new_image};
+use auth::table_keys;
 use contracts::{AccountEvent, Envelope, RetiredKey, SessionEnd, SigningKey, User, UserStatus};
 use kernel::Timestamp;
-use runtime::keys;
 use serde::Deserialize;
 
 use crate::domain::PersonStatus;
@@ -18,7 +18,7 @@ use crate::store::items::{PROFILE, PersonItem, PublicKeyItem, PublicKeyStatus, S
 pub fn to_publish(record: &EventRecord) -> Result<Option<Envelope<AccountEvent>>, UnreadableRecord> {
     let event = if is_of(record, |_pk, sk| sk == PROFILE)? {
         person_event(new_image(record)?)
-    } else if is_of(record, |pk, _sk| pk == keys::PARTITION)? {
+    } else if is_of(record, |pk, _sk| pk == table_keys::PARTITION)? {
         signing_key_event(new_image(record)?)
     } else if is_of(record, |_pk, sk| sk.starts_with(SESSION_PREFIX))? {
         // What else happens to a session is nobody else's business, nor need it be readable here.
@@ -71,7 +71,7 @@ fn session_end_event(session: &SessionItem, ended_at: Timestamp) -> Envelope<Acc
 mod tests {
     use ::contracts::Event;
     use contact::Email;
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
     use kernel::{Timestamp, UserId};
     use serde_dynamo::Item;
     use serde_json::{Value, json};
@@ -226,8 +226,8 @@ mod tests {
     fn what_the_store_writes_is_what_is_published() {
         let now = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
         let email = Email::parse("ada@example.com").unwrap();
-        let ada = Person::new(UserId::random(&Seeded::new(1)), email, None, now);
-        let key = domain::SigningKey::generate(&Seeded::new(1)).unwrap();
+        let ada = Person::new(UserId::random(&SeededRandom::new(1)), email, None, now);
+        let key = domain::SigningKey::generate(&SeededRandom::new(1)).unwrap();
         let person = serde_json::to_value(serde_dynamo::to_item::<_, Item>(PersonItem::from(&ada)).unwrap());
         let public = serde_json::to_value(serde_dynamo::to_item::<_, Item>(PublicKeyItem::new(&key, now)).unwrap());
         let event_of = |item: &Value| event("INSERT", &Value::Null, item).unwrap().unwrap();

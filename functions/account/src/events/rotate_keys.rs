@@ -195,8 +195,8 @@ mod tests {
     use std::time::Duration;
 
     use kernel::Secret;
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
     use serde_json::json;
 
     use super::*;
@@ -215,7 +215,7 @@ mod tests {
     impl LoadKeyRing for Keys {
         async fn load_key_ring(&self) -> Result<Option<KeyRing>, StoreError> {
             if self.broken {
-                return Err(StoreError::Broken("not permitted".to_owned()));
+                return Err(StoreError::Internal("not permitted".to_owned()));
             }
             Ok(self.ring.lock().unwrap().clone())
         }
@@ -263,12 +263,12 @@ mod tests {
         }
     }
 
-    type Deps = RotateKeys<Keys, Responses, Seeded, FixedClock>;
+    type Deps = RotateKeys<Keys, Responses, SeededRandom, FixedClock>;
 
     fn deps(keys: Keys, responses: Responses) -> Deps {
         let clock = FixedClock(Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
         let trail = AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
-        RotateKeys { keys, policy: "30".parse().unwrap(), trail, responses, random: Seeded::new(1), clock }
+        RotateKeys { keys, policy: "30".parse().unwrap(), trail, responses, random: SeededRandom::new(1), clock }
     }
 
     fn broken() -> Keys {
@@ -392,7 +392,7 @@ mod tests {
         let deps = deps(Keys::default(), Responses::default());
         invoke(&deps, json!({})).await.unwrap();
         let ring = deps.keys.ring.lock().unwrap().clone().unwrap();
-        let theirs = ring.publish(SigningKey::generate(&Seeded::new(9)).unwrap(), deps.clock.0).ring;
+        let theirs = ring.publish(SigningKey::generate(&SeededRandom::new(9)).unwrap(), deps.clock.0).ring;
         *deps.keys.meanwhile.lock().unwrap() = Some(theirs.clone());
         invoke(&deps, json!({"rotateNow": true})).await.unwrap();
         assert_eq!(*deps.keys.ring.lock().unwrap(), Some(theirs));
@@ -404,7 +404,7 @@ mod tests {
         invoke(&deps, json!({})).await.unwrap();
         let leaked = deps.keys.current();
         let ring = deps.keys.ring.lock().unwrap().clone().unwrap();
-        let theirs = ring.publish(SigningKey::generate(&Seeded::new(9)).unwrap(), deps.clock.0).ring;
+        let theirs = ring.publish(SigningKey::generate(&SeededRandom::new(9)).unwrap(), deps.clock.0).ring;
         *deps.keys.meanwhile.lock().unwrap() = Some(theirs);
         invoke(&deps, json!({"revoke": leaked})).await.unwrap();
         assert_eq!(deps.keys.states(), [KeyState::Current, KeyState::Next]);

@@ -126,7 +126,9 @@ where
             Changed::Yes => return Ok(Standing::of(&after, true)),
             Changed::PersonIsNow(person) => found = person.map(|person| *person),
             Changed::Taken(_) | Changed::SessionMoved => {
-                return Err(StoreError::broken("a change that claims and carries nothing was refused for that").into());
+                return Err(
+                    StoreError::internal("a change that claims and carries nothing was refused for that").into()
+                );
             }
         }
     }
@@ -153,8 +155,8 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
     use serde_json::json;
 
     use super::*;
@@ -162,11 +164,11 @@ mod tests {
     use crate::testing::ada_on_engine::{AdaOnEngine, Table};
     use crate::testing::{ada, now, trail};
 
-    fn deps(ada: &AdaOnEngine) -> SetPersonStatus<Table, Seeded, FixedClock> {
-        SetPersonStatus { people: ada.people(), trail: trail(), random: Seeded::new(1), clock: FixedClock(now()) }
+    fn deps(ada: &AdaOnEngine) -> SetPersonStatus<Table, SeededRandom, FixedClock> {
+        SetPersonStatus { people: ada.people(), trail: trail(), random: SeededRandom::new(1), clock: FixedClock(now()) }
     }
 
-    async fn say(deps: &SetPersonStatus<Table, Seeded, FixedClock>, order: Value) -> Result<Value, StatusNotSet> {
+    async fn say(deps: &SetPersonStatus<Table, SeededRandom, FixedClock>, order: Value) -> Result<Value, StatusNotSet> {
         let standing = set_person_status(deps, order, "invocation-1".to_owned()).await?;
         Ok(serde_json::to_value(standing).unwrap())
     }
@@ -224,7 +226,10 @@ mod tests {
             (json!({"phone": "0612345678", "status": "SUSPENDED"}), "phone: must be a phone number"),
             (json!({"email": "bob@example.com", "status": "SUSPENDED"}), "there is no such person"),
             (json!({"phone": "+33600000000", "status": "SUSPENDED"}), "there is no such person"),
-            (json!({"userId": UserId::random(&Seeded::new(9)), "status": "SUSPENDED"}), "there is no such person"),
+            (
+                json!({"userId": UserId::random(&SeededRandom::new(9)), "status": "SUSPENDED"}),
+                "there is no such person",
+            ),
             (json!({"email": "ada@example.com", "status": "SUSPENDED", "reason": "é".repeat(201)}), "at most 200"),
         ] {
             let error = say(&deps, order.clone()).await.unwrap_err().to_string();

@@ -1,9 +1,9 @@
 //! Who sends a request, as far as it tells.
 
+use http_api::Request;
 use kernel::Secret;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
-use runtime::http::Request;
 
 use crate::domain::Caller;
 

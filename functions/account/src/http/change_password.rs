@@ -2,8 +2,8 @@
 
 use auth::{LoadKeys, Verifier};
 use futures_util::future::join;
+use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random, Secret};
-use runtime::http::{Answer, Problem, Request, json_body};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -51,7 +51,7 @@ pub(super) struct Body {
 pub async fn change_password<S, P, L, R, C>(
     deps: &ChangePassword<S, P, L, R, C>,
     request: Request,
-) -> Result<Answer, Problem>
+) -> Result<Response, Problem>
 where
     S: CountReauthentication + FindCredential + FindSession + ChangePerson + RecordEvent + Sync,
     P: LoadKeys + Sync,
@@ -90,16 +90,16 @@ where
 #[cfg(test)]
 mod tests {
     use contact::Email;
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use http_api::problem_types::{INVALID_REQUEST, UNAUTHENTICATED, UNAVAILABLE};
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
     use kernel::{SessionId, UserId};
-    use runtime::http::kinds::{INVALID_REQUEST, UNAUTHENTICATED, UNAVAILABLE};
     use serde_json::{Value, json};
 
     use super::*;
     use crate::current_key::CurrentKey;
     use crate::domain::{Identifier, Person, PersonStatus, Session, hash_computations};
-    use crate::http::kinds::{INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
+    use crate::http::problem_types::{INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
     use crate::issue::Issuer;
     use crate::store::EndSession;
     use crate::testing::ada_on_engine::{AdaOnEngine, Meanwhile, Table, asks};
@@ -107,7 +107,7 @@ mod tests {
 
     const NEW: &str = "another correct horse battery";
 
-    fn deps(ada: &AdaOnEngine) -> ChangePassword<Table, PublicKeys, Key, Seeded, FixedClock> {
+    fn deps(ada: &AdaOnEngine) -> ChangePassword<Table, PublicKeys, Key, SeededRandom, FixedClock> {
         ChangePassword {
             verifier: verifier(),
             people: ada.reauthenticate(),
@@ -184,7 +184,11 @@ mod tests {
             (PASSWORD, "another"),
         ] {
             let problem = change_password(&deps, asks(&own, &change(PASSWORD, new))).await.unwrap_err();
-            assert_eq!((problem.kind, problem.errors[0].pointer.as_str()), (&INVALID_REQUEST, "/newPassword"), "{new}");
+            assert_eq!(
+                (problem.problem_type, problem.errors[0].pointer.as_str()),
+                (&INVALID_REQUEST, "/newPassword"),
+                "{new}"
+            );
             assert!(problem.errors[0].detail.contains(why), "{}", problem.errors[0].detail);
             assert_eq!(ada.engine.round_trips(), ["BatchGetItem"]);
         }
@@ -199,11 +203,11 @@ mod tests {
         for attempt in 1..=5 {
             let before = hash_computations();
             let problem = change_password(&deps, asks(&own, &change("wrong", NEW))).await.unwrap_err();
-            assert_eq!((problem.kind, hash_computations() - before), (&INVALID_CREDENTIALS, 1), "{attempt}");
+            assert_eq!((problem.problem_type, hash_computations() - before), (&INVALID_CREDENTIALS, 1), "{attempt}");
         }
         let before = hash_computations();
         let problem = change_password(&deps, asks(&own, &change(PASSWORD, NEW))).await.unwrap_err();
-        assert_eq!((problem.kind, hash_computations() - before), (&TOO_MANY_ATTEMPTS, 0));
+        assert_eq!((problem.problem_type, hash_computations() - before), (&TOO_MANY_ATTEMPTS, 0));
         assert_eq!(problem.headers, [("retry-after", "1".to_owned())]);
         assert_eq!(good(&ada).await, [PASSWORD, PASSWORD]);
         let kinds: Vec<_> = ada.recorded().await.into_iter().map(|(kind, _)| kind).collect();
@@ -225,14 +229,14 @@ mod tests {
     #[tokio::test]
     async fn whoever_is_not_signed_in_is_asked_for_no_password() {
         let ada = AdaOnEngine::new().await;
-        let gone = Session { id: SessionId::random(&Seeded::new(9)), ..ada.session(1).await };
+        let gone = Session { id: SessionId::random(&SeededRandom::new(9)), ..ada.session(1).await };
         let problem = change_password(&deps(&ada), asks(&gone, &change(PASSWORD, NEW))).await.unwrap_err();
-        assert_eq!(problem.kind, &UNAUTHENTICATED);
+        assert_eq!(problem.problem_type, &UNAUTHENTICATED);
         assert_eq!(ada.engine.round_trips(), ["BatchGetItem"]);
     }
 
     /// What comes of a change of the password, if this happens just before.
-    async fn although(ada: &AdaOnEngine, own: &Session, meanwhile: Meanwhile) -> Result<Answer, Problem> {
+    async fn although(ada: &AdaOnEngine, own: &Session, meanwhile: Meanwhile) -> Result<Response, Problem> {
         ada.before_change.happens(meanwhile);
         change_password(&deps(ada), asks(own, &change(PASSWORD, NEW))).await
     }
@@ -253,7 +257,7 @@ mod tests {
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
         let changed = ada.change(|ada| ada, Some(hash("yet another correct horse")));
-        assert_eq!(although(&ada, &own, changed).await.unwrap_err().kind, &INVALID_CREDENTIALS);
+        assert_eq!(although(&ada, &own, changed).await.unwrap_err().problem_type, &INVALID_CREDENTIALS);
         assert_eq!(good(&ada).await, Vec::<&str>::new());
     }
 
@@ -262,12 +266,12 @@ mod tests {
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
         let revoked = ada.change(Person::revoked, None);
-        assert_eq!(although(&ada, &own, revoked).await.unwrap_err().kind, &UNAUTHENTICATED);
+        assert_eq!(although(&ada, &own, revoked).await.unwrap_err().problem_type, &UNAUTHENTICATED);
 
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
         let suspended = ada.change(|ada| Person { status: PersonStatus::Suspended, ..ada }, None);
-        assert_eq!(although(&ada, &own, suspended).await.unwrap_err().kind, &UNAUTHENTICATED);
+        assert_eq!(although(&ada, &own, suspended).await.unwrap_err().problem_type, &UNAUTHENTICATED);
 
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
@@ -276,7 +280,7 @@ mod tests {
         let ended = Box::pin(async move {
             table.end_session(self::ada().id, session, now(), &record).await.unwrap();
         });
-        assert_eq!(although(&ada, &own, ended).await.unwrap_err().kind, &UNAUTHENTICATED);
+        assert_eq!(although(&ada, &own, ended).await.unwrap_err().problem_type, &UNAUTHENTICATED);
         assert_eq!(good(&ada).await, [PASSWORD, PASSWORD]);
     }
 
@@ -286,14 +290,14 @@ mod tests {
         let own = ada.session(1).await;
         let email = Email::parse("ada@example.org").unwrap();
         let moved = ada.change(|ada| Person { email, phone: None, ..ada }, None);
-        let bob = Person { id: UserId::random(&Seeded::new(8)), ..self::ada() };
+        let bob = Person { id: UserId::random(&SeededRandom::new(8)), ..self::ada() };
         let claimed = ada.signs_up(bob.clone());
         ada.before_look.happens(Box::pin(async move {
             moved.await;
             claimed.await;
         }));
         let problem = change_password(&deps(&ada), asks(&own, &change(PASSWORD, NEW))).await.unwrap_err();
-        assert_eq!(problem.kind, &INVALID_CREDENTIALS, "although Bob has the same password");
+        assert_eq!(problem.problem_type, &INVALID_CREDENTIALS, "although Bob has the same password");
         assert_eq!(ada.credential(&Identifier::Email(bob.email.clone())).await.unwrap().person, bob);
     }
 
@@ -305,7 +309,7 @@ mod tests {
             ada.before_change.happens(ada.change(|ada| ada, None));
         }
         let problem = although(&ada, &own, ada.change(|ada| ada, None)).await.unwrap_err();
-        assert_eq!(problem.kind, &UNAVAILABLE);
+        assert_eq!(problem.problem_type, &UNAVAILABLE);
     }
 
     #[tokio::test]
@@ -315,6 +319,6 @@ mod tests {
         let signing_key = CurrentKey::new(Key(None));
         let deps = ChangePassword { issuer: Issuer { signing_key, ..issuer() }, ..deps(&ada) };
         let problem = change_password(&deps, asks(&own, &change(PASSWORD, NEW))).await.unwrap_err();
-        assert_eq!((problem.kind, good(&ada).await), (&UNAVAILABLE, vec![PASSWORD, PASSWORD]));
+        assert_eq!((problem.problem_type, good(&ada).await), (&UNAVAILABLE, vec![PASSWORD, PASSWORD]));
     }
 }

@@ -1,9 +1,9 @@
 //! `POST /auth/verifications/confirm`: the code, back from whom it was sent to.
 
 use auth::{LoadKeys, Verifier};
+use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, json_body};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -38,7 +38,7 @@ pub(super) struct Body {
 /// # Errors
 ///
 /// A 401 if the token is not good; the same 400 whatever is wrong with the code; a 409 if there is nothing to verify.
-pub async fn confirm_code<S, L, R, C>(deps: &ConfirmCode<S, L, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn confirm_code<S, L, R, C>(deps: &ConfirmCode<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + CountCodeAttempt + VerifyIdentifier + RecordEvent + Sync,
     L: LoadKeys + Sync,
@@ -50,5 +50,5 @@ where
     let Body { identifier, code } = json_body(&request)?;
     let code = Code::parse(code.expose()).map_err(|error| Problem::field("code", error))?;
     let person = confirm.confirm(who, principal.epoch, identifier.into(), &code, &caller(&request)).await?;
-    Answer::json(StatusCode::OK, &SignedInPerson::from(&person))
+    Response::json(StatusCode::OK, &SignedInPerson::from(&person))
 }

@@ -4,8 +4,8 @@
 //! site, and with a link from another that is followed here; the refresh token only to where sessions go on and end, and only
 //! from here. It outlives the access token, so a sign-out finds the session when that has expired.
 
+use http_api::{ACCESS_TOKEN_COOKIE, REFRESH_TOKEN_COOKIE, Response};
 use kernel::Secret;
-use runtime::http::{ACCESS_TOKEN_COOKIE, Answer, REFRESH_TOKEN_COOKIE};
 
 use crate::issue::Grant;
 
@@ -13,7 +13,7 @@ const ACCESS_TOKEN_SCOPE: &str = "Path=/; HttpOnly; Secure; SameSite=Lax";
 const REFRESH_TOKEN_SCOPE: &str = "Path=/auth; HttpOnly; Secure; SameSite=Strict";
 
 /// The answer, with both tokens for as long as each lives.
-pub(super) fn set_both(answer: Answer, grant: &Grant) -> Answer {
+pub(super) fn set_both(answer: Response, grant: &Grant) -> Response {
     let (access, refresh) = (grant.access.expires_in.as_secs(), grant.refresh_expires_in.as_secs());
     answer
         .header("set-cookie", cookie(ACCESS_TOKEN_COOKIE, &grant.access.token, access, ACCESS_TOKEN_SCOPE))
@@ -50,7 +50,7 @@ mod tests {
             refresh_token: secret("r"),
             refresh_expires_in: Duration::from_hours(1),
         };
-        let answer = set_both(Answer::json(StatusCode::OK, &()).unwrap(), &grant);
+        let answer = set_both(Response::json(StatusCode::OK, &()).unwrap(), &grant);
         let set: Vec<_> = answer.headers.iter().map(|(_, value)| value.as_str()).collect();
         assert_eq!(
             set,

@@ -1,8 +1,8 @@
 //! Reading what people sign up and in by, the same for both flows: cookies for browsers, bearer tokens for others.
 
 use contact::{Email, Phone};
+use http_api::{FieldErrors, Problem};
 use kernel::Secret;
-use runtime::http::{Fields, Problem};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -48,7 +48,7 @@ pub(super) fn newcomer(
     policy: PasswordPolicy,
     caller: Caller,
 ) -> Result<Newcomer, Problem> {
-    let mut fields = Fields::default();
+    let mut fields = FieldErrors::default();
     let email = fields.read("email", Email::parse(email));
     let phone = fields.read_optional("phone", phone.map(Phone::parse));
     let known_phone = phone.as_ref().and_then(Option::as_ref);
@@ -91,7 +91,7 @@ mod tests {
                 .unwrap()
                 .try_into_domain(Caller::default())
                 .unwrap_err();
-            assert_eq!((problem.kind.status, problem.errors[0].pointer.as_str()), (400, pointer), "{body}");
+            assert_eq!((problem.problem_type.status, problem.errors[0].pointer.as_str()), (400, pointer), "{body}");
         }
     }
 

@@ -1,13 +1,13 @@
 //! `DELETE /auth/sessions/{id}`: the end of a session of a person's list.
 
 use auth::{LoadKeys, Verifier};
+use http_api::{Problem, Request, Response};
 use kernel::{Clock, Random, SessionId};
 use lambda_http::RequestExt;
-use runtime::http::{Answer, Problem, Request};
 
 use super::caller::caller;
 use super::signed_in::signed_in;
-use super::{cookie, kinds};
+use super::{cookie, problem_types};
 use crate::domain::{AuditKind, AuditSubject, AuditTrail};
 use crate::error::AccountError;
 use crate::store::{self, Ended, FindSession};
@@ -32,7 +32,7 @@ pub struct EndSession<S, L, R, C> {
 /// # Errors
 ///
 /// A 401 if the token is not good, or what it stands for is not any more; a 404 if the person has no such session.
-pub async fn end_session<S, L, R, C>(deps: &EndSession<S, L, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn end_session<S, L, R, C>(deps: &EndSession<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + store::EndSession + Sync,
     L: LoadKeys + Sync,
@@ -51,7 +51,7 @@ where
     if ended == Ended::NoSuchSession {
         return Err(not_found());
     }
-    let mut answer = Answer::no_content();
+    let mut answer = Response::no_content();
     if id == principal.session_id {
         answer.headers.extend(cookie::cleared());
     }
@@ -59,23 +59,23 @@ where
 }
 
 fn not_found() -> Problem {
-    Problem::new(&kinds::SESSION_NOT_FOUND, "You have no session of this id. GET /auth/sessions lists them.")
+    Problem::new(&problem_types::SESSION_NOT_FOUND, "You have no session of this id. GET /auth/sessions lists them.")
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use http_api::problem_types as shared;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
     use lambda_http::http::StatusCode;
-    use runtime::http::kinds as shared;
 
     use super::*;
     use crate::testing::sessions::{Sessions, session};
     use crate::testing::{PublicKeys, now, signed_in_as_ada, trail, verifier};
 
-    type Deps = EndSession<Sessions, PublicKeys, Seeded, FixedClock>;
+    type Deps = EndSession<Sessions, PublicKeys, SeededRandom, FixedClock>;
 
     /// With Ada's session, and another of hers.
     fn deps() -> Deps {
@@ -83,11 +83,11 @@ mod tests {
     }
 
     fn deps_with(sessions: Sessions) -> Deps {
-        let (random, clock) = (Seeded::new(1), FixedClock(now()));
+        let (random, clock) = (SeededRandom::new(1), FixedClock(now()));
         EndSession { sessions, verifier: verifier(), trail: trail(), random, clock }
     }
 
-    async fn end(deps: &Deps, id: impl ToString) -> Result<Answer, Problem> {
+    async fn end(deps: &Deps, id: impl ToString) -> Result<Response, Problem> {
         let parameters = HashMap::from([("id".to_owned(), id.to_string())]);
         end_session(deps, signed_in_as_ada(session(5).id, now()).with_path_parameters(parameters)).await
     }
@@ -111,7 +111,7 @@ mod tests {
     async fn the_session_that_asks_may_be_ended_too_and_its_cookies_are_cleared() {
         let deps = deps();
         assert_eq!(end(&deps, session(5).id).await.unwrap().headers, cookie::cleared());
-        assert_eq!(end(&deps, session(6).id).await.unwrap_err().kind, &shared::UNAUTHENTICATED);
+        assert_eq!(end(&deps, session(6).id).await.unwrap_err().problem_type, &shared::UNAUTHENTICATED);
         assert_eq!(deps.sessions.recorded(), ["SESSION_ENDED"]);
     }
 
@@ -120,7 +120,7 @@ mod tests {
         let no_uuid = ["", "1", "0190A1B2-5C3D-4E6F-8A7B-9C0D1E2F3A4B"].map(str::to_owned);
         for id in no_uuid.into_iter().chain([session(7).id.to_string()]) {
             let deps = deps();
-            assert_eq!(end(&deps, &id).await.unwrap_err().kind, &kinds::SESSION_NOT_FOUND, "{id}");
+            assert_eq!(end(&deps, &id).await.unwrap_err().problem_type, &problem_types::SESSION_NOT_FOUND, "{id}");
             assert!(deps.sessions.recorded().is_empty());
         }
     }
@@ -129,8 +129,11 @@ mod tests {
     async fn a_token_that_stands_for_nothing_any_more_ends_nothing() {
         let deps = deps();
         deps.sessions.state().person.as_mut().unwrap().epoch = 1;
-        assert_eq!(end(&deps, session(6).id).await.unwrap_err().kind, &shared::UNAUTHENTICATED);
+        assert_eq!(end(&deps, session(6).id).await.unwrap_err().problem_type, &shared::UNAUTHENTICATED);
         assert!(deps.sessions.recorded().is_empty());
-        assert_eq!(end(&deps_with(Sessions::busy()), session(6).id).await.unwrap_err().kind, &shared::UNAVAILABLE);
+        assert_eq!(
+            end(&deps_with(Sessions::busy()), session(6).id).await.unwrap_err().problem_type,
+            &shared::UNAVAILABLE
+        );
     }
 }

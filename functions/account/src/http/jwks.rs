@@ -4,9 +4,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use auth::{LoadKeys, PublicKey};
+use http_api::{Problem, Request, Response};
 use kernel::{Clock, KeyId, Timestamp};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_secs(1);
 pub struct Jwks<L, C> {
     keys: L,
     clock: C,
-    held: Mutex<Option<(Answer, Timestamp)>>,
+    held: Mutex<Option<(Response, Timestamp)>>,
 }
 
 impl<L, C> Jwks<L, C> {
@@ -64,7 +64,7 @@ struct JsonWebKey {
 ///
 /// A 503 if the keys cannot be had. Those of a while ago do not stand in for them: a key may be missing among them, and
 /// whoever asked has them already.
-pub async fn jwks<L, C>(deps: &Jwks<L, C>, _request: Request) -> Result<Answer, Problem>
+pub async fn jwks<L, C>(deps: &Jwks<L, C>, _request: Request) -> Result<Response, Problem>
 where
     L: LoadKeys + Sync,
     C: Clock + Sync,
@@ -76,7 +76,7 @@ where
     }
     let keys = deps.keys.load_keys().await.map_err(|error| Problem::unavailable(SOON, &error))?;
     let keys = JsonWebKeySet { keys: keys.into_iter().map(JsonWebKey::from).collect() };
-    let answer = Answer { media_type: MEDIA_TYPE, ..Answer::json(StatusCode::OK, &keys)? };
+    let answer = Response { media_type: MEDIA_TYPE, ..Response::json(StatusCode::OK, &keys)? };
     let answer = answer.header("cache-control", format!("public, max-age={}", MAX_AGE.as_secs()));
     *deps.held.lock().unwrap_or_else(PoisonError::into_inner) = Some((answer.clone(), now));
     Ok(answer)
@@ -93,9 +93,9 @@ mod tests {
     use std::collections::VecDeque;
 
     use auth::LoadKeysError;
-    use kernel::time::FixedClock;
+    use http_api::problem_types;
+    use kernel::testing::FixedClock;
     use lambda_http::Body;
-    use runtime::http::kinds;
     use serde_json::json;
 
     use super::*;
@@ -125,7 +125,7 @@ mod tests {
         Err(LoadKeysError("no answer".to_owned()))
     }
 
-    async fn ask(deps: &Jwks<Source, FixedClock>) -> Result<Answer, Problem> {
+    async fn ask(deps: &Jwks<Source, FixedClock>) -> Result<Response, Problem> {
         jwks(deps, Request::new(Body::Empty)).await
     }
 
@@ -157,9 +157,9 @@ mod tests {
     #[tokio::test]
     async fn keys_that_cannot_be_had_are_a_503_also_where_there_were_some_a_while_ago() {
         let mut deps = deps([refused(), Ok(vec![key()]), refused()]);
-        assert_eq!(ask(&deps).await.unwrap_err().kind, &kinds::UNAVAILABLE);
+        assert_eq!(ask(&deps).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
         assert!(ask(&deps).await.is_ok());
         deps.clock.0 = now().plus(HELD_FOR);
-        assert_eq!(ask(&deps).await.unwrap_err().kind, &kinds::UNAVAILABLE);
+        assert_eq!(ask(&deps).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
     }
 }

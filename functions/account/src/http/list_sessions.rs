@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 
 use auth::{LoadKeys, Verifier};
+use http_api::{Problem, Request, Response, authenticate};
 use kernel::{Clock, SessionId, Timestamp};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, authenticate};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -53,7 +53,7 @@ struct SessionEntry<'a> {
 /// # Errors
 ///
 /// A 401 if the token is not good, or what it stands for is not any more.
-pub async fn list_sessions<S, L, C>(deps: &ListSessions<S, L, C>, request: Request) -> Result<Answer, Problem>
+pub async fn list_sessions<S, L, C>(deps: &ListSessions<S, L, C>, request: Request) -> Result<Response, Problem>
 where
     S: store::ListSessions + Sync,
     L: LoadKeys + Sync,
@@ -71,7 +71,7 @@ where
     sessions.retain(|session| session.is_alive(&signed_in.person, now).is_ok());
     sessions.sort_by_key(|session| Reverse((session.started_at, session.id)));
     let data = sessions.iter().map(|session| SessionEntry::new(session, principal.session_id)).collect();
-    Answer::json(StatusCode::OK, &SessionList { data })
+    Response::json(StatusCode::OK, &SessionList { data })
 }
 
 impl<'a> SessionEntry<'a> {
@@ -91,9 +91,9 @@ impl<'a> SessionEntry<'a> {
 mod tests {
     use std::time::Duration;
 
-    use kernel::time::FixedClock;
+    use http_api::problem_types;
+    use kernel::testing::FixedClock;
     use lambda_http::Body;
-    use runtime::http::kinds;
     use serde_json::json;
 
     use super::*;
@@ -138,7 +138,11 @@ mod tests {
         let answer = |deps| async move { list_sessions(deps, request()).await };
         assert_eq!(body_of(&answer(&deps).await.unwrap())["data"].as_array().unwrap().len(), 2);
         deps.sessions.state().person.as_mut().unwrap().epoch = 1;
-        assert_eq!(answer(&deps).await.unwrap_err().kind, &kinds::UNAUTHENTICATED, "the token is of epoch 0");
+        assert_eq!(
+            answer(&deps).await.unwrap_err().problem_type,
+            &problem_types::UNAUTHENTICATED,
+            "the token is of epoch 0"
+        );
     }
 
     #[tokio::test]
@@ -153,7 +157,10 @@ mod tests {
         for change in changes {
             let deps = deps(Sessions::of_ada([session(5), session(6)]));
             change(&mut deps.sessions.state());
-            assert_eq!(list_sessions(&deps, request()).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
+            assert_eq!(
+                list_sessions(&deps, request()).await.unwrap_err().problem_type,
+                &problem_types::UNAUTHENTICATED
+            );
         }
     }
 
@@ -161,7 +168,7 @@ mod tests {
     async fn without_a_token_nothing_is_looked_up_and_a_table_that_does_not_answer_is_a_503() {
         let busy = deps(Sessions::busy());
         let problem = list_sessions(&busy, Request::new(Body::Empty)).await.unwrap_err();
-        assert_eq!(problem.kind, &kinds::UNAUTHENTICATED);
-        assert_eq!(list_sessions(&busy, request()).await.unwrap_err().kind, &kinds::UNAVAILABLE);
+        assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
+        assert_eq!(list_sessions(&busy, request()).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
     }
 }

@@ -1,8 +1,8 @@
 //! `POST /api/auth/login`: a session, and its tokens in the body. For clients that are no browsers: it sets no cookie.
 
+use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, json_body};
 
 use super::caller::caller;
 use super::credentials::Credentials;
@@ -16,7 +16,7 @@ use crate::store::{CountAttempt, FindCredential, LoadSigningKey, RecordEvent, St
 ///
 /// A 400 if it names no identifier, two, or one that cannot be; the same 401 whatever the cause; a 429 if the
 /// identifier has to wait.
-pub async fn login<S, L, R, C>(deps: &SignIn<S, L, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn login<S, L, R, C>(deps: &SignIn<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: CountAttempt + FindCredential + StartSession + RecordEvent + Sync,
     L: LoadSigningKey + Sync,
@@ -25,7 +25,7 @@ where
 {
     let attempt = json_body::<Credentials>(&request)?.try_into_domain(caller(&request))?;
     let (_, grant) = deps.sign_in(&attempt).await?;
-    Answer::json(StatusCode::OK, &Tokens::from(&grant))
+    Response::json(StatusCode::OK, &Tokens::from(&grant))
 }
 
 #[cfg(test)]
@@ -34,7 +34,7 @@ mod tests {
 
     use super::*;
     use crate::domain::RefreshToken;
-    use crate::http::kinds;
+    use crate::http::problem_types;
     use crate::testing::{PASSWORD, ada, body_of, post, sign_in_of_ada, verifier};
 
     #[tokio::test]
@@ -62,6 +62,6 @@ mod tests {
     async fn wrong_credentials_are_a_401() {
         let body = json!({"email": "ada@example.com", "password": "wrong"});
         let problem = login(&sign_in_of_ada([]), post(&body)).await.unwrap_err();
-        assert_eq!(problem.kind, &kinds::INVALID_CREDENTIALS);
+        assert_eq!(problem.problem_type, &problem_types::INVALID_CREDENTIALS);
     }
 }

@@ -2,9 +2,9 @@
 
 use auth::{LoadKeys, Verifier};
 use contact::{Email, Phone};
+use http_api::{Problem, Request, Response};
 use kernel::{Clock, Timestamp, UserId};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -44,14 +44,14 @@ pub(super) struct SignedInPerson<'a> {
 /// # Errors
 ///
 /// A 401 if the token is not good, or what it stands for is not any more.
-pub async fn me<S, L, C>(deps: &Me<S, L, C>, request: Request) -> Result<Answer, Problem>
+pub async fn me<S, L, C>(deps: &Me<S, L, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + Sync,
     L: LoadKeys + Sync,
     C: Clock + Sync,
 {
     let (_, signed_in) = signed_in(&deps.sessions, &deps.verifier, &deps.clock, &request).await?;
-    Answer::json(StatusCode::OK, &SignedInPerson::from(&signed_in.person))
+    Response::json(StatusCode::OK, &SignedInPerson::from(&signed_in.person))
 }
 
 impl<'a> From<&'a Person> for SignedInPerson<'a> {
@@ -70,11 +70,11 @@ impl<'a> From<&'a Person> for SignedInPerson<'a> {
 
 #[cfg(test)]
 mod tests {
+    use http_api::problem_types;
     use kernel::SessionId;
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
     use lambda_http::Body;
-    use runtime::http::kinds;
     use serde_json::{Value, json};
 
     use super::*;
@@ -92,10 +92,10 @@ mod tests {
     }
 
     fn signed_in() -> SignedIn {
-        SignedIn { person: ada(), session: session_of_ada(SessionId::random(&Seeded::new(5)), now()) }
+        SignedIn { person: ada(), session: session_of_ada(SessionId::random(&SeededRandom::new(5)), now()) }
     }
 
-    async fn ask(found: Result<Option<SignedIn>, StoreError>) -> Result<Answer, Problem> {
+    async fn ask(found: Result<Option<SignedIn>, StoreError>) -> Result<Response, Problem> {
         let deps: Me<_, PublicKeys, _> =
             Me { sessions: Sessions(found), verifier: verifier(), clock: FixedClock(now()) };
         me(&deps, signed_in_as_ada(signed_in().session.id, now())).await
@@ -119,24 +119,24 @@ mod tests {
     async fn a_session_that_is_gone_or_ended_is_a_401() {
         let mut ended = signed_in();
         ended.session.ended_at = Some(now());
-        let session = session_of_ada(SessionId::random(&Seeded::new(6)), now());
+        let session = session_of_ada(SessionId::random(&SeededRandom::new(6)), now());
         let another = SignedIn { session, ..signed_in() };
         for found in [None, Some(ended), Some(another)] {
-            assert_eq!(ask(Ok(found)).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
+            assert_eq!(ask(Ok(found)).await.unwrap_err().problem_type, &problem_types::UNAUTHENTICATED);
         }
     }
 
     #[tokio::test]
     async fn without_a_token_nothing_is_looked_up() {
-        let broken = Sessions(Err(StoreError::Broken("looked up".to_owned())));
+        let broken = Sessions(Err(StoreError::Internal("looked up".to_owned())));
         let deps: Me<_, PublicKeys, _> = Me { sessions: broken, verifier: verifier(), clock: FixedClock(now()) };
         let problem = me(&deps, Request::new(Body::Empty)).await.unwrap_err();
-        assert_eq!(problem.kind, &kinds::UNAUTHENTICATED);
+        assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
     }
 
     #[tokio::test]
     async fn a_store_that_does_not_answer_is_a_503() {
         let problem = ask(Err(StoreError::Unavailable("busy".to_owned()))).await.unwrap_err();
-        assert_eq!(problem.kind, &kinds::UNAVAILABLE);
+        assert_eq!(problem.problem_type, &problem_types::UNAVAILABLE);
     }
 }

@@ -38,7 +38,7 @@ pub use jwks::{Jwks, jwks};
 pub use list_sessions::{ListSessions, list_sessions};
 pub use login::login;
 pub use me::{Me, me};
-pub use problem::kinds;
+pub use problem::problem_types;
 pub use refresh::refresh;
 pub use register::register;
 pub use send_code::{SendCodes, send_code};

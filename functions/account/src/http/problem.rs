@@ -2,46 +2,54 @@
 
 use std::time::Duration;
 
-use runtime::http::{FieldError, Problem};
+use http_api::{FieldError, Problem};
 
 use crate::domain::IdentifierKind;
 use crate::error::AccountError;
 use crate::store::StoreError;
 
 /// The kinds of problem that are this context's own.
-pub mod kinds {
-    use runtime::http::Kind;
+pub mod problem_types {
+    use http_api::ProblemType;
 
     /// Somebody has this e-mail address or phone number already.
-    pub const IDENTIFIER_TAKEN: Kind =
-        Kind { code: "identifier_taken", status: 409, title: "The identifier is taken", retryable: false };
+    pub const IDENTIFIER_TAKEN: ProblemType =
+        ProblemType { code: "identifier_taken", status: 409, title: "The identifier is taken", retryable: false };
     /// One answer for every cause, so that nobody can learn from it who has an account.
-    pub const INVALID_CREDENTIALS: Kind =
-        Kind { code: "invalid_credentials", status: 401, title: "The credentials are invalid", retryable: false };
+    pub const INVALID_CREDENTIALS: ProblemType = ProblemType {
+        code: "invalid_credentials",
+        status: 401,
+        title: "The credentials are invalid",
+        retryable: false,
+    };
 
     /// Too many attempts have failed: `Retry-After` says when the next may be made.
-    pub const TOO_MANY_ATTEMPTS: Kind =
-        Kind { code: "too_many_attempts", status: 429, title: "Too many failed attempts", retryable: true };
+    pub const TOO_MANY_ATTEMPTS: ProblemType =
+        ProblemType { code: "too_many_attempts", status: 429, title: "Too many failed attempts", retryable: true };
 
     /// One answer for every cause: sign in again.
-    pub const INVALID_REFRESH_TOKEN: Kind =
-        Kind { code: "invalid_refresh_token", status: 401, title: "The refresh token is invalid", retryable: false };
+    pub const INVALID_REFRESH_TOKEN: ProblemType = ProblemType {
+        code: "invalid_refresh_token",
+        status: 401,
+        title: "The refresh token is invalid",
+        retryable: false,
+    };
     /// The person has no such session.
-    pub const SESSION_NOT_FOUND: Kind =
-        Kind { code: "session_not_found", status: 404, title: "There is no such session", retryable: false };
+    pub const SESSION_NOT_FOUND: ProblemType =
+        ProblemType { code: "session_not_found", status: 404, title: "There is no such session", retryable: false };
 
     /// There is nothing left to verify.
-    pub const ALREADY_VERIFIED: Kind =
-        Kind { code: "already_verified", status: 409, title: "The identifier is verified", retryable: false };
+    pub const ALREADY_VERIFIED: ProblemType =
+        ProblemType { code: "already_verified", status: 409, title: "The identifier is verified", retryable: false };
     /// `Retry-After` says when another may be asked for.
-    pub const CODE_SENT_RECENTLY: Kind =
-        Kind { code: "code_sent_recently", status: 429, title: "A code was sent recently", retryable: true };
+    pub const CODE_SENT_RECENTLY: ProblemType =
+        ProblemType { code: "code_sent_recently", status: 429, title: "A code was sent recently", retryable: true };
     /// One answer for every cause.
-    pub const INVALID_CODE: Kind =
-        Kind { code: "invalid_code", status: 400, title: "The code is invalid", retryable: false };
+    pub const INVALID_CODE: ProblemType =
+        ProblemType { code: "invalid_code", status: 400, title: "The code is invalid", retryable: false };
 
     /// All of the above.
-    pub const ALL: &[Kind] = &[
+    pub const ALL: &[ProblemType] = &[
         IDENTIFIER_TAKEN,
         INVALID_CREDENTIALS,
         TOO_MANY_ATTEMPTS,
@@ -60,39 +68,40 @@ impl From<AccountError> for Problem {
         match error {
             AccountError::IdentifierTaken(taken) => identifier_taken(&taken),
             AccountError::InvalidCredentials => {
-                Self::new(&kinds::INVALID_CREDENTIALS, "No account has this identifier and this password.")
+                Self::new(&problem_types::INVALID_CREDENTIALS, "No account has this identifier and this password.")
                     .header("www-authenticate", "Bearer realm=\"payments\"")
             }
             AccountError::TooManyAttempts(wait) => {
-                Self::new(&kinds::TOO_MANY_ATTEMPTS, "Wait as long as Retry-After says before you try again.")
+                Self::new(&problem_types::TOO_MANY_ATTEMPTS, "Wait as long as Retry-After says before you try again.")
                     .retry_after(wait)
             }
-            AccountError::InvalidRefreshToken(reason) => {
-                Self::new(&kinds::INVALID_REFRESH_TOKEN, "The refresh token is not good any more. Sign in again.")
-                    .header("www-authenticate", "Bearer realm=\"payments\"")
-                    .because(reason)
-            }
+            AccountError::InvalidRefreshToken(reason) => Self::new(
+                &problem_types::INVALID_REFRESH_TOKEN,
+                "The refresh token is not good any more. Sign in again.",
+            )
+            .header("www-authenticate", "Bearer realm=\"payments\"")
+            .with_cause(reason),
             AccountError::NoSuchIdentifier(kind) => {
                 Self::field("identifier", format!("you have no {}: set one by PATCH /auth/me", kind.name()))
             }
             AccountError::AlreadyVerified(kind) => Self::new(
-                &kinds::ALREADY_VERIFIED,
+                &problem_types::ALREADY_VERIFIED,
                 format!("Your {} is verified: there is nothing to do.", kind.name()),
             ),
             AccountError::CodeSentRecently(wait) => Self::new(
-                &kinds::CODE_SENT_RECENTLY,
+                &problem_types::CODE_SENT_RECENTLY,
                 "Wait as long as Retry-After says before you ask for another code.",
             )
             .retry_after(wait),
             AccountError::InvalidCode => {
-                Self::new(&kinds::INVALID_CODE, "The code is wrong or not good any more. Ask for another one.")
+                Self::new(&problem_types::INVALID_CODE, "The code is wrong or not good any more. Ask for another one.")
             }
             AccountError::CodeNotSent { resend_after, .. } => Self::unavailable(resend_after, &error),
             AccountError::Revoked(reason) => Self::unauthenticated(true, reason),
             AccountError::PersonKeptChanging
             | AccountError::NoSigningKey
             | AccountError::Store(StoreError::Unavailable(_)) => Self::unavailable(SOON, &error),
-            AccountError::Store(StoreError::Broken(_)) | AccountError::Hashing(_) | AccountError::Signing(_) => {
+            AccountError::Store(StoreError::Internal(_)) | AccountError::Hashing(_) | AccountError::Signing(_) => {
                 Self::internal(&error)
             }
         }
@@ -103,7 +112,7 @@ fn identifier_taken(taken: &[IdentifierKind]) -> Problem {
     let errors = taken.iter().map(|kind| FieldError::new(kind.name(), "is taken: sign in, or use another")).collect();
     let names: Vec<_> = taken.iter().map(|kind| kind.name()).collect();
     let detail = format!("Somebody has signed up with this {} already.", names.join(" and this "));
-    let mut problem = Problem::new(&kinds::IDENTIFIER_TAKEN, detail);
+    let mut problem = Problem::new(&problem_types::IDENTIFIER_TAKEN, detail);
     problem.errors = errors;
     problem
 }
@@ -116,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_code_is_unique_together_with_the_shared_ones() {
-        let all: Vec<_> = kinds::ALL.iter().chain(runtime::http::kinds::ALL).collect();
+        let all: Vec<_> = problem_types::ALL.iter().chain(http_api::problem_types::ALL).collect();
         let codes: HashSet<_> = all.iter().map(|kind| kind.code).collect();
         assert_eq!(codes.len(), all.len());
     }
@@ -124,7 +133,7 @@ mod tests {
     #[test]
     fn every_code_is_documented() {
         let documented = include_str!("../../../../docs/api.md");
-        for kind in kinds::ALL {
+        for kind in problem_types::ALL {
             let row = format!("| `{}` | {} |", kind.code, kind.status);
             assert!(documented.contains(&row), "docs/api.md has no row that begins {row}");
         }
@@ -142,11 +151,11 @@ mod tests {
         for error in [
             AccountError::NoSigningKey,
             AccountError::Store(StoreError::Unavailable("table acct-7".to_owned())),
-            AccountError::Store(StoreError::Broken("table acct-7".to_owned())),
+            AccountError::Store(StoreError::Internal("table acct-7".to_owned())),
         ] {
             let text = error.to_string();
             let problem = Problem::from(error);
-            assert!(problem.kind.status >= 500);
+            assert!(problem.problem_type.status >= 500);
             assert_eq!(problem.cause(), Some(text.as_str()));
             assert!(!problem.detail.contains("acct-7") && !problem.detail.contains("key"), "{}", problem.detail);
         }

@@ -1,14 +1,14 @@
 //! `POST /auth/refresh`: the next tokens, in the way in which the refresh token came.
 
+use http_api::{Problem, Request, Response, json_body, refresh_token_cookie};
 use kernel::{Clock, Random, Secret};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, json_body, refresh_token_cookie};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::caller;
 use super::tokens::Tokens;
-use super::{cookie, kinds};
+use super::{cookie, problem_types};
 use crate::issue::Grant;
 use crate::refresh::RefreshSession;
 use crate::store::{EndSession, FindSession, LoadSigningKey, RotateRefreshToken};
@@ -37,7 +37,7 @@ pub(super) struct Lifetimes {
 /// # Errors
 ///
 /// The same 401 whatever is wrong with the token; it clears the cookies if the token came in one.
-pub async fn refresh<S, L, R, C>(deps: &RefreshSession<S, L, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn refresh<S, L, R, C>(deps: &RefreshSession<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + RotateRefreshToken + EndSession + Sync,
     L: LoadSigningKey + Sync,
@@ -48,13 +48,13 @@ where
     if !request.body().is_empty() {
         let token = json_body::<Body>(&request)?.refresh_token;
         let grant = deps.refresh(Some(&token), &caller).await?;
-        return Answer::json(StatusCode::OK, &Tokens::from(&grant));
+        return Response::json(StatusCode::OK, &Tokens::from(&grant));
     }
     let token = refresh_token_cookie(&request);
     match deps.refresh(token.as_ref(), &caller).await.map_err(Problem::from) {
-        Ok(grant) => Ok(cookie::set_both(Answer::json(StatusCode::OK, &Lifetimes::from(&grant))?, &grant)),
+        Ok(grant) => Ok(cookie::set_both(Response::json(StatusCode::OK, &Lifetimes::from(&grant))?, &grant)),
         Err(mut problem) => {
-            if token.is_some() && *problem.kind == kinds::INVALID_REFRESH_TOKEN {
+            if token.is_some() && *problem.problem_type == problem_types::INVALID_REFRESH_TOKEN {
                 problem.headers.extend(cookie::cleared());
             }
             Err(problem)
@@ -73,8 +73,8 @@ mod tests {
     use std::time::Duration;
 
     use kernel::SessionId;
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
     use lambda_http::Body as HttpBody;
     use serde_json::json;
 
@@ -82,7 +82,7 @@ mod tests {
     use crate::testing::sessions::{Sessions, session_and_token};
     use crate::testing::{Key, LIFETIMES, body_of, cookie_of, issuer, now, post, trail, verifier};
 
-    type Deps = RefreshSession<Sessions, Key, Seeded, FixedClock>;
+    type Deps = RefreshSession<Sessions, Key, SeededRandom, FixedClock>;
 
     /// With Ada's session, and its refresh token.
     fn deps() -> (Deps, SessionId, String) {
@@ -97,7 +97,7 @@ mod tests {
             issuer: issuer(),
             lifetimes: LIFETIMES,
             trail: trail(),
-            random: Seeded::new(1),
+            random: SeededRandom::new(1),
             clock: FixedClock(now()),
         }
     }
@@ -150,7 +150,7 @@ mod tests {
         let mut problems = Vec::new();
         for other in [unknown.to_text().expose().as_str(), "made up", "", &token, &token] {
             let problem = refresh(&deps, in_body(other)).await.unwrap_err();
-            assert_eq!(problem.kind, &kinds::INVALID_REFRESH_TOKEN);
+            assert_eq!(problem.problem_type, &problem_types::INVALID_REFRESH_TOKEN);
             problems.push((problem.detail, problem.headers));
         }
         assert!(problems.iter().all(|problem| *problem == problems[0]), "{problems:#?}");
@@ -161,17 +161,17 @@ mod tests {
     async fn cookies_are_cleared_where_the_token_came_in_one_and_is_not_good() {
         let (deps, _, _) = deps();
         let problem = refresh(&deps, in_cookie("made-up")).await.unwrap_err();
-        assert_eq!(problem.kind, &kinds::INVALID_REFRESH_TOKEN);
+        assert_eq!(problem.problem_type, &problem_types::INVALID_REFRESH_TOKEN);
         assert_eq!(problem.headers[1..], cookie::cleared());
         let problem = refresh(&deps, Request::new(HttpBody::Empty)).await.unwrap_err();
-        assert_eq!((problem.kind, problem.headers.len()), (&kinds::INVALID_REFRESH_TOKEN, 1));
+        assert_eq!((problem.problem_type, problem.headers.len()), (&problem_types::INVALID_REFRESH_TOKEN, 1));
     }
 
     #[tokio::test]
     async fn a_table_that_does_not_answer_is_a_503_that_leaves_the_cookies() {
         let (_, _, token) = deps();
         let problem = refresh(&deps_with(Sessions::busy()), in_cookie(&token)).await.unwrap_err();
-        assert_eq!(problem.kind, &runtime::http::kinds::UNAVAILABLE);
+        assert_eq!(problem.problem_type, &http_api::problem_types::UNAVAILABLE);
         assert_eq!(problem.headers, [("retry-after", "1".to_owned())]);
     }
 
@@ -179,7 +179,7 @@ mod tests {
     async fn a_body_that_names_no_token_is_a_400() {
         for (body, pointer) in [(json!({}), "/refresh_token"), (json!({"refreshToken": "a"}), "/refreshToken")] {
             let problem = refresh(&deps().0, post(&body)).await.unwrap_err();
-            assert_eq!((problem.kind.status, problem.errors[0].pointer.as_str()), (400, pointer));
+            assert_eq!((problem.problem_type.status, problem.errors[0].pointer.as_str()), (400, pointer));
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `POST /api/auth/register`: somebody new, who can be called.
 
 use contact::{Email, Phone};
+use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random, Secret, UserId};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, json_body};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -42,7 +42,7 @@ pub(super) struct Registered<'a> {
 /// # Errors
 ///
 /// A 400 naming every field that is wrong; a 409 if the e-mail address or the phone number is somebody's.
-pub async fn register<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn register<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: CreatePerson + Sync,
     R: Random + Sync,
@@ -52,7 +52,7 @@ where
     let caller = caller(&request);
     let newcomer = newcomer(&body.email, Some(&body.phone), body.password, deps.password_policy, caller)?;
     let person = deps.sign_up(newcomer).await?;
-    Answer::json(StatusCode::CREATED, &Registered::from(&person))
+    Response::json(StatusCode::CREATED, &Registered::from(&person))
 }
 
 impl<'a> From<&'a Person> for Registered<'a> {
@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
     use crate::domain::IdentifierKind;
-    use crate::http::kinds;
+    use crate::http::problem_types;
     use crate::store::Created;
     use crate::testing::{Newcomers, body_of, post, sign_up_of};
 
@@ -105,6 +105,9 @@ mod tests {
         let taken = Some(Ok(Created::Taken(vec![IdentifierKind::Phone])));
         let deps = sign_up_of(Newcomers { instead: taken, ..Newcomers::default() });
         let problem = register(&deps, post(&body)).await.unwrap_err();
-        assert_eq!((problem.kind, problem.errors[0].pointer.as_str()), (&kinds::IDENTIFIER_TAKEN, "/phone"));
+        assert_eq!(
+            (problem.problem_type, problem.errors[0].pointer.as_str()),
+            (&problem_types::IDENTIFIER_TAKEN, "/phone")
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! The answer to whoever ends all sessions but this one: its former tokens are good no more either, so it goes on with
 //! fresh ones.
 
+use http_api::{Problem, Request, Response, uses_cookie};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, uses_cookie};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,9 +40,9 @@ pub(super) struct Reissued<'a> {
 /// # Errors
 ///
 /// None that a client could cause.
-pub(super) fn reissued(message: &'static str, grant: &Grant, request: &Request) -> Result<Answer, Problem> {
+pub(super) fn reissued(message: &'static str, grant: &Grant, request: &Request) -> Result<Response, Problem> {
     if uses_cookie(request) {
-        let answer = Answer::json(StatusCode::OK, &Reissued { message, ..Reissued::default() })?;
+        let answer = Response::json(StatusCode::OK, &Reissued { message, ..Reissued::default() })?;
         return Ok(cookie::set_both(answer, grant));
     }
     let reissued = Reissued {
@@ -53,7 +53,7 @@ pub(super) fn reissued(message: &'static str, grant: &Grant, request: &Request) 
         refresh_token: Some(grant.refresh_token.expose()),
         refresh_expires_in: Some(grant.refresh_expires_in.as_secs()),
     };
-    Answer::json(StatusCode::OK, &reissued)
+    Response::json(StatusCode::OK, &reissued)
 }
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
     use crate::issue::AccessGrant;
     use crate::testing::{body_of, cookie_of};
 
-    fn answer_to(header: &'static str, value: &str) -> Answer {
+    fn answer_to(header: &'static str, value: &str) -> Response {
         let mut request = Request::new(Body::Empty);
         request.headers_mut().insert(header, value.parse().unwrap());
         let grant = Grant {

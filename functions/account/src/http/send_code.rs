@@ -1,9 +1,9 @@
 //! `POST /auth/verifications`: a code to the person's e-mail address or phone number.
 
 use auth::{LoadKeys, Verifier};
+use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random, Timestamp};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, json_body};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -66,7 +66,7 @@ impl From<IdentifierName> for IdentifierKind {
 ///
 /// A 401 if the token is not good; a 400 for a phone number that the person has not; a 409 if it is verified; a 429 if a
 /// code was sent a moment ago; a 503 if it could not be sent.
-pub async fn send_code<S, D, L, R, C>(deps: &SendCodes<S, D, L, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn send_code<S, D, L, R, C>(deps: &SendCodes<S, D, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + FindSentCodes + KeepCode + Sync,
     D: SendCode + Sync,
@@ -79,5 +79,5 @@ where
     let Body { identifier } = json_body(&request)?;
     let sent = verification.send(&who.person, identifier.into(), &caller(&request)).await?;
     let body = CodeSent { identifier, expires_at: sent.expires_at, resend_after: sent.resend_after };
-    Answer::json(StatusCode::ACCEPTED, &body)
+    Response::json(StatusCode::ACCEPTED, &body)
 }

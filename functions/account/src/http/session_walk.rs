@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::Verifier;
+use auth::table_keys::TableKeys;
+use http_api::{Problem, Request, Response, problem_types as shared};
 use kernel::SessionId;
-use kernel::random::Seeded;
-use kernel::time::TurnedClock;
+use kernel::testing::ManualClock;
+use kernel::testing::SeededRandom;
 use lambda_http::{Body, RequestExt};
-use runtime::http::{Answer, Problem, Request, kinds as shared};
-use runtime::keys::TableKeys;
 use serde_json::json;
 use testkit::Engine;
 
 use super::{
-    EndSession, ListSessions, Me, Signout, end_session, kinds, list_sessions, login, me, refresh, signout, signup,
+    EndSession, ListSessions, Me, Signout, end_session, list_sessions, login, me, problem_types, refresh, signout,
+    signup,
 };
 use crate::current_key::CurrentKey;
 use crate::domain::{AccessTokens, GRACE, KeyRing, Lifetimes};
@@ -35,18 +36,18 @@ const LIFETIMES: Lifetimes = Lifetimes {
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-type Table = AccountTable<Seeded>;
+type Table = AccountTable<SeededRandom>;
 
 /// A deployment in which Ada has signed up.
 struct Deployment {
     engine: Engine,
-    clock: TurnedClock,
-    sign_in: SignIn<Table, SigningKeyTable, Seeded, TurnedClock>,
-    refresh: RefreshSession<Table, SigningKeyTable, Seeded, TurnedClock>,
-    signout: Signout<Table, TableKeys, SigningKeyTable, Seeded, TurnedClock>,
-    list: ListSessions<Table, TableKeys, TurnedClock>,
-    end: EndSession<Table, TableKeys, Seeded, TurnedClock>,
-    me: Me<Table, TableKeys, TurnedClock>,
+    clock: ManualClock,
+    sign_in: SignIn<Table, SigningKeyTable, SeededRandom, ManualClock>,
+    refresh: RefreshSession<Table, SigningKeyTable, SeededRandom, ManualClock>,
+    signout: Signout<Table, TableKeys, SigningKeyTable, SeededRandom, ManualClock>,
+    list: ListSessions<Table, TableKeys, ManualClock>,
+    end: EndSession<Table, TableKeys, SeededRandom, ManualClock>,
+    me: Me<Table, TableKeys, ManualClock>,
 }
 
 /// The tokens that a client holds.
@@ -58,14 +59,14 @@ struct Client {
 
 async fn deployed() -> Deployment {
     let engine = Engine::start().await;
-    let clock = TurnedClock::at(now());
+    let clock = ManualClock::at(now());
     let accounts = engine.create_table("account", "AccountTable");
     let signing_keys = engine.create_table("account", "SigningKeyTable");
     let audit = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
-    let keys = KeyTables::new(engine.client.clone(), &accounts, &signing_keys, audit.clone(), Seeded::new(1));
+    let keys = KeyTables::new(engine.client.clone(), &accounts, &signing_keys, audit.clone(), SeededRandom::new(1));
     keys.turn_key_ring(&KeyRing::begin(signing_key(), now()), &[], now()).await.unwrap();
 
-    let table = |seed| AccountTable::audited(engine.client.clone(), &accounts, Seeded::new(seed), audit.clone());
+    let table = |seed| AccountTable::audited(engine.client.clone(), &accounts, SeededRandom::new(seed), audit.clone());
     let issuer = async || {
         let signing_key = CurrentKey::new(SigningKeyTable::new(engine.client.clone(), &signing_keys));
         signing_key.warm_up().await;
@@ -81,7 +82,7 @@ async fn deployed() -> Deployment {
         people: table(2),
         password_policy: "8".parse().unwrap(),
         trail: trail(),
-        random: Seeded::new(3),
+        random: SeededRandom::new(3),
         clock: clock.clone(),
     };
     signup(&sign_up, post(&json!({"email": "ada@example.com", "password": PASSWORD}))).await.unwrap();
@@ -91,7 +92,7 @@ async fn deployed() -> Deployment {
             issuer: issuer().await,
             lifetimes: LIFETIMES,
             trail: trail(),
-            random: Seeded::new(5),
+            random: SeededRandom::new(5),
             clock: clock.clone(),
         },
         refresh: RefreshSession {
@@ -99,7 +100,7 @@ async fn deployed() -> Deployment {
             issuer: issuer().await,
             lifetimes: LIFETIMES,
             trail: trail(),
-            random: Seeded::new(7),
+            random: SeededRandom::new(7),
             clock: clock.clone(),
         },
         signout: Signout {
@@ -108,7 +109,7 @@ async fn deployed() -> Deployment {
             issuer: issuer().await,
             lifetimes: LIFETIMES,
             trail: trail(),
-            random: Seeded::new(9),
+            random: SeededRandom::new(9),
             clock: clock.clone(),
         },
         list: ListSessions { sessions: table(10), verifier: verifier().await, clock: clock.clone() },
@@ -116,7 +117,7 @@ async fn deployed() -> Deployment {
             sessions: table(11),
             verifier: verifier().await,
             trail: trail(),
-            random: Seeded::new(12),
+            random: SeededRandom::new(12),
             clock: clock.clone(),
         },
         me: Me { sessions: table(13), verifier: verifier().await, clock: clock.clone() },
@@ -145,25 +146,25 @@ impl Deployment {
 
     async fn assert_refused(&self, client: &Client) {
         let problem = self.refresh(client).await.unwrap_err();
-        assert_eq!(problem.kind, &kinds::INVALID_REFRESH_TOKEN, "{problem:?}");
+        assert_eq!(problem.problem_type, &problem_types::INVALID_REFRESH_TOKEN, "{problem:?}");
     }
 
     async fn is_signed_in(&self, client: &Client) -> bool {
         match me(&self.me, client.request()).await {
             Ok(_) => true,
             Err(problem) => {
-                assert_eq!(problem.kind, &shared::UNAUTHENTICATED, "{problem:?}");
+                assert_eq!(problem.problem_type, &shared::UNAUTHENTICATED, "{problem:?}");
                 false
             }
         }
     }
 
-    async fn sign_out(&self, client: &Client, scope: &str) -> Answer {
+    async fn sign_out(&self, client: &Client, scope: &str) -> Response {
         let parameters = HashMap::from([("scope".to_owned(), scope.to_owned())]);
         signout(&self.signout, client.request().with_query_string_parameters(parameters)).await.unwrap()
     }
 
-    async fn end(&self, client: &Client, id: SessionId) -> Result<Answer, Problem> {
+    async fn end(&self, client: &Client, id: SessionId) -> Result<Response, Problem> {
         let parameters = HashMap::from([("id".to_owned(), id.to_string())]);
         end_session(&self.end, client.request().with_path_parameters(parameters)).await
     }
@@ -182,7 +183,7 @@ impl Deployment {
 }
 
 impl Client {
-    fn of(answer: &Answer) -> Self {
+    fn of(answer: &Response) -> Self {
         let tokens = body_of(answer);
         let token = |name: &str| tokens[name].as_str().unwrap().to_owned();
         Self { access: token("access_token"), refresh: token("refresh_token") }

@@ -1,8 +1,8 @@
 //! Who is signed in, as the table has it and not only the token.
 
 use auth::{LoadKeys, Principal, Verifier};
+use http_api::{Problem, Request, authenticate};
 use kernel::Clock;
-use runtime::http::{Problem, Request, authenticate};
 
 use crate::domain::{Revoked, SignedIn};
 use crate::error::AccountError;

@@ -1,9 +1,9 @@
 //! `POST /auth/signin`: a session, and its tokens in cookies.
 
 use contact::{Email, Phone};
+use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random, UserId};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, json_body};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,7 +30,7 @@ pub(super) struct SignedIn<'a> {
 ///
 /// A 400 if it names no identifier, two, or one that cannot be; the same 401 whatever the cause; a 429 if the
 /// identifier has to wait.
-pub async fn signin<S, L, R, C>(deps: &SignIn<S, L, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn signin<S, L, R, C>(deps: &SignIn<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: CountAttempt + FindCredential + StartSession + RecordEvent + Sync,
     L: LoadSigningKey + Sync,
@@ -39,7 +39,7 @@ where
 {
     let attempt = json_body::<Credentials>(&request)?.try_into_domain(caller(&request))?;
     let (person, grant) = deps.sign_in(&attempt).await?;
-    Ok(cookie::set_both(Answer::json(StatusCode::OK, &SignedIn::from(&person))?, &grant))
+    Ok(cookie::set_both(Response::json(StatusCode::OK, &SignedIn::from(&person))?, &grant))
 }
 
 impl<'a> From<&'a Person> for SignedIn<'a> {
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::current_key::CurrentKey;
     use crate::domain::RefreshToken;
-    use crate::http::kinds;
+    use crate::http::problem_types;
     use crate::issue::Issuer;
     use crate::testing::{Key, PASSWORD, ada, body_of, cookie_of, issuer, post, sign_in_of_ada, verifier};
 
@@ -86,7 +86,7 @@ mod tests {
             json!({"phone": "+33600000000", "password": PASSWORD}),
         ] {
             let problem = signin(&sign_in_of_ada([]), post(&body)).await.unwrap_err();
-            assert_eq!(problem.kind, &kinds::INVALID_CREDENTIALS);
+            assert_eq!(problem.problem_type, &problem_types::INVALID_CREDENTIALS);
             problems.push(format!("{problem:?}"));
         }
         assert!(problems.iter().all(|problem| *problem == problems[0]), "{problems:#?}");
@@ -98,7 +98,7 @@ mod tests {
         let keyless = SignIn { issuer, ..sign_in_of_ada([]) };
         let body = json!({"email": "ada@example.com", "password": PASSWORD});
         let problem = signin(&keyless, post(&body)).await.unwrap_err();
-        assert_eq!(problem.kind, &runtime::http::kinds::UNAVAILABLE);
+        assert_eq!(problem.problem_type, &http_api::problem_types::UNAVAILABLE);
     }
 
     #[tokio::test]
@@ -107,13 +107,13 @@ mod tests {
         locked.people.locked = Some(std::time::Duration::from_millis(7500));
         let body = json!({"email": "ada@example.com", "password": PASSWORD});
         let problem = signin(&locked, post(&body)).await.unwrap_err();
-        assert_eq!(problem.kind, &kinds::TOO_MANY_ATTEMPTS);
+        assert_eq!(problem.problem_type, &problem_types::TOO_MANY_ATTEMPTS);
         assert_eq!(problem.headers, [("retry-after", "8".to_owned())]);
     }
 
     #[tokio::test]
     async fn a_password_is_required() {
         let problem = signin(&sign_in_of_ada([]), post(&json!({"email": "ada@example.com"}))).await.unwrap_err();
-        assert_eq!((problem.kind.status, problem.errors[0].pointer.as_str()), (400, "/password"));
+        assert_eq!((problem.problem_type.status, problem.errors[0].pointer.as_str()), (400, "/password"));
     }
 }

@@ -2,9 +2,9 @@
 
 use auth::{LoadKeys, Verifier};
 use futures_util::future::join;
+use http_api::{Problem, Request, Response, authenticate, problem_types, query_parameter, refresh_token_cookie};
 use kernel::{Clock, Random, SessionId, UserId};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, authenticate, kinds, query_parameter, refresh_token_cookie};
 use serde::Serialize;
 
 use super::caller::caller;
@@ -60,7 +60,7 @@ struct SignedOut {
 ///
 /// A 400 for another scope than those; a 401 where more than this session should end and the token is not good, or what it
 /// stands for is not any more; a 503 if a session could not be ended, and then the cookies are kept, for the next try.
-pub async fn signout<S, K, L, R, C>(deps: &Signout<S, K, L, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn signout<S, K, L, R, C>(deps: &Signout<S, K, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + EndSession + ChangePerson + Sync,
     K: LoadKeys + Sync,
@@ -89,8 +89,8 @@ fn scope(request: &Request) -> Result<Scope, Problem> {
     }
 }
 
-fn cleared(message: &'static str) -> Result<Answer, Problem> {
-    let mut answer = Answer::json(StatusCode::OK, &SignedOut { message })?;
+fn cleared(message: &'static str) -> Result<Response, Problem> {
+    let mut answer = Response::json(StatusCode::OK, &SignedOut { message })?;
     answer.headers.extend(cookie::cleared());
     Ok(answer)
 }
@@ -105,7 +105,9 @@ where
 {
     let own = match authenticate(&deps.verifier, request).await {
         Ok(principal) => Some((principal.user_id, principal.session_id)),
-        Err(problem) if *problem.kind == kinds::UNAUTHENTICATED => of_refresh_token(deps, request).await?,
+        Err(problem) if *problem.problem_type == problem_types::UNAUTHENTICATED => {
+            of_refresh_token(deps, request).await?
+        }
         Err(problem) => return Err(problem),
     };
     let Some((user, session)) = own else { return Ok(()) };
@@ -190,8 +192,8 @@ mod tests {
 
     use auth::LoadKeysError;
     use kernel::Timestamp;
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
     use lambda_http::{Body, RequestExt};
     use serde_json::json;
 
@@ -204,7 +206,7 @@ mod tests {
         verifier_with,
     };
 
-    type Deps = Signout<Sessions, PublicKeys, Key, Seeded, FixedClock>;
+    type Deps = Signout<Sessions, PublicKeys, Key, SeededRandom, FixedClock>;
 
     fn deps_with(sessions: Sessions) -> Deps {
         Signout {
@@ -213,7 +215,7 @@ mod tests {
             issuer: issuer(),
             lifetimes: LIFETIMES,
             trail: trail(),
-            random: Seeded::new(1),
+            random: SeededRandom::new(1),
             clock: FixedClock(now()),
         }
     }
@@ -243,7 +245,7 @@ mod tests {
         [Request::new(Body::Empty), garbage, signed_in_as_ada(session(5).id, an_hour_ago)]
     }
 
-    fn assert_cleared(answer: &Answer) {
+    fn assert_cleared(answer: &Response) {
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.headers, cookie::cleared());
     }
@@ -279,7 +281,7 @@ mod tests {
     }
 
     fn rotated(session: &Session, token: &RefreshToken, seed: u64) -> (Session, RefreshToken) {
-        match session.refresh(token, LIFETIMES, now(), &Seeded::new(seed)) {
+        match session.refresh(token, LIFETIMES, now(), &SeededRandom::new(seed)) {
             Refresh::Rotated(session, successor) => (*session, successor),
             other => panic!("{other:?}"),
         }
@@ -313,10 +315,10 @@ mod tests {
         let (started, first) = session_and_token(5);
         let (once, second) = rotated(&started, &first, 8);
         let (twice, third) = rotated(&once, &second, 9);
-        let forged = RefreshToken::new(first.user, first.session, &Seeded::new(99));
+        let forged = RefreshToken::new(first.user, first.session, &SeededRandom::new(99));
         let elsewhere = session_and_token(7).1;
         let mut anothers = third.clone();
-        anothers.user = UserId::random(&Seeded::new(99));
+        anothers.user = UserId::random(&SeededRandom::new(99));
         for token in [&first, &forged, &elsewhere, &anothers] {
             let deps = deps_with(Sessions::of_ada([twice.clone()]));
             assert_cleared(&signout(&deps, with_refresh_token(Request::new(Body::Empty), token)).await.unwrap());
@@ -344,7 +346,7 @@ mod tests {
             let parameters = HashMap::from([("scope".to_owned(), scope.to_owned())]);
             let request = Request::new(Body::Empty).with_query_string_parameters(parameters);
             let problem = signout(&deps, with_refresh_token(request, &token)).await.unwrap_err();
-            assert_eq!((problem.kind, deps.sessions.recorded()), (&kinds::UNAUTHENTICATED, vec![]));
+            assert_eq!((problem.problem_type, deps.sessions.recorded()), (&problem_types::UNAUTHENTICATED, vec![]));
         }
     }
 
@@ -402,11 +404,11 @@ mod tests {
                 let deps = deps();
                 let parameters = HashMap::from([("scope".to_owned(), scope.to_owned())]);
                 let problem = signout(&deps, request.with_query_string_parameters(parameters)).await.unwrap_err();
-                assert_eq!((problem.kind, deps.sessions.recorded()), (&kinds::UNAUTHENTICATED, vec![]));
+                assert_eq!((problem.problem_type, deps.sessions.recorded()), (&problem_types::UNAUTHENTICATED, vec![]));
             }
             let deps = deps();
             deps.sessions.state().session(session(5).id).ended_at = Some(now());
-            assert_eq!(signout(&deps, request(scope)).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
+            assert_eq!(signout(&deps, request(scope)).await.unwrap_err().problem_type, &problem_types::UNAUTHENTICATED);
             assert_eq!(deps.sessions.state().person, Some(ada()));
         }
     }
@@ -428,7 +430,7 @@ mod tests {
                 let person = state.person.as_mut().unwrap();
                 (person.version, person.epoch) = (2, 1);
             });
-            assert_eq!(signout(&deps, request(scope)).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
+            assert_eq!(signout(&deps, request(scope)).await.unwrap_err().problem_type, &problem_types::UNAUTHENTICATED);
             assert_eq!(deps.sessions.state().person.as_ref().unwrap().epoch, 1);
         }
     }
@@ -437,7 +439,7 @@ mod tests {
     async fn a_session_that_ends_meanwhile_is_carried_nowhere() {
         let deps = deps();
         deps.sessions.meanwhile(|state| state.session(session(5).id).ended_at = Some(now()));
-        assert_eq!(signout(&deps, request("others")).await.unwrap_err().kind, &kinds::UNAUTHENTICATED);
+        assert_eq!(signout(&deps, request("others")).await.unwrap_err().problem_type, &problem_types::UNAUTHENTICATED);
         assert_eq!(deps.sessions.state().person, Some(ada()));
     }
 
@@ -445,7 +447,7 @@ mod tests {
     async fn without_a_key_for_the_token_to_go_on_with_nothing_is_revoked() {
         let keyless = Issuer { signing_key: CurrentKey::new(Key(None)), ..issuer() };
         let deps = Signout { issuer: keyless, ..deps() };
-        assert_eq!(signout(&deps, request("others")).await.unwrap_err().kind, &kinds::UNAVAILABLE);
+        assert_eq!(signout(&deps, request("others")).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
         assert_eq!(deps.sessions.state().person, Some(ada()));
         assert!(signout(&deps, request("global")).await.is_ok(), "that needs none");
     }
@@ -455,7 +457,7 @@ mod tests {
         for scope in ["", "all", "Global", "local,global"] {
             let deps = deps();
             let problem = signout(&deps, request(scope)).await.unwrap_err();
-            assert_eq!((problem.kind.status, problem.errors[0].pointer.as_str()), (400, "/scope"), "{scope}");
+            assert_eq!((problem.problem_type.status, problem.errors[0].pointer.as_str()), (400, "/scope"), "{scope}");
             assert!(deps.sessions.recorded().is_empty());
         }
     }
@@ -467,12 +469,12 @@ mod tests {
             let keyless = Signout { verifier: no_keys(), ..deps() };
             for deps in [deps_with(Sessions::busy()), keyless] {
                 let problem = signout(&deps, request(scope)).await.unwrap_err();
-                assert_eq!(problem.kind, &kinds::UNAVAILABLE);
+                assert_eq!(problem.problem_type, &problem_types::UNAVAILABLE);
                 assert_eq!(problem.headers, [("retry-after", "1".to_owned())]);
             }
         }
         let by_refresh_token = with_refresh_token(Request::new(Body::Empty), &session_and_token(5).1);
         let problem = signout(&deps_with(Sessions::busy()), by_refresh_token).await.unwrap_err();
-        assert_eq!((problem.kind, problem.headers.len()), (&kinds::UNAVAILABLE, 1));
+        assert_eq!((problem.problem_type, problem.headers.len()), (&problem_types::UNAVAILABLE, 1));
     }
 }

@@ -1,9 +1,9 @@
 //! `POST /auth/signup`: somebody new.
 
 use contact::{Email, Phone};
+use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random, Secret, Timestamp, UserId};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, json_body};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,7 +44,7 @@ pub(super) struct SignedUp<'a> {
 /// # Errors
 ///
 /// A 400 naming every field that is wrong; a 409 if the e-mail address or the phone number is somebody's.
-pub async fn signup<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn signup<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: CreatePerson + Sync,
     R: Random + Sync,
@@ -54,7 +54,7 @@ where
     let caller = caller(&request);
     let newcomer = newcomer(&body.email, body.phone.as_deref(), body.password, deps.password_policy, caller)?;
     let person = deps.sign_up(newcomer).await?;
-    Answer::json(StatusCode::CREATED, &SignedUp::from(&person))
+    Response::json(StatusCode::CREATED, &SignedUp::from(&person))
 }
 
 impl<'a> From<&'a Person> for SignedUp<'a> {
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
     use crate::domain::IdentifierKind;
-    use crate::http::kinds;
+    use crate::http::problem_types;
     use crate::store::{Created, StoreError};
     use crate::testing::{Newcomers, body_of, now, post, sign_up_of};
 
@@ -123,12 +123,12 @@ mod tests {
     async fn a_taken_identifier_is_a_409_that_names_it_and_a_busy_store_a_503() {
         let body = json!({"email": "ada@example.com", "password": "correct horse"});
         let answers: [(Result<Created, StoreError>, _); 2] = [
-            (Ok(Created::Taken(vec![IdentifierKind::Email])), &kinds::IDENTIFIER_TAKEN),
-            (Err(StoreError::Unavailable("busy".to_owned())), &runtime::http::kinds::UNAVAILABLE),
+            (Ok(Created::Taken(vec![IdentifierKind::Email])), &problem_types::IDENTIFIER_TAKEN),
+            (Err(StoreError::Unavailable("busy".to_owned())), &http_api::problem_types::UNAVAILABLE),
         ];
         for (answer, kind) in answers {
             let people = Newcomers { instead: Some(answer), ..Newcomers::default() };
-            assert_eq!(signup(&sign_up_of(people), post(&body)).await.unwrap_err().kind, kind);
+            assert_eq!(signup(&sign_up_of(people), post(&body)).await.unwrap_err().problem_type, kind);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use auth::{LoadKeys, Verifier};
 use contact::{Email, Phone};
+use http_api::{FieldErrors, Problem, Request, Response, json_body};
 use kernel::{Clock, Random, Secret, Timestamp};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Fields, Problem, Request, json_body};
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
@@ -68,11 +68,11 @@ impl Update {
         if matches!((&email, &phone), (Change::Keep, Change::Keep)) {
             return Err(Problem::field("email", "send an email or a phone"));
         }
-        let mut fields = Fields::default();
+        let mut fields = FieldErrors::default();
         let email = match email {
             Change::Keep => None,
             Change::Remove => {
-                fields.refuse("email", "cannot be removed: send another");
+                fields.push("email", "cannot be removed: send another");
                 None
             }
             Change::Set(email) => fields.read("email", Email::parse(&email)),
@@ -82,7 +82,7 @@ impl Update {
             Change::Remove => Change::Remove,
             Change::Set(phone) => fields.read("phone", Phone::parse(&phone)).map_or(Change::Keep, Change::Set),
         };
-        if fields.are_good() { Ok(Self { email, phone }) } else { Err(fields.problem()) }
+        if fields.is_empty() { Ok(Self { email, phone }) } else { Err(fields.problem()) }
     }
 
     /// The person as they will be, if that is another than they are. What is new has not been shown to reach them.
@@ -118,7 +118,7 @@ impl Update {
 ///
 /// A 400 naming every field that is wrong; a 401 if the token or the password is not good; a 409 if an identifier is
 /// somebody else's; a 429 if they have to wait.
-pub async fn update_me<S, P, R, C>(deps: &UpdateMe<S, P, R, C>, request: Request) -> Result<Answer, Problem>
+pub async fn update_me<S, P, R, C>(deps: &UpdateMe<S, P, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: CountReauthentication + FindCredential + FindSession + ChangePerson + RecordEvent + Sync,
     P: LoadKeys + Sync,
@@ -130,7 +130,7 @@ where
     let Body { email, phone, current_password } = json_body(&request)?;
     let update = Update::read(email, phone)?;
     if update.plan(&found, people.clock.now()).is_none() {
-        return Answer::json(StatusCode::OK, &SignedInPerson::from(&found.person));
+        return Response::json(StatusCode::OK, &SignedInPerson::from(&found.person));
     }
     let new_phone = if let Change::Set(phone) = &update.phone { Some(phone) } else { None };
     if let Err(refused) = Password::known(&current_password).is_no_identifier(update.email.as_ref(), new_phone) {
@@ -139,24 +139,24 @@ where
     let asker = Asker { principal, password: current_password, caller: caller(&request) };
     let proven = people.prove(&asker, found).await?;
     let changed = people.change(&asker, proven, |found, now| update.plan(found, now)).await?;
-    Answer::json(StatusCode::OK, &SignedInPerson::from(&changed.person))
+    Response::json(StatusCode::OK, &SignedInPerson::from(&changed.person))
 }
 
 #[cfg(test)]
 mod tests {
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use http_api::problem_types::{INVALID_REQUEST, UNAUTHENTICATED};
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
     use kernel::{Secret, UserId};
-    use runtime::http::kinds::{INVALID_REQUEST, UNAUTHENTICATED};
     use serde_json::{Value, json};
 
     use super::*;
     use crate::domain::{Identifier, Person, hash_computations};
-    use crate::http::kinds::{IDENTIFIER_TAKEN, INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
+    use crate::http::problem_types::{IDENTIFIER_TAKEN, INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
     use crate::testing::ada_on_engine::{AdaOnEngine, Table, asks};
     use crate::testing::{PASSWORD, PublicKeys, ada, body_of, now, verifier};
 
-    fn deps(ada: &AdaOnEngine) -> UpdateMe<Table, PublicKeys, Seeded, FixedClock> {
+    fn deps(ada: &AdaOnEngine) -> UpdateMe<Table, PublicKeys, SeededRandom, FixedClock> {
         UpdateMe { verifier: verifier(), people: ada.reauthenticate() }
     }
 
@@ -165,7 +165,7 @@ mod tests {
         fields
     }
 
-    async fn update(ada: &AdaOnEngine, fields: Value) -> Result<Answer, Problem> {
+    async fn update(ada: &AdaOnEngine, fields: Value) -> Result<Response, Problem> {
         let own = ada.session(1).await;
         update_me(&deps(ada), asks(&own, &proven(fields))).await
     }
@@ -211,7 +211,7 @@ mod tests {
         for identifier in self::ada().identifiers() {
             assert_eq!(ada.credential(&identifier).await, None);
         }
-        ada.signs_up(Person { id: UserId::random(&Seeded::new(8)), ..self::ada() }).await;
+        ada.signs_up(Person { id: UserId::random(&SeededRandom::new(8)), ..self::ada() }).await;
         let recorded = [("IDENTIFIER_CHANGED".to_owned(), Some("email and phone".to_owned()))];
         assert_eq!(ada.recorded().await, recorded);
     }
@@ -259,7 +259,7 @@ mod tests {
         ] {
             let problem = update_me(&deps(&ada), asks(&own, &body)).await.unwrap_err();
             let named: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
-            assert_eq!((problem.kind, named), (&INVALID_REQUEST, pointers), "{body}");
+            assert_eq!((problem.problem_type, named), (&INVALID_REQUEST, pointers), "{body}");
             assert_eq!(ada.engine.round_trips(), ["BatchGetItem"]);
         }
     }
@@ -268,9 +268,9 @@ mod tests {
     async fn what_somebody_else_has_is_a_409_that_names_it_and_nothing_changes() {
         let ada = AdaOnEngine::new().await;
         let bob = Email::parse("bob@example.com").unwrap();
-        ada.signs_up(Person::new(UserId::random(&Seeded::new(8)), bob, None, now())).await;
+        ada.signs_up(Person::new(UserId::random(&SeededRandom::new(8)), bob, None, now())).await;
         let problem = update(&ada, json!({"email": "bob@example.com", "phone": null})).await.unwrap_err();
-        assert_eq!((problem.kind, problem.errors[0].pointer.as_str()), (&IDENTIFIER_TAKEN, "/email"));
+        assert_eq!((problem.problem_type, problem.errors[0].pointer.as_str()), (&IDENTIFIER_TAKEN, "/email"));
         assert_eq!(ada.ada().await, self::ada());
     }
 
@@ -278,13 +278,13 @@ mod tests {
     async fn nobody_finds_out_in_bulk_which_addresses_are_taken() {
         let ada = AdaOnEngine::new().await;
         let bob = Email::parse("bob@example.com").unwrap();
-        ada.signs_up(Person::new(UserId::random(&Seeded::new(8)), bob, None, now())).await;
+        ada.signs_up(Person::new(UserId::random(&SeededRandom::new(8)), bob, None, now())).await;
         let own = ada.session(1).await;
         let deps = deps(&ada);
         let mut kinds = Vec::new();
         for _ in 0..6 {
             let request = asks(&own, &proven(json!({"email": "bob@example.com"})));
-            kinds.push(update_me(&deps, request).await.unwrap_err().kind.code);
+            kinds.push(update_me(&deps, request).await.unwrap_err().problem_type.code);
         }
         assert_eq!(kinds[..5], [IDENTIFIER_TAKEN.code; 5]);
         assert_eq!(kinds[5], TOO_MANY_ATTEMPTS.code);
@@ -295,12 +295,12 @@ mod tests {
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
         let body = json!({"email": "ada@example.org", "currentPassword": "wrong"});
-        assert_eq!(update_me(&deps(&ada), asks(&own, &body)).await.unwrap_err().kind, &INVALID_CREDENTIALS);
+        assert_eq!(update_me(&deps(&ada), asks(&own, &body)).await.unwrap_err().problem_type, &INVALID_CREDENTIALS);
         assert_eq!(ada.recorded().await[0].0, "REAUTHENTICATION_FAILED");
 
         let mut stranger = asks(&own, &proven(json!({"email": "ada@example.org"})));
         stranger.headers_mut().remove("authorization");
-        assert_eq!(update_me(&deps(&ada), stranger).await.unwrap_err().kind, &UNAUTHENTICATED);
+        assert_eq!(update_me(&deps(&ada), stranger).await.unwrap_err().problem_type, &UNAUTHENTICATED);
         assert_eq!(ada.ada().await, self::ada());
     }
 
@@ -313,7 +313,10 @@ mod tests {
         {
             let body = json!({field: value, "currentPassword": password});
             let problem = update_me(&deps(&ada), asks(&own, &body)).await.unwrap_err();
-            assert_eq!((problem.kind, problem.errors[0].pointer.as_str()), (&INVALID_REQUEST, "/currentPassword"));
+            assert_eq!(
+                (problem.problem_type, problem.errors[0].pointer.as_str()),
+                (&INVALID_REQUEST, "/currentPassword")
+            );
         }
     }
 

@@ -1,9 +1,9 @@
 //! `GET /api/auth/validate`: what an access token says, to whoever holds one and cannot read it.
 
 use auth::{Claims, LoadKeys, Verifier};
+use http_api::{Problem, Request, Response, claims};
 use kernel::{Clock, UserId};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, claims};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -44,13 +44,13 @@ struct Payload {
 /// # Errors
 ///
 /// A 401 if there is a token and it does not pass.
-pub async fn validate<L, C>(deps: &Validate<L, C>, request: Request) -> Result<Answer, Problem>
+pub async fn validate<L, C>(deps: &Validate<L, C>, request: Request) -> Result<Response, Problem>
 where
     L: LoadKeys + Sync,
     C: Clock + Sync,
 {
     let payload = claims(&deps.verifier, &request).await?.map(Payload::from);
-    Answer::json(StatusCode::OK, &Verdict { valid: payload.is_some(), payload })
+    Response::json(StatusCode::OK, &Verdict { valid: payload.is_some(), payload })
 }
 
 impl From<Claims> for Payload {
@@ -62,17 +62,17 @@ impl From<Claims> for Payload {
 #[cfg(test)]
 mod tests {
     use auth::LoadKeysError;
-    use kernel::random::Seeded;
+    use http_api::problem_types;
+    use kernel::testing::SeededRandom;
     use kernel::{SessionId, Timestamp};
     use lambda_http::Body;
-    use runtime::http::kinds;
     use serde_json::json;
 
     use super::*;
     use crate::testing::{PublicKeys, ada, body_of, now, signed_in_as_ada, verifier, verifier_with};
 
     fn with_a_token_of(at: Timestamp) -> Request {
-        signed_in_as_ada(SessionId::random(&Seeded::new(5)), at)
+        signed_in_as_ada(SessionId::random(&SeededRandom::new(5)), at)
     }
 
     #[tokio::test]
@@ -98,10 +98,10 @@ mod tests {
         let an_hour_ago = Timestamp::from_unix_seconds(now().unix_seconds() - 3600).unwrap();
         for request in [garbage, with_a_token_of(an_hour_ago)] {
             let problem = validate(&Validate { verifier: verifier() }, request).await.unwrap_err();
-            assert_eq!(problem.kind, &kinds::UNAUTHENTICATED);
+            assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
         }
         let no_keys = verifier_with(PublicKeys(Err(LoadKeysError("no answer".to_owned()))));
         let problem = validate(&Validate { verifier: no_keys }, with_a_token_of(now())).await.unwrap_err();
-        assert_eq!(problem.kind, &kinds::UNAVAILABLE);
+        assert_eq!(problem.problem_type, &problem_types::UNAVAILABLE);
     }
 }

@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth::{PublicKey, Verifier};
+use http_api::{Problem, Request, Response, problem_types as shared};
 use kernel::SessionId;
-use kernel::random::Seeded;
-use kernel::time::TurnedClock;
+use kernel::testing::ManualClock;
+use kernel::testing::SeededRandom;
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request, kinds as shared};
 use serde_json::{Value, json};
 use testkit::Engine;
 
-use super::{ConfirmCode, SendCodes, confirm_code, kinds, send_code};
+use super::{ConfirmCode, SendCodes, confirm_code, problem_types, send_code};
 use crate::delivery::{NotSent, SendCode};
 use crate::domain::verification::Code;
 use crate::domain::{AuditKind, AuditSubject, Caller, Identifier, Session, hash_computations};
@@ -40,15 +40,15 @@ impl SendCode for Post {
 
 struct Functions {
     engine: Engine,
-    clock: TurnedClock,
+    clock: ManualClock,
     post: Post,
-    table: AccountTable<Seeded>,
-    send: SendCodes<AccountTable<Seeded>, Post, PublicKeys, Seeded, TurnedClock>,
-    confirm: ConfirmCode<AccountTable<Seeded>, PublicKeys, Seeded, TurnedClock>,
+    table: AccountTable<SeededRandom>,
+    send: SendCodes<AccountTable<SeededRandom>, Post, PublicKeys, SeededRandom, ManualClock>,
+    confirm: ConfirmCode<AccountTable<SeededRandom>, PublicKeys, SeededRandom, ManualClock>,
 }
 
 /// The token was issued at the start, and the walks take less than it lasts.
-fn turned_verifier(clock: &TurnedClock) -> Verifier<PublicKeys, TurnedClock> {
+fn turned_verifier(clock: &ManualClock) -> Verifier<PublicKeys, ManualClock> {
     let key = signing_key();
     let keys = PublicKeys(Ok(vec![PublicKey { kid: key.kid().clone(), x: key.public_key().to_owned() }]));
     Verifier::new("issuer", "audience", keys, clock.clone())
@@ -63,12 +63,12 @@ async fn deployed() -> Arc<Functions> {
     let engine = Engine::start().await;
     let name = engine.create_table("account", "AccountTable");
     let audit = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
-    let table = |seed| AccountTable::audited(engine.client.clone(), &name, Seeded::new(seed), audit.clone());
-    let (clock, post) = (TurnedClock::at(now()), Post::default());
+    let table = |seed| AccountTable::audited(engine.client.clone(), &name, SeededRandom::new(seed), audit.clone());
+    let (clock, post) = (ManualClock::at(now()), Post::default());
 
     let record = |kind, seed| {
         let subject = AuditSubject::Person(ada().id);
-        trail().record(kind, subject, &Caller::invocation("r-1"), now(), &Seeded::new(seed))
+        trail().record(kind, subject, &Caller::invocation("r-1"), now(), &SeededRandom::new(seed))
     };
     let signed_up = record(AuditKind::SignedUp, 1);
     assert_eq!(table(1).create_person(&ada(), &hash(PASSWORD), &signed_up).await, Ok(Created::Yes));
@@ -90,7 +90,7 @@ async fn deployed() -> Arc<Functions> {
                 codes: table(4),
                 delivery: post.clone(),
                 trail: trail(),
-                random: Seeded::new(5),
+                random: SeededRandom::new(5),
                 clock: clock.clone(),
             },
         },
@@ -99,7 +99,7 @@ async fn deployed() -> Arc<Functions> {
             confirm: ConfirmVerification {
                 people: table(6),
                 trail: trail(),
-                random: Seeded::new(7),
+                random: SeededRandom::new(7),
                 clock: clock.clone(),
             },
         },
@@ -111,11 +111,11 @@ async fn deployed() -> Arc<Functions> {
 }
 
 impl Functions {
-    async fn send(&self, identifier: &str) -> Result<Answer, Problem> {
+    async fn send(&self, identifier: &str) -> Result<Response, Problem> {
         send_code(&self.send, by_ada(own().id, &json!({"identifier": identifier}))).await
     }
 
-    async fn confirm(&self, identifier: &str, code: &str) -> Result<Answer, Problem> {
+    async fn confirm(&self, identifier: &str, code: &str) -> Result<Response, Problem> {
         let body = json!({"identifier": identifier, "code": code});
         confirm_code(&self.confirm, by_ada(own().id, &body)).await
     }
@@ -169,8 +169,8 @@ async fn a_person_is_sent_a_code_and_returns_it_and_is_shown_as_verified() {
         assert_eq!(shown["phoneVerified"], json!(kind == "phone"));
 
         let again = functions.confirm(kind, &functions.code()).await.unwrap_err();
-        assert_eq!(again.kind, &kinds::ALREADY_VERIFIED);
-        assert_eq!(functions.send(kind).await.unwrap_err().kind, &kinds::ALREADY_VERIFIED);
+        assert_eq!(again.problem_type, &problem_types::ALREADY_VERIFIED);
+        assert_eq!(functions.send(kind).await.unwrap_err().problem_type, &problem_types::ALREADY_VERIFIED);
         functions.engine.round_trips();
     }
     let person = functions.table.find_person(ada().id).await.unwrap().unwrap();
@@ -195,7 +195,7 @@ async fn whatever_is_wrong_with_a_code_the_answer_is_the_same() {
     functions.clock.turn(Duration::from_mins(10));
     problems.push(functions.confirm("email", &late).await.unwrap_err());
 
-    assert_eq!(problems[0].kind, &kinds::INVALID_CODE);
+    assert_eq!(problems[0].problem_type, &problem_types::INVALID_CODE);
     let told: Vec<_> = problems.iter().map(|problem| format!("{problem:?}")).collect();
     assert!(told.iter().all(|problem| *problem == told[0]), "{told:#?}");
     assert!(!functions.table.find_person(ada().id).await.unwrap().unwrap().email_verified);
@@ -213,10 +213,10 @@ async fn fifty_wrong_codes_at_once_compute_five_hashes_and_leave_the_right_one_n
         })
         .collect();
     for attempt in attempts {
-        assert_eq!(attempt.await.unwrap().kind, &kinds::INVALID_CODE);
+        assert_eq!(attempt.await.unwrap().problem_type, &problem_types::INVALID_CODE);
     }
     assert_eq!(hash_computations() - before, 5);
-    assert_eq!(functions.confirm("email", &right).await.unwrap_err().kind, &kinds::INVALID_CODE);
+    assert_eq!(functions.confirm("email", &right).await.unwrap_err().problem_type, &problem_types::INVALID_CODE);
     assert_eq!(hash_computations() - before, 5);
 }
 
@@ -227,7 +227,7 @@ async fn one_code_that_is_returned_twice_at_once_verifies_once() {
     let right = functions.code();
     let (one, other) = tokio::join!(functions.confirm("email", &right), functions.confirm("email", &right));
     let (Ok(_), Err(problem)) = (if one.is_ok() { (one, other) } else { (other, one) }) else { panic!() };
-    assert_eq!(problem.kind, &kinds::ALREADY_VERIFIED);
+    assert_eq!(problem.problem_type, &problem_types::ALREADY_VERIFIED);
     assert_eq!(functions.table.find_person(ada().id).await.unwrap().unwrap().version, 2);
 }
 
@@ -246,7 +246,7 @@ async fn of_sixteen_who_ask_at_once_one_is_sent_a_code() {
         match request.await.unwrap() {
             Ok(_) => sent += 1,
             Err(problem) => {
-                assert_eq!((problem.kind, retry_after(&problem)), (&kinds::CODE_SENT_RECENTLY, "60"));
+                assert_eq!((problem.problem_type, retry_after(&problem)), (&problem_types::CODE_SENT_RECENTLY, "60"));
             }
         }
     }
@@ -260,12 +260,12 @@ async fn the_next_code_is_sent_when_retry_after_says_and_takes_the_place_of_the_
     let first = functions.code();
     functions.clock.turn(Duration::from_secs(13));
     let problem = functions.send("email").await.unwrap_err();
-    assert_eq!((problem.kind, retry_after(&problem)), (&kinds::CODE_SENT_RECENTLY, "47"));
+    assert_eq!((problem.problem_type, retry_after(&problem)), (&problem_types::CODE_SENT_RECENTLY, "47"));
     functions.send("phone").await.unwrap();
     functions.clock.turn(Duration::from_secs(47));
     functions.send("email").await.unwrap();
     assert_ne!(functions.code(), first);
-    assert_eq!(functions.confirm("email", &first).await.unwrap_err().kind, &kinds::INVALID_CODE);
+    assert_eq!(functions.confirm("email", &first).await.unwrap_err().problem_type, &problem_types::INVALID_CODE);
     assert!(functions.confirm("email", &functions.code()).await.is_ok());
 }
 
@@ -274,9 +274,9 @@ async fn a_code_that_could_not_be_sent_is_a_503_until_another_may_be() {
     let functions = deployed().await;
     *functions.post.is_closed.lock().unwrap() = true;
     let problem = functions.send("email").await.unwrap_err();
-    assert_eq!((problem.kind, retry_after(&problem)), (&shared::UNAVAILABLE, "60"));
+    assert_eq!((problem.problem_type, retry_after(&problem)), (&shared::UNAVAILABLE, "60"));
     *functions.post.is_closed.lock().unwrap() = false;
-    assert_eq!(functions.send("email").await.unwrap_err().kind, &kinds::CODE_SENT_RECENTLY);
+    assert_eq!(functions.send("email").await.unwrap_err().problem_type, &problem_types::CODE_SENT_RECENTLY);
     functions.clock.turn(Duration::from_mins(1));
     assert!(functions.send("email").await.is_ok());
 }
@@ -291,12 +291,20 @@ async fn what_is_no_request_is_pointed_at_and_counts_no_attempt() {
         (json!({"identifier": "email", "to": "bob@example.com"}), "/to"),
     ] {
         let problem = send_code(&functions.send, by_ada(own().id, &body)).await.unwrap_err();
-        assert_eq!((problem.kind, problem.errors[0].pointer.as_str()), (&shared::INVALID_REQUEST, pointer), "{body}");
+        assert_eq!(
+            (problem.problem_type, problem.errors[0].pointer.as_str()),
+            (&shared::INVALID_REQUEST, pointer),
+            "{body}"
+        );
     }
     functions.engine.round_trips();
     for code in ["", "12345", "12 345", "1234567", "abcdef"] {
         let problem = functions.confirm("email", code).await.unwrap_err();
-        assert_eq!((problem.kind, problem.errors[0].pointer.as_str()), (&shared::INVALID_REQUEST, "/code"), "{code}");
+        assert_eq!(
+            (problem.problem_type, problem.errors[0].pointer.as_str()),
+            (&shared::INVALID_REQUEST, "/code"),
+            "{code}"
+        );
         assert!(!problem.detail.contains("abcdef"));
         assert_eq!(functions.engine.round_trips(), ["BatchGetItem"]);
     }
@@ -308,12 +316,12 @@ async fn without_a_session_that_goes_on_nothing_is_sent_or_confirmed() {
     let body = json!({"identifier": "email"});
     for request in [post(&body), by_ada(session(3).id, &body)] {
         let problem = send_code(&functions.send, request).await.unwrap_err();
-        assert_eq!(problem.kind, &shared::UNAUTHENTICATED);
+        assert_eq!(problem.problem_type, &shared::UNAUTHENTICATED);
     }
     let body = json!({"identifier": "email", "code": "012345"});
     for request in [post(&body), by_ada(session(3).id, &body)] {
         let problem = confirm_code(&functions.confirm, request).await.unwrap_err();
-        assert_eq!(problem.kind, &shared::UNAUTHENTICATED);
+        assert_eq!(problem.problem_type, &shared::UNAUTHENTICATED);
     }
     assert_eq!(functions.codes_sent(), 0);
 }

@@ -1,15 +1,15 @@
 //! The endpoints together, on an engine: what a person does, and how many round trips it costs.
 
 use auth::Verifier;
-use kernel::random::Seeded;
-use kernel::time::FixedClock;
+use auth::table_keys::TableKeys;
+use http_api::{Request, Response};
+use kernel::testing::FixedClock;
+use kernel::testing::SeededRandom;
 use lambda_http::Body;
-use runtime::http::{Answer, Request};
-use runtime::keys::TableKeys;
 use serde_json::json;
 use testkit::Engine;
 
-use super::{Me, Validate, kinds, login, me, register, signin, signup, validate};
+use super::{Me, Validate, login, me, problem_types, register, signin, signup, validate};
 use crate::current_key::CurrentKey;
 use crate::domain::{AccessTokens, KeyRing, hash_computations};
 use crate::issue::Issuer;
@@ -20,9 +20,9 @@ use crate::testing::{LIFETIMES, body_of, now, post, signing_key, trail};
 
 struct Functions {
     engine: Engine,
-    sign_up: SignUp<AccountTable<Seeded>, Seeded, FixedClock>,
-    sign_in: SignIn<AccountTable<Seeded>, SigningKeyTable, Seeded, FixedClock>,
-    me: Me<AccountTable<Seeded>, TableKeys, FixedClock>,
+    sign_up: SignUp<AccountTable<SeededRandom>, SeededRandom, FixedClock>,
+    sign_in: SignIn<AccountTable<SeededRandom>, SigningKeyTable, SeededRandom, FixedClock>,
+    me: Me<AccountTable<SeededRandom>, TableKeys, FixedClock>,
     validate: Validate<TableKeys, FixedClock>,
 }
 
@@ -32,11 +32,11 @@ async fn deployed() -> Functions {
     let accounts = engine.create_table("account", "AccountTable");
     let signing_keys = engine.create_table("account", "SigningKeyTable");
     let audit = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
-    let keys = KeyTables::new(engine.client.clone(), &accounts, &signing_keys, audit.clone(), Seeded::new(1));
+    let keys = KeyTables::new(engine.client.clone(), &accounts, &signing_keys, audit.clone(), SeededRandom::new(1));
     keys.turn_key_ring(&KeyRing::begin(signing_key(), now()), &[], now()).await.unwrap();
 
     let clock = FixedClock(now());
-    let table = |seed| AccountTable::audited(engine.client.clone(), &accounts, Seeded::new(seed), audit.clone());
+    let table = |seed| AccountTable::audited(engine.client.clone(), &accounts, SeededRandom::new(seed), audit.clone());
     let signing_key = CurrentKey::new(SigningKeyTable::new(engine.client.clone(), &signing_keys));
     signing_key.warm_up().await;
     let functions = Functions {
@@ -44,7 +44,7 @@ async fn deployed() -> Functions {
             people: table(2),
             password_policy: "8".parse().unwrap(),
             trail: trail(),
-            random: Seeded::new(3),
+            random: SeededRandom::new(3),
             clock,
         },
         sign_in: SignIn {
@@ -52,7 +52,7 @@ async fn deployed() -> Functions {
             issuer: Issuer { signing_key, tokens: AccessTokens::new("issuer", "audience") },
             lifetimes: LIFETIMES,
             trail: trail(),
-            random: Seeded::new(5),
+            random: SeededRandom::new(5),
             clock,
         },
         me: Me { sessions: table(7), verifier: verifier(&engine, &accounts).await, clock },
@@ -71,7 +71,7 @@ async fn verifier(engine: &Engine, table: &str) -> Verifier<TableKeys, FixedCloc
 }
 
 /// A request with the cookie that this answer sets, as a browser would send it.
-fn with_cookie_of(answer: &Answer) -> Request {
+fn with_cookie_of(answer: &Response) -> Request {
     let (_, cookie) = answer.headers.iter().find(|(name, _)| *name == "set-cookie").unwrap();
     with("cookie", cookie.split(';').next().unwrap())
 }
@@ -95,7 +95,7 @@ async fn a_person_signs_up_signs_in_and_is_shown() {
 
     let shown = me(&functions.me, with_cookie_of(&signed_in)).await.unwrap();
     assert_eq!(functions.engine.round_trips(), ["BatchGetItem"]);
-    let id = |answer: &Answer| body_of(answer)["id"].clone();
+    let id = |answer: &Response| body_of(answer)["id"].clone();
     assert_eq!((id(&signed_in), id(&shown)), (id(&signed_up), id(&signed_up)));
 }
 
@@ -134,7 +134,7 @@ async fn a_phone_is_taken_in_any_spelling() {
     let newcomer = |phone, email| json!({"phone": phone, "email": email, "password": "correct horse"});
     signup(&functions.sign_up, post(&newcomer("+250788123456", "ada@example.com"))).await.unwrap();
     let again = post(&newcomer("+250-788-123-456", "bob@example.com"));
-    assert_eq!(register(&functions.sign_up, again).await.unwrap_err().kind, &kinds::IDENTIFIER_TAKEN);
+    assert_eq!(register(&functions.sign_up, again).await.unwrap_err().problem_type, &problem_types::IDENTIFIER_TAKEN);
 }
 
 #[tokio::test]
@@ -151,13 +151,13 @@ async fn a_refused_sign_in_is_the_same_work_whether_there_is_such_a_person_or_no
             let attempt = json!({"email": email, "password": "wrong horse"});
             let problem = signin(&functions.sign_in, post(&attempt)).await.unwrap_err();
             let work = (functions.engine.round_trips(), hash_computations() - before);
-            answers.push((problem.kind.code, problem.detail, problem.headers, work));
+            answers.push((problem.problem_type.code, problem.detail, problem.headers, work));
         }
         seen.push(answers);
     }
     assert_eq!(seen[0], seen[1]);
     let codes: Vec<_> = seen[0].iter().map(|(code, ..)| *code).collect();
-    let (wrong, locked) = (kinds::INVALID_CREDENTIALS.code, kinds::TOO_MANY_ATTEMPTS.code);
+    let (wrong, locked) = (problem_types::INVALID_CREDENTIALS.code, problem_types::TOO_MANY_ATTEMPTS.code);
     assert_eq!(codes, [wrong, wrong, wrong, wrong, wrong, locked, locked]);
     assert_eq!(seen[0][4].3, (vec!["UpdateItem".to_owned(), "PutItem".to_owned()], 1));
     assert_eq!(seen[0][5].3, (vec!["UpdateItem".to_owned()], 0));

@@ -4,8 +4,8 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use config::{ConfigError, Env};
 use kernel::{Random, SessionId, Timestamp};
-use runtime::{ConfigError, Env};
 use serde::Serialize;
 
 use super::transaction::put;
@@ -108,7 +108,7 @@ impl<R: Random + Sync> RecordEvent for AccountTable<R> {
 mod tests {
     use std::time::Duration;
 
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
     use kernel::{Secret, UserId};
     use testkit::Engine;
 
@@ -121,11 +121,11 @@ mod tests {
         let engine = Engine::start().await;
         let table = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
         let trail = AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
-        let user = UserId::random(&Seeded::new(1));
+        let user = UserId::random(&SeededRandom::new(1));
         let caller = Caller { address: Some(Secret::new("192.0.2.1".to_owned())), ..Caller::invocation("r-1") };
         let record = trail
-            .record(AuditKind::SignedIn, AuditSubject::Person(user), &caller, now(), &Seeded::new(2))
-            .in_session(SessionId::random(&Seeded::new(3)))
+            .record(AuditKind::SignedIn, AuditSubject::Person(user), &caller, now(), &SeededRandom::new(2))
+            .in_session(SessionId::random(&SeededRandom::new(3)))
             .with_detail("by phone");
         assert_eq!(table.record_event(&record).await, Ok(()));
         assert!(table.record_event(&record).await.is_err());

@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use dynamo::condition_failed;
 use kernel::Random;
-use runtime::dynamodb::condition_failed;
 
 use super::items::{self, IdentifierItem, PersonAttributes, PersonItem};
 use super::transaction::{commit, put, update};
@@ -62,7 +62,7 @@ enum Part {
 impl<R: Random + Sync> ChangePerson for AccountTable<R> {
     async fn change_person(&self, change: PersonChange<'_>) -> Result<Changed, StoreError> {
         let changed = self.change_person_with(change, None).await?;
-        changed.ok_or_else(|| StoreError::broken("a change was refused by a write that is not in it"))
+        changed.ok_or_else(|| StoreError::internal("a change was refused by a write that is not in it"))
     }
 }
 
@@ -88,7 +88,8 @@ impl<R: Random + Sync> AccountTable<R> {
             writes.push((Part::Other, self.give_up(lost, before)?));
         }
         for gained in has.iter().filter(|identifier| !had.contains(identifier)) {
-            let hash = password_hash.ok_or_else(|| StoreError::broken("a new identifier needs the password's hash"))?;
+            let hash =
+                password_hash.ok_or_else(|| StoreError::internal("a new identifier needs the password's hash"))?;
             let claim =
                 put(&self.name, IdentifierItem::new(gained, after, hash), Some("attribute_not_exists(userId)"))?;
             writes.push((Part::Claim(gained.kind()), claim));
@@ -122,14 +123,14 @@ impl<R: Random + Sync> AccountTable<R> {
                 Part::Other if is_contended => {
                     return Err(StoreError::Unavailable("somebody else is changing the person".to_owned()));
                 }
-                Part::Other => return Err(StoreError::broken("an identifier of a person is not theirs")),
+                Part::Other => return Err(StoreError::internal("an identifier of a person is not theirs")),
             }
         }
         match (taken.is_empty(), session_moved, refused) {
             (false, ..) => Ok(Some(Changed::Taken(taken))),
             (true, true, _) => Ok(Some(Changed::SessionMoved)),
             (true, false, true) => Ok(None),
-            (true, false, false) => Err(StoreError::broken("a change was refused for no reason that we know")),
+            (true, false, false) => Err(StoreError::internal("a change was refused for no reason that we know")),
         }
     }
 }
@@ -186,7 +187,7 @@ impl<R: Random> AccountTable<R> {
             .expression_attribute_values(":user", AttributeValue::S(person.id.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::None)
             .build()
-            .map_err(StoreError::broken)?;
+            .map_err(StoreError::internal)?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 

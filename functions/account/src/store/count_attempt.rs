@@ -10,7 +10,7 @@ use kernel::{Random, Timestamp, UserId};
 use serde::Deserialize;
 
 use super::items::{self, IdentifierItem, Item};
-use super::transaction::in_turn;
+use super::transaction::retry_on_conflict;
 use super::{AccountTable, Credential, StoreError};
 use crate::domain::Identifier;
 use crate::domain::throttle::{Attempts, FREE_ATTEMPTS, LONGEST_WAIT, MEMORY, growing_waits};
@@ -70,7 +70,7 @@ struct Counter {
 impl Counter {
     fn read(item: Item) -> Result<Attempts, StoreError> {
         let counter: Self = items::read(item)?;
-        let last_at = Timestamp::from_unix_millis(counter.last_attempt_at).map_err(StoreError::broken)?;
+        let last_at = Timestamp::from_unix_millis(counter.last_attempt_at).map_err(StoreError::internal)?;
         Ok(Attempts { count: counter.attempts, last_at })
     }
 }
@@ -173,7 +173,7 @@ impl<R: Random> AccountTable<R> {
         now: Timestamp,
         Count { attempts, condition, values }: &Count,
     ) -> Result<Result<Item, Item>, StoreError> {
-        let outcome = in_turn(&self.random, || {
+        let outcome = retry_on_conflict(&self.random, || {
             self.client
                 .update_item()
                 .table_name(&self.name)

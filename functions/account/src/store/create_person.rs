@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
+use dynamo::condition_failed;
 use kernel::Random;
-use runtime::dynamodb::condition_failed;
 
 use super::items::{IdentifierItem, PersonItem};
 use super::transaction::{commit, put};
@@ -55,7 +55,7 @@ impl<R: Random + Sync> CreatePerson for AccountTable<R> {
             .map(|(identifier, _)| identifier.kind())
             .collect();
         if taken.is_empty() {
-            return Err(StoreError::broken("a new person's id is somebody's already"));
+            return Err(StoreError::internal("a new person's id is somebody's already"));
         }
         Ok(Created::Taken(taken))
     }
@@ -142,7 +142,7 @@ mod tests {
         let same_id = person(1, "bob@example.com", None);
         assert_eq!(same_id.id, ada.id);
         let outcome = accounts.table.create_person(&same_id, &hash(), &record(AuditKind::SignedUp)).await;
-        assert!(matches!(outcome, Err(StoreError::Broken(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     }
 
     #[tokio::test]

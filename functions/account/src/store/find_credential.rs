@@ -65,7 +65,7 @@ mod tests {
         let identifier = Identifier::Email(ada.email);
         let hash = AttributeValue::S("hunter2".to_owned());
         accounts.set(items::identifier_key(&identifier), "passwordHash", hash).await;
-        let Err(StoreError::Broken(text)) = accounts.table.find_credential(&identifier).await else { panic!() };
+        let Err(StoreError::Internal(text)) = accounts.table.find_credential(&identifier).await else { panic!() };
         assert!(!text.contains("hunter2"), "{text}");
     }
 }

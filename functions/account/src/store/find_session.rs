@@ -26,7 +26,7 @@ impl<R: Random + Sync> FindSession for AccountTable<R> {
             .keys(items::session_key(user, session))
             .consistent_read(true)
             .build()
-            .map_err(StoreError::broken)?;
+            .map_err(StoreError::internal)?;
         let answer = self.client.batch_get_item().request_items(&self.name, both).send().await?;
         if answer.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
             return Err(StoreError::Unavailable("the table has too much to do to read two items".to_owned()));

@@ -28,12 +28,12 @@
 
 use std::collections::HashMap;
 
+use auth::table_keys;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use contact::{Email, Phone};
 use kernel::{KeyId, SessionId, Timestamp, UserId};
-use runtime::keys;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -105,11 +105,11 @@ pub(super) fn session_key(user: UserId, session: SessionId) -> Item {
 }
 
 pub(super) fn write(item: impl Serialize) -> Result<Item, StoreError> {
-    serde_dynamo::aws_sdk_dynamodb_1::to_item(item).map_err(StoreError::broken)
+    serde_dynamo::aws_sdk_dynamodb_1::to_item(item).map_err(StoreError::internal)
 }
 
 pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
-    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(StoreError::broken)
+    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(StoreError::internal)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -349,7 +349,7 @@ impl TryFrom<IdentifierItem> for Credential {
     type Error = StoreError;
 
     fn try_from(item: IdentifierItem) -> Result<Self, StoreError> {
-        let password_hash = PasswordHash::from_stored(item.password_hash).map_err(StoreError::broken)?;
+        let password_hash = PasswordHash::from_stored(item.password_hash).map_err(StoreError::internal)?;
         Ok(Self { person: item.person.into_person(item.user_id), password_hash })
     }
 }
@@ -390,7 +390,7 @@ impl TryFrom<SessionItem> for Session {
             user_agent: item.user_agent,
             epoch: item.epoch,
             absolute_expires_at: item.absolute_expires_at,
-            expires_at: Timestamp::from_unix_seconds(item.expires_at).map_err(StoreError::broken)?,
+            expires_at: Timestamp::from_unix_seconds(item.expires_at).map_err(StoreError::internal)?,
             token_expires_at: item.token_expires_at,
             refresh_hash: RefreshTokenHash(item.refresh_hash),
             rotation: item.rotation.map(|RotationAttribute { spent, nonce, at }| Rotation {
@@ -471,7 +471,7 @@ impl TryFrom<KeyRingItem> for KeyRing {
     fn try_from(item: KeyRingItem) -> Result<Self, StoreError> {
         let KeyRingItem { kid, since, version, next, retiring, .. } = item;
         // A key of unknown age has signed for long enough.
-        let ages_ago = Timestamp::from_unix_seconds(0).map_err(StoreError::broken)?;
+        let ages_ago = Timestamp::from_unix_seconds(0).map_err(StoreError::internal)?;
         Ok(Self { version, current: RingKey { kid, since: since.unwrap_or(ages_ago) }, next, retiring })
     }
 }
@@ -482,9 +482,9 @@ pub(super) fn key_ring_key() -> Item {
 
 /// The key of either half of a signing key, each in its table.
 pub(super) fn signing_key_key(kid: &KeyId) -> Item {
-    key(keys::PARTITION, keys::sort_key(kid))
+    key(table_keys::PARTITION, table_keys::sort_key(kid))
 }
 
 fn keys_of(kid: &KeyId) -> Key {
-    Key { pk: keys::PARTITION.to_owned(), sk: keys::sort_key(kid) }
+    Key { pk: table_keys::PARTITION.to_owned(), sk: table_keys::sort_key(kid) }
 }

@@ -63,7 +63,7 @@ impl<R: Random + Sync> FindPerson for AccountTable<R> {
 
 #[cfg(test)]
 mod tests {
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::super::testing::{Accounts, hash, person, record, session, start};
     use super::super::{CreatePerson, Created};
@@ -90,7 +90,7 @@ mod tests {
     #[tokio::test]
     async fn a_person_is_found_and_nobody_is_not() {
         let (accounts, ada) = Accounts::with_ada().await;
-        let nobody = UserId::random(&Seeded::new(99));
+        let nobody = UserId::random(&SeededRandom::new(99));
         assert_eq!(accounts.table.find_person(ada.id).await, Ok(Some(ada)));
         assert_eq!(accounts.table.find_person(nobody).await, Ok(None));
         assert_eq!(accounts.table.list_sessions(nobody).await, Ok(None));

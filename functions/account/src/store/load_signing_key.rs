@@ -2,11 +2,11 @@
 
 use std::future::Future;
 
+use auth::table_keys;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kernel::Secret;
-use runtime::keys;
 
 use super::items::{self, CURRENT, PrivateKeyItem};
 use super::{SigningKeyTable, StoreError};
@@ -27,14 +27,14 @@ impl LoadSigningKey for SigningKeyTable {
             .key_condition_expression("pk = :keys")
             .filter_expression("#status = :current")
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":keys", AttributeValue::S(keys::PARTITION.to_owned()))
+            .expression_attribute_values(":keys", AttributeValue::S(table_keys::PARTITION.to_owned()))
             .expression_attribute_values(":current", AttributeValue::S(CURRENT.to_owned()))
             .consistent_read(true)
             .send()
             .await?;
         let Some(item) = answer.items.and_then(|items| items.into_iter().next()) else { return Ok(None) };
         let item: PrivateKeyItem = items::read(item)?;
-        let pkcs8 = STANDARD.decode(item.private_key).map_err(StoreError::broken)?;
-        SigningKey::from_pkcs8(Secret::new(pkcs8)).map(Some).map_err(StoreError::broken)
+        let pkcs8 = STANDARD.decode(item.private_key).map_err(StoreError::internal)?;
+        SigningKey::from_pkcs8(Secret::new(pkcs8)).map(Some).map_err(StoreError::internal)
     }
 }

@@ -24,13 +24,15 @@ mod turn_key_ring;
 mod verification;
 
 use aws_sdk_dynamodb::Client;
+use config::{ConfigError, Env};
 use kernel::Random;
-use runtime::{ConfigError, Env, SystemRandom};
+use kernel::SystemRandom;
 
 pub use audit::{AuditTable, RecordEvent};
 pub use change_person::{ChangePerson, Changed, PersonChange};
 pub use count_attempt::{CountAttempt, CountReauthentication, Counted, Locked};
 pub use create_person::{CreatePerson, Created};
+pub use dynamo::StoreError;
 pub use end_session::{EndSession, Ended};
 pub use find_credential::{Credential, FindCredential};
 pub use find_session::FindSession;
@@ -38,7 +40,6 @@ pub use list_sessions::{FindPerson, ListSessions};
 pub use load_key_ring::LoadKeyRing;
 pub use load_signing_key::LoadSigningKey;
 pub use rotate_refresh_token::RotateRefreshToken;
-pub use runtime::dynamodb::StoreError;
 pub use start_session::{NewSession, StartSession, Started};
 pub use turn_key_ring::{KeyTables, TurnKeyRing};
 pub use verification::{
@@ -68,7 +69,7 @@ impl<R: Random> AccountTable<R> {
     }
 
     fn audit(&self) -> Result<&AuditTable, StoreError> {
-        self.audit.as_ref().ok_or_else(|| StoreError::broken("a command was given to a table that has no trail"))
+        self.audit.as_ref().ok_or_else(|| StoreError::internal("a command was given to a table that has no trail"))
     }
 }
 

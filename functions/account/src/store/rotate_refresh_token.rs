@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use kernel::{Random, UserId};
 
 use super::items::{self, SessionItem};
-use super::transaction::in_turn;
+use super::transaction::retry_on_conflict;
 use super::{AccountTable, StoreError};
 use crate::domain::{RefreshTokenHash, Session};
 
@@ -31,7 +31,7 @@ impl<R: Random + Sync> RotateRefreshToken for AccountTable<R> {
         after: &Session,
     ) -> Result<bool, StoreError> {
         let item = items::write(SessionItem::new(user, after))?;
-        let outcome = in_turn(&self.random, || {
+        let outcome = retry_on_conflict(&self.random, || {
             self.client
                 .put_item()
                 .table_name(&self.name)
@@ -58,7 +58,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::super::testing::{Accounts, LIFETIMES, now, record, session_and_token, start};
     use super::super::{ChangePerson, Changed, EndSession, FindSession, PersonChange};
@@ -75,7 +75,9 @@ mod tests {
 
     fn rotated(session: &Session, token: &RefreshToken, seed: u64) -> Session {
         let later = now().plus(Duration::from_mins(10));
-        let Refresh::Rotated(after, _) = session.refresh(token, LIFETIMES, later, &Seeded::new(seed)) else { panic!() };
+        let Refresh::Rotated(after, _) = session.refresh(token, LIFETIMES, later, &SeededRandom::new(seed)) else {
+            panic!()
+        };
         *after
     }
 

@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use dynamo::condition_failed;
 use kernel::Random;
-use runtime::dynamodb::condition_failed;
 
 use super::items::{self, PersonItem, SessionItem};
 use super::transaction::{commit, put, update};
@@ -57,7 +57,7 @@ impl<R: Random + Sync> StartSession for AccountTable<R> {
             .expression_attribute_values(":active", AttributeValue::S("ACTIVE".to_owned()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(StoreError::broken)?;
+            .map_err(StoreError::internal)?;
         let mut writes = vec![
             TransactWriteItem::builder().condition_check(person_is_as_given).build(),
             put(&self.name, SessionItem::new(person.id, session), None)?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use contact::{Email, Phone};
-use kernel::random::Seeded;
+use kernel::testing::SeededRandom;
 use kernel::{Secret, Timestamp, UserId};
 use testkit::Engine;
 
@@ -20,7 +20,7 @@ use crate::domain::{
 pub(super) struct Accounts {
     pub(super) engine: Engine,
     pub(super) name: String,
-    pub(super) table: AccountTable<Seeded>,
+    pub(super) table: AccountTable<SeededRandom>,
     audit: String,
 }
 
@@ -30,7 +30,7 @@ impl Accounts {
         let name = engine.create_table("account", "AccountTable");
         let audit = engine.create_table("account", "AuditTable");
         let trail = AuditTable::new(engine.client.clone(), &audit);
-        let table = AccountTable::audited(engine.client.clone(), &name, Seeded::new(1), trail);
+        let table = AccountTable::audited(engine.client.clone(), &name, SeededRandom::new(1), trail);
         Self { engine, name, table, audit }
     }
 
@@ -82,7 +82,7 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) fn person(seed: u64, email: &str, phone: Option<&str>) -> Person {
     let phone = phone.map(|phone| Phone::parse(phone).unwrap());
-    Person::new(UserId::random(&Seeded::new(seed)), Email::parse(email).unwrap(), phone, now())
+    Person::new(UserId::random(&SeededRandom::new(seed)), Email::parse(email).unwrap(), phone, now())
 }
 
 pub(super) const LIFETIMES: Lifetimes = Lifetimes {
@@ -97,7 +97,7 @@ pub(super) fn session(seed: u64) -> Session {
 }
 
 pub(super) fn session_and_token(person: &Person, seed: u64) -> (Session, RefreshToken) {
-    Session::start(person, Some("a browser".to_owned()), LIFETIMES, now(), &Seeded::new(seed))
+    Session::start(person, Some("a browser".to_owned()), LIFETIMES, now(), &SeededRandom::new(seed))
 }
 
 /// Starts a session as a sign-in by e-mail does.
@@ -112,12 +112,12 @@ pub(super) async fn start(accounts: &Accounts, person: &Person, session: &Sessio
 pub(super) fn record(kind: AuditKind) -> AuditRecord {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let trail = AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
-    let random = Seeded::new(NEXT.fetch_add(1, Ordering::Relaxed));
+    let random = SeededRandom::new(NEXT.fetch_add(1, Ordering::Relaxed));
     trail.record(kind, AuditSubject::Deployment, &Caller::invocation("r-1"), now(), &random)
 }
 
 pub(super) fn hash() -> PasswordHash {
     let policy: PasswordPolicy = "8".parse().unwrap();
     let password = policy.accept(Secret::new("correct horse".to_owned()), None, None).unwrap();
-    PasswordHash::of(&password, &Seeded::new(1)).unwrap()
+    PasswordHash::of(&password, &SeededRandom::new(1)).unwrap()
 }

@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
+use dynamo::{self, TransactionOutcome};
 use kernel::Random;
-use runtime::dynamodb::{self, Outcome};
 use serde::Serialize;
 
 use super::items::Item;
@@ -28,7 +28,7 @@ pub(super) fn put(table: &str, item: impl Serialize, condition: Option<&str>) ->
         .set_condition_expression(condition.map(str::to_owned))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .build()
-        .map_err(StoreError::broken)?;
+        .map_err(StoreError::internal)?;
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
@@ -42,7 +42,7 @@ pub(super) fn update(
         .table_name(table)
         .set_key(Some(key))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    Ok(TransactWriteItem::builder().update(change(update).build().map_err(StoreError::broken)?).build())
+    Ok(TransactWriteItem::builder().update(change(update).build().map_err(StoreError::internal)?).build())
 }
 
 /// Writes all or nothing. If it was refused, answers with one reason per write, in their order.
@@ -56,16 +56,18 @@ pub(super) async fn commit(
         waited += pause;
         waited <= PATIENCE
     };
-    match dynamodb::commit(client, random, writes, may_pause).await? {
-        Outcome::Committed => Ok(Ok(())),
-        Outcome::Refused(reasons) => Ok(Err(reasons)),
-        Outcome::Contended => Err(StoreError::Unavailable("other transactions held the same items".to_owned())),
+    match dynamo::commit(client, random, writes, may_pause).await? {
+        TransactionOutcome::Committed => Ok(Ok(())),
+        TransactionOutcome::ConditionFailed(reasons) => Ok(Err(reasons)),
+        TransactionOutcome::Conflict => {
+            Err(StoreError::Unavailable("other transactions held the same items".to_owned()))
+        }
     }
 }
 
 /// Sends a write of one item, again while a transaction holds it
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>): the SDK itself does not.
-pub(super) async fn in_turn<T, E, F>(random: &impl Random, send: impl Fn() -> F) -> Result<T, SdkError<E>>
+pub(super) async fn retry_on_conflict<T, E, F>(random: &impl Random, send: impl Fn() -> F) -> Result<T, SdkError<E>>
 where
     E: ProvideErrorMetadata,
     F: Future<Output = Result<T, SdkError<E>>>,
@@ -75,5 +77,5 @@ where
         waited += pause;
         waited <= PATIENCE
     };
-    dynamodb::in_turn(random, send, may_pause).await
+    dynamo::retry_on_conflict(random, send, may_pause).await
 }

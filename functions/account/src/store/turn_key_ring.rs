@@ -2,11 +2,11 @@
 
 use std::future::Future;
 
+use auth::table_keys;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use dynamo::condition_failed;
 use kernel::{KeyId, Random, Timestamp};
-use runtime::dynamodb::condition_failed;
-use runtime::keys;
 
 use super::items::{self, CURRENT, KeyRingItem, PrivateKeyItem, PublicKeyItem};
 use super::transaction::{commit, put, update};
@@ -62,7 +62,7 @@ impl<R: Random> KeyTables<R> {
             )
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(StoreError::broken)?;
+            .map_err(StoreError::internal)?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
@@ -81,19 +81,19 @@ impl<R: Random> KeyTables<R> {
             .table_name(&self.signing_key_table)
             .set_key(Some(items::signing_key_key(kid)))
             .build()
-            .map_err(StoreError::broken)?;
+            .map_err(StoreError::internal)?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
     /// Leaves a tombstone, whose higher version is published.
     fn retire(&self, kid: &KeyId, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
-        let expires_at = now.plus(keys::TOMBSTONE_LASTS).unix_seconds();
+        let expires_at = now.plus(table_keys::TOMBSTONE_LASTS).unix_seconds();
         update(&self.account_table, items::signing_key_key(kid), |update| {
             update
                 .update_expression("SET #status = :retired, updatedAt = :now, expiresAt = :expiresAt ADD version :one")
                 .condition_expression("attribute_exists(pk)")
-                .expression_attribute_names("#status", keys::STATUS)
-                .expression_attribute_values(":retired", AttributeValue::S(keys::RETIRED.to_owned()))
+                .expression_attribute_names("#status", table_keys::STATUS)
+                .expression_attribute_values(":retired", AttributeValue::S(table_keys::RETIRED.to_owned()))
                 .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
                 .expression_attribute_values(":expiresAt", AttributeValue::N(expires_at.to_string()))
                 .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
@@ -126,8 +126,8 @@ impl<R: Random + Sync> TurnKeyRing for KeyTables<R> {
         };
         let of_the_ring = reasons.into_iter().next().filter(condition_failed);
         let turned =
-            of_the_ring.ok_or_else(|| StoreError::broken("the ring names a key of which a half is missing"))?;
-        let turned = turned.item.ok_or_else(|| StoreError::broken("the ring was turned, but not to what"))?;
+            of_the_ring.ok_or_else(|| StoreError::internal("the ring names a key of which a half is missing"))?;
+        let turned = turned.item.ok_or_else(|| StoreError::internal("the ring was turned, but not to what"))?;
         items::read::<KeyRingItem>(turned)?.try_into()
     }
 }
@@ -139,8 +139,8 @@ mod tests {
     use std::time::Duration;
 
     use auth::LoadKeys;
-    use kernel::random::Seeded;
-    use runtime::keys::TableKeys;
+    use auth::table_keys::TableKeys;
+    use kernel::testing::SeededRandom;
     use testkit::Engine;
 
     use super::super::items::Item;
@@ -149,17 +149,18 @@ mod tests {
     use super::*;
     use crate::domain::{AuditKind, AuditSubject, SigningKey};
 
-    async fn tables() -> (Engine, KeyTables<Seeded>) {
+    async fn tables() -> (Engine, KeyTables<SeededRandom>) {
         let engine = Engine::start().await;
         let account_table = engine.create_table("account", "AccountTable");
         let signing_key_table = engine.create_table("account", "SigningKeyTable");
         let audit = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
-        let tables = KeyTables::new(engine.client.clone(), account_table, signing_key_table, audit, Seeded::new(1));
+        let tables =
+            KeyTables::new(engine.client.clone(), account_table, signing_key_table, audit, SeededRandom::new(1));
         (engine, tables)
     }
 
     fn key(seed: u64) -> SigningKey {
-        SigningKey::generate(&Seeded::new(seed)).unwrap()
+        SigningKey::generate(&SeededRandom::new(seed)).unwrap()
     }
 
     fn kid(seed: u64) -> KeyId {
@@ -180,7 +181,7 @@ mod tests {
         }
     }
 
-    impl KeyTables<Seeded> {
+    impl KeyTables<SeededRandom> {
         async fn turn(&self, turn: Turn) -> KeyRing {
             self.turn_key_ring(&turn, &[], now()).await.unwrap()
         }
@@ -283,7 +284,7 @@ mod tests {
         delete.set_key(Some(items::signing_key_key(&kid(2)))).send().await.unwrap();
         let before = everything(&engine).await;
         let outcome = tables.turn_key_ring(&ring.promote(now()).unwrap(), &[], now()).await;
-        assert!(matches!(outcome, Err(StoreError::Broken(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
         assert_eq!(everything(&engine).await, before);
     }
 

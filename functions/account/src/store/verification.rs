@@ -10,7 +10,7 @@ use kernel::{Random, Timestamp, UserId};
 use serde::Deserialize;
 
 use super::items::{self, Item, VerificationItem};
-use super::transaction::{commit, in_turn, update};
+use super::transaction::{commit, retry_on_conflict, update};
 use super::{AccountTable, Changed, PersonChange, StoreError};
 use crate::domain::verification::{CODE_ATTEMPTS, CodeHash, SentCodes};
 use crate::domain::{AuditRecord, IdentifierKind, Person};
@@ -122,7 +122,7 @@ impl<R: Random + Sync> KeepCode for AccountTable<R> {
             .expression_attribute_values(":before", AttributeValue::N(before.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(StoreError::broken)?;
+            .map_err(StoreError::internal)?;
         let writes = vec![TransactWriteItem::builder().put(code).build(), self.audit()?.with(new.record)?];
         let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
             return Ok(Kept::Yes);
@@ -146,7 +146,7 @@ impl<R: Random + Sync> CountCodeAttempt for AccountTable<R> {
         kind: IdentifierKind,
         now: Timestamp,
     ) -> Result<Option<CodeAttempt>, StoreError> {
-        let outcome = in_turn(&self.random, || {
+        let outcome = retry_on_conflict(&self.random, || {
             self.client
                 .update_item()
                 .table_name(&self.name)
@@ -173,7 +173,7 @@ impl<R: Random + Sync> CountCodeAttempt for AccountTable<R> {
 
 fn attempt(item: Item) -> Result<CodeAttempt, StoreError> {
     let counted: Counted = items::read(item)?;
-    let hash = CodeHash::from_stored(counted.code_hash).map_err(StoreError::broken)?;
+    let hash = CodeHash::from_stored(counted.code_hash).map_err(StoreError::internal)?;
     Ok(CodeAttempt { hash, number: counted.attempts })
 }
 
@@ -194,7 +194,7 @@ impl<R: Random + Sync> VerifyIdentifier for AccountTable<R> {
             Some(Changed::Yes) => Ok(Verified::Yes),
             Some(Changed::PersonIsNow(person)) => Ok(Verified::PersonIsNow(person)),
             Some(Changed::Taken(_) | Changed::SessionMoved) => {
-                Err(StoreError::broken("a verification gains no identifier and carries no session"))
+                Err(StoreError::internal("a verification gains no identifier and carries no session"))
             }
         }
     }
@@ -206,7 +206,7 @@ mod tests {
     use std::time::Duration;
 
     use contact::Email;
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::super::testing::{Accounts, now, record, session, start};
     use super::super::{ChangePerson, FindCredential, FindPerson, ListSessions};
@@ -222,9 +222,9 @@ mod tests {
 
     /// What is kept of a code that only this seed gives.
     fn hash(seed: u64) -> CodeHash {
-        let code = Code::random(&Seeded::new(seed));
+        let code = Code::random(&SeededRandom::new(seed));
         let address = Identifier::Email(Email::parse("ada@example.com").unwrap());
-        CodeHash::of(&code, &address, &Seeded::new(seed)).unwrap()
+        CodeHash::of(&code, &address, &SeededRandom::new(seed)).unwrap()
     }
 
     async fn keep(accounts: &Accounts, ada: &Person, sent: &SentCodes, hash: &CodeHash) -> Kept {

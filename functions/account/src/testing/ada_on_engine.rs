@@ -5,11 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use kernel::random::Seeded;
-use kernel::time::FixedClock;
+use http_api::Request;
+use kernel::testing::FixedClock;
+use kernel::testing::SeededRandom;
 use kernel::{SessionId, Timestamp, UserId};
 use lambda_http::Body;
-use runtime::http::Request;
 use serde_json::Value;
 use testkit::Engine;
 
@@ -30,7 +30,7 @@ pub(crate) type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The account table, to which others come first.
 #[derive(Clone)]
 pub(crate) struct Table {
-    inner: Arc<AccountTable<Seeded>>,
+    inner: Arc<AccountTable<SeededRandom>>,
     before_look: Moment,
     before_change: Moment,
 }
@@ -93,13 +93,13 @@ impl RecordEvent for Table {
 /// Ada, and where she is kept.
 pub(crate) struct AdaOnEngine {
     pub(crate) engine: Engine,
-    pub(crate) table: Arc<AccountTable<Seeded>>,
+    pub(crate) table: Arc<AccountTable<SeededRandom>>,
     /// Before an attempt is counted.
     pub(crate) before_look: Moment,
     /// Before a person is changed.
     pub(crate) before_change: Moment,
     audit: String,
-    random: Seeded,
+    random: SeededRandom,
 }
 
 impl AdaOnEngine {
@@ -108,9 +108,10 @@ impl AdaOnEngine {
         let accounts = engine.create_table("account", "AccountTable");
         let audit = engine.create_table("account", "AuditTable");
         let audit_table = AuditTable::new(engine.client.clone(), &audit);
-        let table = Arc::new(AccountTable::audited(engine.client.clone(), accounts, Seeded::new(400), audit_table));
+        let table =
+            Arc::new(AccountTable::audited(engine.client.clone(), accounts, SeededRandom::new(400), audit_table));
         let (before_look, before_change) = (Moment::default(), Moment::default());
-        let this = Self { engine, table, before_look, before_change, audit, random: Seeded::new(401) };
+        let this = Self { engine, table, before_look, before_change, audit, random: SeededRandom::new(401) };
         this.signs_up(ada()).await;
         this.engine.round_trips();
         this
@@ -122,8 +123,8 @@ impl AdaOnEngine {
         Table { inner: Arc::clone(&self.table), before_look, before_change }
     }
 
-    pub(crate) fn reauthenticate(&self) -> Reauthenticate<Table, Seeded, FixedClock> {
-        let (random, clock) = (Seeded::new(402), FixedClock(now()));
+    pub(crate) fn reauthenticate(&self) -> Reauthenticate<Table, SeededRandom, FixedClock> {
+        let (random, clock) = (SeededRandom::new(402), FixedClock(now()));
         Reauthenticate { people: self.people(), trail: trail(), random, clock }
     }
 
@@ -148,7 +149,7 @@ impl AdaOnEngine {
 
     /// A session of Ada's, as she is now.
     pub(crate) async fn session_of(&self, person: &Person, seed: u64) -> Session {
-        let session = session_of_ada(SessionId::random(&Seeded::new(seed)), now());
+        let session = session_of_ada(SessionId::random(&SeededRandom::new(seed)), now());
         let new = NewSession {
             person,
             identifier: &Identifier::Email(ada().email),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use kernel::random::Seeded;
+use kernel::testing::SeededRandom;
 use kernel::{SessionId, Timestamp, UserId};
 
 use super::{LIFETIMES, ada, now};
@@ -32,7 +32,7 @@ pub(crate) struct Sessions {
 
 /// The session of this seed, which Ada began now, and its refresh token.
 pub(crate) fn session_and_token(seed: u64) -> (Session, RefreshToken) {
-    Session::start(&ada(), Some("a browser".to_owned()), LIFETIMES, now(), &Seeded::new(seed))
+    Session::start(&ada(), Some("a browser".to_owned()), LIFETIMES, now(), &SeededRandom::new(seed))
 }
 
 pub(crate) fn session(seed: u64) -> Session {

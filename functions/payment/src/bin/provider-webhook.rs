@@ -2,20 +2,21 @@
 
 use std::process::ExitCode;
 
+use config::Env;
 use kernel::SystemClock;
+use kernel::SystemRandom;
 use payment::http::provider_webhook::{self, WebhookDesk};
 use payment::secrets::{ManagedSecret, Secrets};
 use payment::store::Table;
-use runtime::{Env, SystemRandom};
 
 fn main() -> ExitCode {
-    runtime::serve_http(
+    http_api::serve(
         async |env: Env| {
-            let config = runtime::aws::sdk_config(&env)?;
+            let config = aws::sdk_config(&env)?;
             let secret = ManagedSecret::from_env(&env, &config)?;
             let secrets = Secrets::new(secret, SystemClock);
             // The table's client is made while the secrets are on their way.
-            let (known, client) = tokio::join!(secrets.known(), async { runtime::aws::dynamodb_of(&config, &env) });
+            let (known, client) = tokio::join!(secrets.known(), async { aws::dynamodb_client_from(&config, &env) });
             if let Err(error) = known {
                 tracing::warn!(%error, "the first request will load them");
             }

@@ -4,20 +4,21 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 
 use aws_lambda_events::sqs::SqsEvent;
+use config::Env;
 use kernel::SystemClock;
+use kernel::SystemRandom;
 use payment::store::Table;
 use payment::sync;
-use runtime::{Env, SystemRandom};
 
 fn main() -> ExitCode {
-    runtime::serve_events(
+    lambda::serve_events(
         async |env: Env| {
-            let client = runtime::aws::dynamodb(&env)?;
+            let client = aws::dynamodb_client(&env)?;
             Ok(Table::new(client, env.required("PAYMENT_TABLE")?, SystemClock, SystemRandom))
         },
         |table, event: SqsEvent| async move {
             Ok::<_, Infallible>(
-                runtime::batch::each_message(event, |body| async move { sync::apply(table, &body).await }).await,
+                lambda::batch::process_batch(event, |body| async move { sync::apply(table, &body).await }).await,
             )
         },
     )

@@ -244,14 +244,14 @@ fn shard_headroom(room: i64, shards: IntakeShards) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::*;
 
     fn opened(new: &NewAccount) -> (i64, i64, i64) {
         let account = new.open(
             PaymentAccountId::parse("a").unwrap(),
-            UserId::random(&Seeded::new(1)),
+            UserId::random(&SeededRandom::new(1)),
             Currency::parse("USD").unwrap(),
             Timestamp::from_unix_seconds(0).unwrap(),
         );

@@ -110,14 +110,14 @@ fn digest_of(parts: &[&[u8]]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
     use serde_json::json;
 
     use super::*;
 
     #[test]
     fn a_named_request_is_known_by_person_route_and_key() {
-        let (ada, bob) = (UserId::random(&Seeded::new(1)), UserId::random(&Seeded::new(2)));
+        let (ada, bob) = (UserId::random(&SeededRandom::new(1)), UserId::random(&SeededRandom::new(2)));
         let asked = json!({"amount": 5});
         let request = Request::named(ada, "send", "k", &asked).unwrap();
         assert_eq!(Request::named(ada, "send", "k", &asked).unwrap(), request);
@@ -126,7 +126,7 @@ mod tests {
             Request::named(ada, "deposit", "k", &asked).unwrap(),
             Request::named(ada, "send", "l", &asked).unwrap(),
             Request::named(ada, "sen", "dk", &asked).unwrap(),
-            Request::unnamed(&Seeded::new(3)),
+            Request::unnamed(&SeededRandom::new(3)),
         ] {
             assert_ne!(other.id, request.id);
         }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn another_question_under_the_same_key_has_another_fingerprint() {
-        let ada = UserId::random(&Seeded::new(1));
+        let ada = UserId::random(&SeededRandom::new(1));
         let five = Request::named(ada, "send", "k", &json!({"amount": 5})).unwrap();
         let six = Request::named(ada, "send", "k", &json!({"amount": 6})).unwrap();
         assert_eq!(five.id, six.id);

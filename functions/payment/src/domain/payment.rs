@@ -257,7 +257,7 @@ impl Payment {
 
 #[cfg(test)]
 mod tests {
-    use kernel::random::Seeded;
+    use kernel::testing::SeededRandom;
 
     use super::*;
 
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_reference_reads_back_and_sorts_by_time() {
-        let random = Seeded::new(1);
+        let random = SeededRandom::new(1);
         let request = Request::unnamed(&random);
         let at = |seconds| PaymentReference::of(&request, Timestamp::from_unix_seconds(seconds).unwrap(), &random);
         let (earlier, later) = (at(1_769_860_800), at(1_769_860_801));
@@ -281,10 +281,11 @@ mod tests {
 
     #[test]
     fn a_named_request_has_one_reference_whenever_it_comes() {
-        let ada = UserId::random(&Seeded::new(1));
+        let ada = UserId::random(&SeededRandom::new(1));
         let request = Request::named(ada, "create-payment", "k", &5).unwrap();
-        let at =
-            |seconds| PaymentReference::of(&request, Timestamp::from_unix_seconds(seconds).unwrap(), &Seeded::new(7));
+        let at = |seconds| {
+            PaymentReference::of(&request, Timestamp::from_unix_seconds(seconds).unwrap(), &SeededRandom::new(7))
+        };
         assert_eq!(at(1), at(2));
     }
 

@@ -1,10 +1,11 @@
 //! `POST /api/payments`: asks a customer for money, through a provider.
 
 use auth::Principal;
+use config::{ConfigError, Env};
 use contact::{Email, Phone};
+use http_api::{FieldErrors, Problem, Request, Response, deadline, json_body};
+use kernel::SystemRandom;
 use kernel::{Amount, Clock, Currency, Random, SystemClock};
-use runtime::http::{Answer, Fields, Problem, Request, deadline, json_body};
-use runtime::{ConfigError, Env, SystemRandom};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -69,7 +70,7 @@ pub async fn handle<S: CreatePayment, C: Clock, R: Random>(
     desk: &PaymentDesk<S, C, R>,
     principal: Principal,
     request: &Request,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let body: Body = json_body(request)?;
     let wish = Wish::read(&body)?;
     let named = named_request(principal, request, "create-payment", &body, &desk.random)?;
@@ -113,7 +114,7 @@ struct Wish {
 
 impl Wish {
     fn read(body: &Body) -> Result<Self, Problem> {
-        let mut fields = Fields::default();
+        let mut fields = FieldErrors::default();
         let amount = fields.read("amount", Amount::from_minor(body.amount.0));
         let currency = fields.read("currency", Currency::parse(&body.currency));
         let customer_phone = fields.read("customerPhone", Phone::parse(&body.customer_phone));
@@ -133,8 +134,8 @@ impl Wish {
 mod tests {
     use std::sync::Mutex;
 
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
     use serde_json::{Value, json};
 
     use super::super::testing::{ada, body_of, named, now, pointers, request};
@@ -152,11 +153,11 @@ mod tests {
         }
     }
 
-    fn desk() -> PaymentDesk<FakeStore, FixedClock, Seeded> {
+    fn desk() -> PaymentDesk<FakeStore, FixedClock, SeededRandom> {
         PaymentDesk {
             store: FakeStore::default(),
             clock: FixedClock(now()),
-            random: Seeded::new(2),
+            random: SeededRandom::new(2),
             provider_name: "momo".to_owned(),
         }
     }

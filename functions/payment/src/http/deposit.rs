@@ -1,8 +1,8 @@
 //! `POST /payments/deposit`: money from the outside into one's own account.
 
 use auth::Principal;
+use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random};
-use runtime::http::{Answer, Problem, Request, json_body};
 
 use super::posting::{Ask, OneSided};
 use super::problems::SideFields;
@@ -20,7 +20,7 @@ pub async fn handle<L: PostTransfer, C: Clock, R: Random>(
     self_deposit: SelfDeposit,
     principal: Principal,
     request: &Request,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     self_deposit.check()?;
     let body: OneSided = json_body(request)?;
     let (to, amount, currency) = body.read()?;
@@ -65,7 +65,7 @@ mod tests {
         let poster = poster(FakeLedger::default());
         let request = request(&json!({"paymentAccountId": "ada", "amount": 5}));
         let problem = handle(&poster, SelfDeposit::Disabled, ada(), &request).await.unwrap_err();
-        assert_eq!((problem.kind.status, problem.kind.code), (403, "self_deposit_disabled"));
+        assert_eq!((problem.problem_type.status, problem.problem_type.code), (403, "self_deposit_disabled"));
         assert!(poster.ledger.orders.lock().unwrap().is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! What the endpoints say of themselves in the API's document.
 
+use http_api::{ProblemType, problem_types};
 use openapi::{Endpoint, Schemas};
-use runtime::http::{Kind, kinds};
 use serde_json::{Map, Value, json};
 
 use super::page::{DEFAULT_LIMIT, LARGEST_LIMIT, Page};
@@ -15,7 +15,7 @@ const PAYMENTS: &str = "Payments";
 const REFERENCE: &str = "PAY-01JZ8QK3Y5T8W2N4V6X8Z0A2C4";
 
 /// Why money may not move between accounts that the request names.
-const REFUSED_TRANSFER: &[&Kind] =
+const REFUSED_TRANSFER: &[&ProblemType] =
     &[&problems::ACCOUNT_NOT_FOUND, &problems::CURRENCY_MISMATCH, &problems::ACCOUNT_FROZEN, &problems::CONTENTION];
 
 /// Adds this context's endpoints to the document.
@@ -42,22 +42,22 @@ pub fn describe(paths: &mut Map<String, Value>, schemas: &mut Schemas) {
 
 fn open_account() -> Endpoint {
     Endpoint::new("post", "/payments/accounts", TAG, "openAccount", "Opens a payment account")
-        .about(
+        .description(
             "A DEBIT account never goes below zero, a CREDIT account down to minus its limit. A LOAN account opens owing \
              its principal, which goes to a DEBIT account of yours, and takes in money until nothing is owed.",
         )
-        .signed_in()
-        .refuses(&[&problems::VERIFICATION_REQUIRED])
+        .authenticated()
+        .problems(&[&problems::VERIFICATION_REQUIRED])
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
-        .refuses(&[&problems::OUTCOME_UNKNOWN])
-        .takes::<open_account::Body>(&[
+        .problems(&[&problems::OUTCOME_UNKNOWN])
+        .request_body::<open_account::Body>(&[
             ("debit", json!({"paymentAccountType": "DEBIT", "paymentAccountId": "ada-main", "balance": 10_000})),
             ("credit", json!({"paymentAccountType": "CREDIT", "currency": "USD", "creditLimit": 50_000})),
             ("loan", json!({"paymentAccountType": "LOAN", "principal": 100_000, "disburseTo": "ada-main"})),
         ])
-        .answers::<AccountBody<'_>>(201, "The account that was opened.", &an_account())
-        .refuses(REFUSED_TRANSFER)
-        .refuses(&[
+        .response::<AccountBody<'_>>(201, "The account that was opened.", &an_account())
+        .problems(REFUSED_TRANSFER)
+        .problems(&[
             &problems::ACCOUNT_ID_TAKEN,
             &problems::SAME_ACCOUNT,
             &problems::WRONG_ACCOUNT_TYPE,
@@ -70,33 +70,38 @@ fn open_account() -> Endpoint {
 
 fn list_accounts(path: &'static str, id: &str) -> Endpoint {
     Endpoint::new("get", path, TAG, id, "Your payment accounts, oldest first")
-        .signed_in()
-        .answers_list::<AccountBody<'_>>(200, "Your accounts.", &json!([an_account()]))
+        .authenticated()
+        .list_response::<AccountBody<'_>>(200, "Your accounts.", &json!([an_account()]))
 }
 
 fn deposit() -> Endpoint {
     Endpoint::new("post", "/payments/deposit", TAG, "deposit", "Money from the outside into your account")
-        .about("Only where the deployment lets people deposit by themselves; elsewhere money comes in by collections.")
-        .signed_in()
-        .refuses(&[&problems::VERIFICATION_REQUIRED])
+        .description(
+            "Only where the deployment lets people deposit by themselves; elsewhere money comes in by collections.",
+        )
+        .authenticated()
+        .problems(&[&problems::VERIFICATION_REQUIRED])
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
-        .refuses(&[&problems::OUTCOME_UNKNOWN])
-        .takes::<OneSided>(&[("deposit", json!({"paymentAccountId": "ada-main", "amount": 10_000}))])
-        .answers::<TransferBody<'_>>(201, "The transfer.", &a_transfer("DEPOSIT", None, Some("ada-main")))
-        .refuses(REFUSED_TRANSFER)
-        .refuses(&[&problems::SELF_DEPOSIT_DISABLED, &problems::HEADROOM_EXCEEDED])
+        .problems(&[&problems::OUTCOME_UNKNOWN])
+        .request_body::<OneSided>(&[("deposit", json!({"paymentAccountId": "ada-main", "amount": 10_000}))])
+        .response::<TransferBody<'_>>(201, "The transfer.", &a_transfer("DEPOSIT", None, Some("ada-main")))
+        .problems(REFUSED_TRANSFER)
+        .problems(&[&problems::SELF_DEPOSIT_DISABLED, &problems::HEADROOM_EXCEEDED])
 }
 
 fn withdraw() -> Endpoint {
     Endpoint::new("post", "/payments/withdraw", TAG, "withdraw", "Money from your account to the outside")
-        .signed_in()
-        .refuses(&[&problems::VERIFICATION_REQUIRED])
+        .authenticated()
+        .problems(&[&problems::VERIFICATION_REQUIRED])
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
-        .refuses(&[&problems::OUTCOME_UNKNOWN])
-        .takes::<OneSided>(&[("withdrawal", json!({"paymentAccountId": "ada-main", "amount": 550, "currency": "USD"}))])
-        .answers::<TransferBody<'_>>(201, "The transfer.", &a_transfer("WITHDRAWAL", Some("ada-main"), None))
-        .refuses(REFUSED_TRANSFER)
-        .refuses(&[&problems::INSUFFICIENT_FUNDS])
+        .problems(&[&problems::OUTCOME_UNKNOWN])
+        .request_body::<OneSided>(&[(
+            "withdrawal",
+            json!({"paymentAccountId": "ada-main", "amount": 550, "currency": "USD"}),
+        )])
+        .response::<TransferBody<'_>>(201, "The transfer.", &a_transfer("WITHDRAWAL", Some("ada-main"), None))
+        .problems(REFUSED_TRANSFER)
+        .problems(&[&problems::INSUFFICIENT_FUNDS])
 }
 
 fn send() -> Endpoint {
@@ -104,14 +109,14 @@ fn send() -> Endpoint {
         "fromPaymentAccountId": "ada-main", "toPaymentAccountId": "ben-main", "amount": 2_550, "note": "Dinner"
     });
     Endpoint::new("post", "/payments/send", TAG, "send", "Money from your account to anyone's")
-        .signed_in()
-        .refuses(&[&problems::VERIFICATION_REQUIRED])
+        .authenticated()
+        .problems(&[&problems::VERIFICATION_REQUIRED])
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
-        .refuses(&[&problems::OUTCOME_UNKNOWN])
-        .takes::<send::Body>(&[("dinner", dinner)])
-        .answers::<TransferBody<'_>>(201, "The transfer.", &a_transfer("SEND", Some("ada-main"), Some("ben-main")))
-        .refuses(REFUSED_TRANSFER)
-        .refuses(&[&problems::INSUFFICIENT_FUNDS, &problems::HEADROOM_EXCEEDED, &problems::SAME_ACCOUNT])
+        .problems(&[&problems::OUTCOME_UNKNOWN])
+        .request_body::<send::Body>(&[("dinner", dinner)])
+        .response::<TransferBody<'_>>(201, "The transfer.", &a_transfer("SEND", Some("ada-main"), Some("ben-main")))
+        .problems(REFUSED_TRANSFER)
+        .problems(&[&problems::INSUFFICIENT_FUNDS, &problems::HEADROOM_EXCEEDED, &problems::SAME_ACCOUNT])
 }
 
 fn histories() -> Endpoint {
@@ -125,23 +130,23 @@ fn histories() -> Endpoint {
         .query("paymentAccountId", "Only those of this account of yours.", &account)
         .query("from", "Only those since this time, included.", &time)
         .query("to", "Only those before this time, not included.", &time)
-        .signed_in()
-        .answers_as::<Page<TransferBody<'_>>>(
+        .authenticated()
+        .named_response::<Page<TransferBody<'_>>>(
             "TransferPage",
             200,
             "A page.",
             &json!({"data": [transfer], "nextCursor": null}),
         )
-        .refuses(&[&problems::ACCOUNT_NOT_FOUND])
+        .problems(&[&problems::ACCOUNT_NOT_FOUND])
 }
 
 fn get_transfer() -> Endpoint {
     Endpoint::new("get", "/payments/transfers/{id}", TAG, "getTransfer", "One transfer, for its parties")
-        .about("A FAILED transfer is the record of a refused request that bore a key, for whoever sent it.")
+        .description("A FAILED transfer is the record of a refused request that bore a key, for whoever sent it.")
         .path_parameter("id", "The transfer's id.", &json!({"$ref": "#/components/schemas/TransferId"}))
-        .signed_in()
-        .answers::<TransferBody<'_>>(200, "The transfer.", &a_transfer("SEND", Some("ada-main"), Some("ben-main")))
-        .refuses(&[&problems::TRANSFER_NOT_FOUND])
+        .authenticated()
+        .response::<TransferBody<'_>>(200, "The transfer.", &a_transfer("SEND", Some("ada-main"), Some("ben-main")))
+        .problems(&[&problems::TRANSFER_NOT_FOUND])
 }
 
 fn create_payment() -> Endpoint {
@@ -153,20 +158,20 @@ fn create_payment() -> Endpoint {
         "customerEmail": "customer@example.com",
     });
     Endpoint::new("post", "/api/payments", PAYMENTS, "createPayment", "Asks a customer for money, through a provider")
-        .about("The payment is INITIATED. Move it to PENDING to hand it to the provider.")
-        .signed_in()
-        .refuses(&[&problems::VERIFICATION_REQUIRED])
+        .description("The payment is INITIATED. Move it to PENDING to hand it to the provider.")
+        .authenticated()
+        .problems(&[&problems::VERIFICATION_REQUIRED])
         .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
-        .refuses(&[&problems::OUTCOME_UNKNOWN])
-        .takes::<create_payment::Body>(&[("collection", collection)])
-        .answers::<PaymentBody<'_>>(201, "The payment.", &a_payment())
-        .refuses(REFUSED_TRANSFER)
-        .refuses(&[&problems::WRONG_ACCOUNT_TYPE])
+        .problems(&[&problems::OUTCOME_UNKNOWN])
+        .request_body::<create_payment::Body>(&[("collection", collection)])
+        .response::<PaymentBody<'_>>(201, "The payment.", &a_payment())
+        .problems(REFUSED_TRANSFER)
+        .problems(&[&problems::WRONG_ACCOUNT_TYPE])
 }
 
 fn get_payment() -> Endpoint {
     let endpoint = Endpoint::new("get", "/api/payments/{reference}", PAYMENTS, "getPayment", "One payment of yours");
-    by_reference(endpoint).signed_in().answers::<PaymentBody<'_>>(200, "The payment.", &a_payment())
+    by_reference(endpoint).authenticated().response::<PaymentBody<'_>>(200, "The payment.", &a_payment())
 }
 
 fn list_payments() -> Endpoint {
@@ -174,46 +179,46 @@ fn list_payments() -> Endpoint {
     let status = json!({"type": "string", "enum": PaymentStatus::ALL});
     paged(Endpoint::new("get", "/api/payments", PAYMENTS, "listPayments", "Your payments, newest first"))
         .query("status", "Only those that stand there.", &status)
-        .signed_in()
-        .answers_as::<Page<PaymentBody<'_>>>("PaymentPage", 200, "A page.", &page)
+        .authenticated()
+        .named_response::<Page<PaymentBody<'_>>>("PaymentPage", 200, "A page.", &page)
 }
 
 fn update_payment_status() -> Endpoint {
     let path = "/api/payments/{reference}/status";
     by_reference(Endpoint::new("post", path, PAYMENTS, "updatePaymentStatus", "Moves a payment of yours on"))
-        .about(
+        .description(
             "INITIATED to PENDING, PENDING to SUCCESS or FAILED, and nothing else. That your word alone credits your \
              account is only where the deployment lets people deposit by themselves.",
         )
-        .signed_in()
-        .refuses(&[&problems::VERIFICATION_REQUIRED])
-        .takes::<update_payment_status::Body>(&[("to the provider", json!({"status": "PENDING"}))])
-        .answers::<PaymentBody<'_>>(200, "The payment as it is now.", &a_payment())
-        .refuses(REFUSED_TRANSFER)
-        .refuses(&[&problems::INVALID_TRANSITION, &problems::SELF_DEPOSIT_DISABLED, &problems::HEADROOM_EXCEEDED])
+        .authenticated()
+        .problems(&[&problems::VERIFICATION_REQUIRED])
+        .request_body::<update_payment_status::Body>(&[("to the provider", json!({"status": "PENDING"}))])
+        .response::<PaymentBody<'_>>(200, "The payment as it is now.", &a_payment())
+        .problems(REFUSED_TRANSFER)
+        .problems(&[&problems::INVALID_TRANSITION, &problems::SELF_DEPOSIT_DISABLED, &problems::HEADROOM_EXCEEDED])
 }
 
 fn provider_webhook() -> Endpoint {
     let word = json!({"reference": REFERENCE, "status": "SUCCESS", "providerTransactionId": "MTN-884213"});
     let path = "/api/payments/webhook/provider";
     Endpoint::new("post", path, PAYMENTS, "providerWebhook", "For the provider: what became of a payment")
-        .about(
+        .description(
             "Signed by [Standard Webhooks](https://www.standardwebhooks.com), at most five minutes ago. The same id and \
              body again change nothing. A payment that has come to its end stays as it is, whatever is told of it.",
         )
         .secured_by("webhook")
         .header(webhook::ID, "Names the message.", &json!({"type": "string"}))
         .header(webhook::TIMESTAMP, "When it was sent, in seconds since 1970.", &json!({"type": "string"}))
-        .takes::<provider_webhook::Body>(&[("success", word)])
-        .answers::<PaymentBody<'_>>(200, "The payment as it is now.", &a_payment())
-        .refuses(REFUSED_TRANSFER)
-        .refuses(&[
+        .request_body::<provider_webhook::Body>(&[("success", word)])
+        .response::<PaymentBody<'_>>(200, "The payment as it is now.", &a_payment())
+        .problems(REFUSED_TRANSFER)
+        .problems(&[
             &problems::INVALID_SIGNATURE,
             &problems::PAYMENT_NOT_FOUND,
             &problems::WEBHOOK_ID_REUSED,
             &problems::INVALID_TRANSITION,
             &problems::HEADROOM_EXCEEDED,
-            &kinds::UNAVAILABLE,
+            &problem_types::UNAVAILABLE,
         ])
 }
 
@@ -221,7 +226,7 @@ fn by_reference(endpoint: Endpoint) -> Endpoint {
     let reference = json!({"$ref": "#/components/schemas/PaymentReference"});
     endpoint
         .path_parameter("reference", "The payment's reference.", &reference)
-        .refuses(&[&problems::PAYMENT_NOT_FOUND])
+        .problems(&[&problems::PAYMENT_NOT_FOUND])
 }
 
 /// An endpoint whose answer comes in pages.

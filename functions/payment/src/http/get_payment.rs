@@ -1,9 +1,9 @@
 //! `GET /api/payments/{reference}`: one payment, for its owner.
 
 use auth::Principal;
+use http_api::{Problem, Request, Response};
 use lambda_http::RequestExt;
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request};
 
 use super::problems;
 use super::wire::PaymentBody;
@@ -15,10 +15,10 @@ use crate::store::payments::FindPayment;
 /// # Errors
 ///
 /// A [`Problem`]: there is no such payment of this person.
-pub async fn handle<S: FindPayment>(store: &S, principal: Principal, request: &Request) -> Result<Answer, Problem> {
+pub async fn handle<S: FindPayment>(store: &S, principal: Principal, request: &Request) -> Result<Response, Problem> {
     let reference = reference(request)?;
     let payment = store.find_payment(reference, principal.user_id).await.map_err(|error| problems::store(&error))?;
-    Answer::json(StatusCode::OK, &PaymentBody::from(&payment.ok_or_else(problems::payment_not_found)?))
+    Response::json(StatusCode::OK, &PaymentBody::from(&payment.ok_or_else(problems::payment_not_found)?))
 }
 
 /// The reference in the path. What is none, nobody has a payment of.
@@ -54,7 +54,11 @@ mod tests {
             let parameters = HashMap::from([("reference".to_owned(), reference.to_owned())]);
             let request = request(&json!({})).with_path_parameters(parameters);
             let problem = handle(&NoPayment, ada(), &request).await.unwrap_err();
-            assert_eq!((problem.kind.status, problem.kind.code), (404, "payment_not_found"), "{reference}");
+            assert_eq!(
+                (problem.problem_type.status, problem.problem_type.code),
+                (404, "payment_not_found"),
+                "{reference}"
+            );
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `GET /payments/transfers/{id}`: one transfer, for its parties.
 
 use auth::Principal;
+use http_api::{Problem, Request, Response};
 use lambda_http::RequestExt;
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem, Request};
 
 use super::problems;
 use super::wire::TransferBody;
@@ -15,13 +15,13 @@ use crate::store::transfers::FindTransfer;
 /// # Errors
 ///
 /// A [`Problem`]: there is no such transfer that this person may see.
-pub async fn handle<S: FindTransfer>(store: &S, principal: Principal, request: &Request) -> Result<Answer, Problem> {
+pub async fn handle<S: FindTransfer>(store: &S, principal: Principal, request: &Request) -> Result<Response, Problem> {
     let parameters = request.path_parameters_ref();
     let id = parameters.and_then(|parameters| parameters.first("id")).unwrap_or_default();
     let id = TransferId::parse(id).map_err(|_| problems::transfer_not_found())?;
     let transfer = store.find(id, principal.user_id).await.map_err(|error| problems::store(&error))?;
     let transfer = transfer.ok_or_else(problems::transfer_not_found)?;
-    Answer::json(StatusCode::OK, &TransferBody::from(&transfer))
+    Response::json(StatusCode::OK, &TransferBody::from(&transfer))
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
             let parameters = HashMap::from([("id".to_owned(), id.to_owned())]);
             let request = request(&json!({})).with_path_parameters(parameters);
             let problem = handle(&NoTransfer, ada(), &request).await.unwrap_err();
-            assert_eq!((problem.kind.status, problem.kind.code), (404, "transfer_not_found"), "{id}");
+            assert_eq!((problem.problem_type.status, problem.problem_type.code), (404, "transfer_not_found"), "{id}");
         }
     }
 }

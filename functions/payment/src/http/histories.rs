@@ -1,9 +1,9 @@
 //! `GET /payments/histories`: the transfers in and out of one's accounts, newest first, page by page.
 
 use auth::Principal;
+use http_api::{FieldErrors, Problem, Request, Response, query_parameter};
 use kernel::Timestamp;
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Fields, Problem, Request, query_parameter};
 
 use super::page::{Page, PageParameters};
 use super::problems;
@@ -16,18 +16,18 @@ use crate::store::histories::{HistoryQuery, ReadHistory};
 /// # Errors
 ///
 /// A [`Problem`]: a parameter is wrong, or the account that is named is not one's own.
-pub async fn handle<S: ReadHistory>(store: &S, principal: Principal, request: &Request) -> Result<Answer, Problem> {
+pub async fn handle<S: ReadHistory>(store: &S, principal: Principal, request: &Request) -> Result<Response, Problem> {
     let query = query(principal, request)?;
     let page = store.history(query).await.map_err(|error| problems::history(&error))?;
     let transfers = page.transfers.iter().map(|(transfer, direction)| TransferBody::directed(transfer, *direction));
-    Answer::json(StatusCode::OK, &Page::new(transfers.collect(), page.next.as_ref()))
+    Response::json(StatusCode::OK, &Page::new(transfers.collect(), page.next.as_ref()))
 }
 
 fn query(principal: Principal, request: &Request) -> Result<HistoryQuery, Problem> {
     let page = PageParameters::of(request)?;
     let account = query_parameter(request, "paymentAccountId")?;
     let (since, before) = (query_parameter(request, "from")?, query_parameter(request, "to")?);
-    let mut fields = Fields::default();
+    let mut fields = FieldErrors::default();
     let page = page.read(&mut fields);
     let account = fields.read_optional("paymentAccountId", account.as_deref().map(PaymentAccountId::parse));
     let since = fields.read_optional("from", since.as_deref().map(Timestamp::parse));

@@ -1,8 +1,8 @@
 //! `GET /payments/accounts` and `GET /payments/account`: one's own accounts.
 
 use auth::Principal;
+use http_api::{Problem, Response};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Problem};
 
 use super::problems;
 use super::wire::AccountBody;
@@ -13,9 +13,9 @@ use crate::store::accounts::ListAccounts;
 /// # Errors
 ///
 /// A [`Problem`] if the table does not answer.
-pub async fn handle<S: ListAccounts>(store: &S, principal: Principal) -> Result<Answer, Problem> {
+pub async fn handle<S: ListAccounts>(store: &S, principal: Principal) -> Result<Response, Problem> {
     let accounts = store.accounts_of(principal.user_id).await.map_err(|error| problems::store(&error))?;
-    Answer::json(StatusCode::OK, &accounts.iter().map(AccountBody::from).collect::<Vec<_>>())
+    Response::json(StatusCode::OK, &accounts.iter().map(AccountBody::from).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! `GET /api/payments`: one's own payments, newest first, page by page.
 
 use auth::Principal;
+use http_api::{FieldErrors, Problem, Request, Response, query_parameter};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Fields, Problem, Request, query_parameter};
 
 use super::page::{Page, PageParameters};
 use super::problems;
@@ -15,17 +15,17 @@ use crate::store::payments::{ListPayments, PaymentQuery};
 /// # Errors
 ///
 /// A [`Problem`]: a parameter is wrong.
-pub async fn handle<S: ListPayments>(store: &S, principal: Principal, request: &Request) -> Result<Answer, Problem> {
+pub async fn handle<S: ListPayments>(store: &S, principal: Principal, request: &Request) -> Result<Response, Problem> {
     let query = query(principal, request)?;
     let page = store.payments(query).await.map_err(|error| problems::store(&error))?;
     let payments = page.payments.iter().map(PaymentBody::from).collect();
-    Answer::json(StatusCode::OK, &Page::new(payments, page.next.as_ref()))
+    Response::json(StatusCode::OK, &Page::new(payments, page.next.as_ref()))
 }
 
 fn query(principal: Principal, request: &Request) -> Result<PaymentQuery, Problem> {
     let page = PageParameters::of(request)?;
     let status = query_parameter(request, "status")?;
-    let mut fields = Fields::default();
+    let mut fields = FieldErrors::default();
     let page = page.read(&mut fields);
     let known = |text| PaymentStatus::parse(text).ok_or("must be INITIATED, PENDING, SUCCESS or FAILED");
     let status = fields.read_optional("status", status.as_deref().map(known));

@@ -1,9 +1,10 @@
 //! `POST /payments/accounts`: opens a DEBIT, CREDIT or LOAN account.
 
 use auth::Principal;
+use config::{ConfigError, Env};
+use http_api::{FieldErrors, Problem, Request, Response, deadline, json_body};
+use kernel::SystemRandom;
 use kernel::{Amount, Clock, Currency, Random, SystemClock};
-use runtime::http::{Answer, Fields, Problem, Request, deadline, json_body};
-use runtime::{ConfigError, Env, SystemRandom};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -108,7 +109,7 @@ pub async fn handle<S: OpenAccount, C: Clock, R: Random>(
     opener: &Opener<S, C, R>,
     principal: Principal,
     request: &Request,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let body: Body = json_body(request)?;
     let Wish { id, currency, new } = Wish::read(&body, &opener.limits)?;
     opener.check(&new)?;
@@ -168,19 +169,19 @@ struct Wish {
 
 impl Wish {
     fn read(body: &Body, limits: &Limits) -> Result<Self, Problem> {
-        let mut fields = Fields::default();
+        let mut fields = FieldErrors::default();
         let id = body.payment_account_id.as_deref().map(PaymentAccountId::parse);
         let id = fields.read_optional("paymentAccountId", id);
         let currency = fields.read_optional("currency", body.currency.as_deref().map(Currency::parse));
         let new = read_new_account(body, limits, &mut fields);
-        let (Some(id), Some(currency), Some(new), true) = (id, currency, new, fields.are_good()) else {
+        let (Some(id), Some(currency), Some(new), true) = (id, currency, new, fields.is_empty()) else {
             return Err(fields.problem());
         };
         Ok(Self { id, currency, new })
     }
 }
 
-fn read_new_account(body: &Body, limits: &Limits, fields: &mut Fields) -> Option<NewAccount> {
+fn read_new_account(body: &Body, limits: &Limits, fields: &mut FieldErrors) -> Option<NewAccount> {
     use AccountType::{Credit, Debit, Loan};
     let kind = body.payment_account_type;
     let sent = [
@@ -191,7 +192,7 @@ fn read_new_account(body: &Body, limits: &Limits, fields: &mut Fields) -> Option
         ("disburseTo", body.disburse_to.is_some(), Loan),
     ];
     for (field, _, only) in sent.into_iter().filter(|(_, sent, only)| *sent && *only != kind) {
-        fields.refuse(field, format!("is for {} accounts only", only.as_str()));
+        fields.push(field, format!("is for {} accounts only", only.as_str()));
     }
     let amount = |minor: MinorUnits| Amount::from_minor(minor.0);
     match kind {
@@ -230,8 +231,8 @@ const MISSING: &str = "a LOAN account needs it";
 mod tests {
     use std::sync::Mutex;
 
-    use kernel::random::Seeded;
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
+    use kernel::testing::SeededRandom;
     use serde_json::{Value, json};
 
     use super::super::testing::{ada, body_of, named, now, pointers, request};
@@ -250,11 +251,11 @@ mod tests {
         }
     }
 
-    fn opener(self_deposit: SelfDeposit) -> Opener<FakeStore, FixedClock, Seeded> {
+    fn opener(self_deposit: SelfDeposit) -> Opener<FakeStore, FixedClock, SeededRandom> {
         Opener {
             store: FakeStore::default(),
             clock: FixedClock(now()),
-            random: Seeded::new(2),
+            random: SeededRandom::new(2),
             default_currency: Currency::parse("USD").unwrap(),
             limits: Limits {
                 max_credit_limit: Amount::from_minor(500).unwrap(),
@@ -357,7 +358,7 @@ mod tests {
             (json!({}), vec!["/paymentAccountType"]),
         ] {
             let problem = open(body.clone()).await.unwrap_err();
-            assert_eq!((problem.kind.status, pointers(&problem)), (400, expected), "{body}");
+            assert_eq!((problem.problem_type.status, pointers(&problem)), (400, expected), "{body}");
         }
     }
 
@@ -371,15 +372,15 @@ mod tests {
                 "same_account",
             ),
         ] {
-            assert_eq!(open(body.clone()).await.unwrap_err().kind.code, code, "{body}");
+            assert_eq!(open(body.clone()).await.unwrap_err().problem_type.code, code, "{body}");
         }
         // An id that is made for a keyed request can be foretold, and named in it.
         let foretold = domain::Request::named(ada().user_id, "open-account", "k", &()).unwrap().id.uuid();
         let wish = json!({"paymentAccountType": "LOAN", "principal": 1, "disburseTo": foretold.to_string()});
         let to_itself = handle(&opener(SelfDeposit::Enabled), ada(), &named(&wish, "k")).await;
-        assert_eq!(to_itself.unwrap_err().kind.code, "same_account");
+        assert_eq!(to_itself.unwrap_err().problem_type.code, "same_account");
         let closed = opener(SelfDeposit::Disabled);
         let with_deposit = request(&json!({"paymentAccountType": "DEBIT", "balance": 1}));
-        assert_eq!(handle(&closed, ada(), &with_deposit).await.unwrap_err().kind.code, "self_deposit_disabled");
+        assert_eq!(handle(&closed, ada(), &with_deposit).await.unwrap_err().problem_type.code, "self_deposit_disabled");
     }
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use runtime::http::{Fields, Problem, Request, query_parameter};
+use http_api::{FieldErrors, Problem, Request, query_parameter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,7 +40,7 @@ impl PageParameters {
         Ok(Self { limit: query_parameter(request, "limit")?, cursor: query_parameter(request, "cursor")? })
     }
 
-    pub(super) fn read(&self, fields: &mut Fields) -> Option<(usize, Option<Place>)> {
+    pub(super) fn read(&self, fields: &mut FieldErrors) -> Option<(usize, Option<Place>)> {
         let limit = fields.read_optional("limit", self.limit.as_deref().map(read_limit));
         let after = fields.read_optional("cursor", self.cursor.as_deref().map(read_cursor));
         Some((limit?.unwrap_or(DEFAULT_LIMIT), after?))

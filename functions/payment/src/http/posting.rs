@@ -3,10 +3,11 @@
 use std::str::FromStr;
 
 use auth::Principal;
+use config::{ConfigError, Env};
+use http_api::{FieldErrors, Problem, Request, Response, deadline, idempotency_key};
+use kernel::SystemRandom;
 use kernel::{Amount, Clock, Currency, Random, SystemClock};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Fields, Problem, Request, deadline, idempotency_key};
-use runtime::{ConfigError, Env, SystemRandom};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -89,7 +90,7 @@ pub(super) struct OneSided {
 
 impl OneSided {
     pub(super) fn read(&self) -> Result<(PaymentAccountId, Amount, Option<Currency>), Problem> {
-        let mut fields = Fields::default();
+        let mut fields = FieldErrors::default();
         let account = fields.read("paymentAccountId", PaymentAccountId::parse(&self.payment_account_id));
         let amount = fields.read("amount", Amount::from_minor(self.amount.0));
         let currency = fields.read_optional("currency", self.currency.as_deref().map(Currency::parse));
@@ -119,7 +120,7 @@ impl<L: PostTransfer, C: Clock, R: Random> Poster<L, C, R> {
         principal: Principal,
         request: &Request,
         ask: Ask<'_, B>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Response, Problem> {
         let named = named_request(principal, request, ask.route, ask.body, &self.random)?;
         let order = TransferOrder {
             transfer: Transfer {
@@ -159,7 +160,7 @@ pub(super) fn named_request(
 }
 
 /// 201 with the thing that was made, now or by the same request before.
-pub(super) fn answer(body: &impl Serialize, replayed: bool) -> Result<Answer, Problem> {
-    let answer = Answer::json(StatusCode::CREATED, body)?;
+pub(super) fn answer(body: &impl Serialize, replayed: bool) -> Result<Response, Problem> {
+    let answer = Response::json(StatusCode::CREATED, body)?;
     Ok(if replayed { answer.header(REPLAYED.0, REPLAYED.1) } else { answer })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::http::{Kind, Problem, kinds};
+use http_api::{Problem, ProblemType, problem_types};
 
 use crate::domain::{Party, Refusal};
 use crate::secrets::LoadSecretsError;
@@ -13,51 +13,59 @@ use crate::store::ledger::PostError;
 use crate::store::payments::{AdvanceError, CreateError};
 use crate::store::webhooks::WebhookError;
 
-pub(super) const ACCOUNT_NOT_FOUND: Kind =
-    Kind { code: "account_not_found", status: 404, title: "No such payment account", retryable: false };
-pub(super) const TRANSFER_NOT_FOUND: Kind =
-    Kind { code: "transfer_not_found", status: 404, title: "No such transfer", retryable: false };
-pub(super) const PAYMENT_NOT_FOUND: Kind =
-    Kind { code: "payment_not_found", status: 404, title: "No such payment", retryable: false };
-pub(super) const INVALID_TRANSITION: Kind =
-    Kind { code: "invalid_transition", status: 400, title: "The payment cannot take this step", retryable: false };
-pub(super) const INVALID_SIGNATURE: Kind =
-    Kind { code: "invalid_signature", status: 401, title: "The webhook is not authentic", retryable: false };
-pub(super) const WEBHOOK_ID_REUSED: Kind =
-    Kind { code: "webhook_id_reused", status: 409, title: "The webhook's id was used before", retryable: false };
-pub(super) const ACCOUNT_ID_TAKEN: Kind =
-    Kind { code: "account_id_taken", status: 409, title: "The payment account id is taken", retryable: false };
-pub(super) const INSUFFICIENT_FUNDS: Kind =
-    Kind { code: "insufficient_funds", status: 422, title: "Insufficient funds", retryable: false };
-pub(super) const CURRENCY_MISMATCH: Kind =
-    Kind { code: "currency_mismatch", status: 422, title: "The currencies differ", retryable: false };
-pub(super) const ACCOUNT_FROZEN: Kind =
-    Kind { code: "account_frozen", status: 422, title: "The account is frozen", retryable: false };
-pub(super) const HEADROOM_EXCEEDED: Kind =
-    Kind { code: "headroom_exceeded", status: 422, title: "More than the account may take in", retryable: false };
-pub(super) const SAME_ACCOUNT: Kind =
-    Kind { code: "same_account", status: 422, title: "Both sides are the same account", retryable: false };
-pub(super) const WRONG_ACCOUNT_TYPE: Kind =
-    Kind { code: "wrong_account_type", status: 422, title: "Not for this type of account", retryable: false };
-pub(super) const LIMIT_EXCEEDED: Kind =
-    Kind { code: "limit_exceeded", status: 422, title: "Beyond a limit of this platform", retryable: false };
-pub(super) const IDEMPOTENCY_KEY_REUSED: Kind = Kind {
+pub(super) const ACCOUNT_NOT_FOUND: ProblemType =
+    ProblemType { code: "account_not_found", status: 404, title: "No such payment account", retryable: false };
+pub(super) const TRANSFER_NOT_FOUND: ProblemType =
+    ProblemType { code: "transfer_not_found", status: 404, title: "No such transfer", retryable: false };
+pub(super) const PAYMENT_NOT_FOUND: ProblemType =
+    ProblemType { code: "payment_not_found", status: 404, title: "No such payment", retryable: false };
+pub(super) const INVALID_TRANSITION: ProblemType = ProblemType {
+    code: "invalid_transition",
+    status: 400,
+    title: "The payment cannot take this step",
+    retryable: false,
+};
+pub(super) const INVALID_SIGNATURE: ProblemType =
+    ProblemType { code: "invalid_signature", status: 401, title: "The webhook is not authentic", retryable: false };
+pub(super) const WEBHOOK_ID_REUSED: ProblemType =
+    ProblemType { code: "webhook_id_reused", status: 409, title: "The webhook's id was used before", retryable: false };
+pub(super) const ACCOUNT_ID_TAKEN: ProblemType =
+    ProblemType { code: "account_id_taken", status: 409, title: "The payment account id is taken", retryable: false };
+pub(super) const INSUFFICIENT_FUNDS: ProblemType =
+    ProblemType { code: "insufficient_funds", status: 422, title: "Insufficient funds", retryable: false };
+pub(super) const CURRENCY_MISMATCH: ProblemType =
+    ProblemType { code: "currency_mismatch", status: 422, title: "The currencies differ", retryable: false };
+pub(super) const ACCOUNT_FROZEN: ProblemType =
+    ProblemType { code: "account_frozen", status: 422, title: "The account is frozen", retryable: false };
+pub(super) const HEADROOM_EXCEEDED: ProblemType = ProblemType {
+    code: "headroom_exceeded",
+    status: 422,
+    title: "More than the account may take in",
+    retryable: false,
+};
+pub(super) const SAME_ACCOUNT: ProblemType =
+    ProblemType { code: "same_account", status: 422, title: "Both sides are the same account", retryable: false };
+pub(super) const WRONG_ACCOUNT_TYPE: ProblemType =
+    ProblemType { code: "wrong_account_type", status: 422, title: "Not for this type of account", retryable: false };
+pub(super) const LIMIT_EXCEEDED: ProblemType =
+    ProblemType { code: "limit_exceeded", status: 422, title: "Beyond a limit of this platform", retryable: false };
+pub(super) const IDEMPOTENCY_KEY_REUSED: ProblemType = ProblemType {
     code: "idempotency_key_reused",
     status: 422,
     title: "The idempotency key was used for another request",
     retryable: false,
 };
-pub(super) const SELF_DEPOSIT_DISABLED: Kind =
-    Kind { code: "self_deposit_disabled", status: 403, title: "Deposits are closed here", retryable: false };
-pub(super) const VERIFICATION_REQUIRED: Kind =
-    Kind { code: "verification_required", status: 403, title: "Not before you are verified", retryable: false };
-pub(super) const USER_NOT_SYNCED: Kind =
-    Kind { code: "user_not_synced", status: 503, title: "The user is not known here yet", retryable: true };
-pub(super) const CONTENTION: Kind =
-    Kind { code: "contention", status: 503, title: "Too much at once on these accounts", retryable: true };
+pub(super) const SELF_DEPOSIT_DISABLED: ProblemType =
+    ProblemType { code: "self_deposit_disabled", status: 403, title: "Deposits are closed here", retryable: false };
+pub(super) const VERIFICATION_REQUIRED: ProblemType =
+    ProblemType { code: "verification_required", status: 403, title: "Not before you are verified", retryable: false };
+pub(super) const USER_NOT_SYNCED: ProblemType =
+    ProblemType { code: "user_not_synced", status: 503, title: "The user is not known here yet", retryable: true };
+pub(super) const CONTENTION: ProblemType =
+    ProblemType { code: "contention", status: 503, title: "Too much at once on these accounts", retryable: true };
 
 /// Every kind of problem that this context adds to those all endpoints share.
-pub const ALL: &[Kind] = &[
+pub const ALL: &[ProblemType] = &[
     ACCOUNT_NOT_FOUND,
     TRANSFER_NOT_FOUND,
     PAYMENT_NOT_FOUND,
@@ -81,8 +89,8 @@ pub const ALL: &[Kind] = &[
 ];
 
 /// A request without a key whose answer from the table was lost.
-pub(super) const OUTCOME_UNKNOWN: Kind =
-    Kind { code: "outcome_unknown", status: 503, title: "It is not known what came of it", retryable: false };
+pub(super) const OUTCOME_UNKNOWN: ProblemType =
+    ProblemType { code: "outcome_unknown", status: 503, title: "It is not known what came of it", retryable: false };
 
 /// When to try again what failed for a reason that passes.
 const SOON: Duration = Duration::from_secs(1);
@@ -109,31 +117,32 @@ fn refused(refusal: Refusal, fields: SideFields) -> Problem {
         Party::Payer => fields.from,
         Party::Payee => fields.to,
     };
-    Problem::new(kind, refusal.to_string()).at(field, refusal)
+    Problem::new(kind, refusal.to_string()).with_field_error(field, refusal)
 }
 
 pub(super) fn store(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable(_) => Problem::unavailable(SOON, error),
-        StoreError::Broken(_) => Problem::internal(error),
+        StoreError::Internal(_) => Problem::internal(error),
     }
 }
 
 /// What a client is told of a command that failed. If the table's answer was lost, the command may have been carried out:
 /// sent again with its key it acts once, but without one it would act twice.
 pub(super) fn of_command(problem: Problem, is_named: bool) -> Problem {
-    if is_named || ![kinds::UNAVAILABLE.code, kinds::INTERNAL.code].contains(&problem.kind.code) {
+    if is_named || ![problem_types::UNAVAILABLE.code, problem_types::INTERNAL.code].contains(&problem.problem_type.code)
+    {
         return problem;
     }
     let detail = "It may have been carried out. Look before you send it again, and send an Idempotency-Key with what must \
                   not happen twice.";
-    Problem::new(&OUTCOME_UNKNOWN, detail).because(problem.cause().unwrap_or_default())
+    Problem::new(&OUTCOME_UNKNOWN, detail).with_cause(problem.cause().unwrap_or_default())
 }
 
 fn contention(error: &dyn std::error::Error) -> Problem {
     Problem::new(&CONTENTION, "Nothing was changed: other requests held the same accounts. Try again.")
         .retry_after(SOON)
-        .because(error)
+        .with_cause(error)
 }
 
 fn key_reused() -> Problem {
@@ -154,7 +163,7 @@ pub(super) fn post(error: &PostError, fields: SideFields) -> Problem {
 pub(super) fn open(error: &OpenError) -> Problem {
     match error {
         OpenError::IdTaken => Problem::new(&ACCOUNT_ID_TAKEN, "A payment account of this id exists.")
-            .at("paymentAccountId", "choose another id"),
+            .with_field_error("paymentAccountId", "choose another id"),
         OpenError::UserNotSynced => {
             Problem::new(&USER_NOT_SYNCED, "Your sign-up has not reached the payment side yet. Try again.")
                 .retry_after(SOON)
@@ -164,7 +173,7 @@ pub(super) fn open(error: &OpenError) -> Problem {
         }
         OpenError::Disbursement(refusal) => refused(*refusal, SideFields { from: "principal", to: "disburseTo" }),
         OpenError::DisbursementType => Problem::new(&WRONG_ACCOUNT_TYPE, "A loan is disbursed to a DEBIT account.")
-            .at("disburseTo", "name a DEBIT account of yours"),
+            .with_field_error("disburseTo", "name a DEBIT account of yours"),
         OpenError::KeyReused => key_reused(),
         OpenError::Revoked => Problem::unauthenticated(true, error),
         OpenError::Contention => contention(error),
@@ -178,7 +187,7 @@ pub(super) fn create_payment(error: &CreateError) -> Problem {
             refused(*refusal, SideFields { from: "paymentAccountId", to: "paymentAccountId" })
         }
         CreateError::AccountType => Problem::new(&WRONG_ACCOUNT_TYPE, "A loan takes no collections.")
-            .at("paymentAccountId", "name a DEBIT or CREDIT account of yours"),
+            .with_field_error("paymentAccountId", "name a DEBIT or CREDIT account of yours"),
         CreateError::KeyReused => key_reused(),
         CreateError::Revoked => Problem::unauthenticated(true, error),
         CreateError::Contention => contention(error),
@@ -191,7 +200,7 @@ pub(super) fn advance(error: &AdvanceError) -> Problem {
         AdvanceError::NotFound => payment_not_found(),
         AdvanceError::InvalidTransition { from, to } => {
             let detail = format!("A payment that is {from} does not become {to}.");
-            Problem::new(&INVALID_TRANSITION, detail).at("status", format!("the payment is {from}"))
+            Problem::new(&INVALID_TRANSITION, detail).with_field_error("status", format!("the payment is {from}"))
         }
         AdvanceError::Revoked => Problem::unauthenticated(true, error),
         AdvanceError::CreditNotAllowed => self_deposit_disabled(),
@@ -217,7 +226,7 @@ pub(super) fn invalid_signature(rejection: webhook::Rejection) -> Problem {
     let detail = "Sign the message by Standard Webhooks, with the secret of this deployment, and send it at once.";
     Problem::new(&INVALID_SIGNATURE, detail)
         .header("www-authenticate", "Signature realm=\"webhooks\"")
-        .because(rejection)
+        .with_cause(rejection)
 }
 
 /// The secrets cannot be had just now.
@@ -246,7 +255,7 @@ pub(super) fn transfer_not_found() -> Problem {
 
 pub(super) fn same_account(field: &str) -> Problem {
     Problem::new(&SAME_ACCOUNT, "A transfer runs between two accounts.")
-        .at(field, "name another account than the paying one")
+        .with_field_error(field, "name another account than the paying one")
 }
 
 pub(super) fn self_deposit_disabled() -> Problem {
@@ -264,7 +273,7 @@ pub(super) fn verification_required(what: &str) -> Problem {
 
 pub(super) fn limit_exceeded(field: &str, most: i64) -> Problem {
     Problem::new(&LIMIT_EXCEEDED, "More than this platform grants.")
-        .at(field, format!("may be at most {most} minor units"))
+        .with_field_error(field, format!("may be at most {most} minor units"))
 }
 
 #[cfg(test)]
@@ -275,7 +284,7 @@ mod tests {
 
     #[test]
     fn no_two_kinds_of_problem_share_a_code() {
-        let kinds: Vec<&Kind> = ALL.iter().chain(kinds::ALL).collect();
+        let kinds: Vec<&ProblemType> = ALL.iter().chain(problem_types::ALL).collect();
         let codes: BTreeSet<&str> = kinds.iter().map(|kind| kind.code).collect();
         assert_eq!(codes.len(), kinds.len());
     }
@@ -283,7 +292,7 @@ mod tests {
     #[test]
     fn every_code_is_documented() {
         let documented = include_str!("../../../../docs/api.md");
-        for kind in ALL.iter().chain(kinds::ALL) {
+        for kind in ALL.iter().chain(problem_types::ALL) {
             let row = format!("| `{}` | {} |", kind.code, kind.status);
             assert!(documented.contains(&row), "docs/api.md has no row that begins {row}");
         }
@@ -298,7 +307,7 @@ mod tests {
             create_payment(&CreateError::Revoked),
             advance(&AdvanceError::Revoked),
         ] {
-            assert_eq!(problem.kind, &kinds::UNAUTHENTICATED);
+            assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
         }
     }
 
@@ -306,7 +315,7 @@ mod tests {
     fn a_refused_transfer_and_its_problem_bear_the_same_code() {
         let fields = SideFields { from: "from", to: "to" };
         for refusal in Refusal::ALL {
-            assert_eq!(refused(refusal, fields).kind.code, refusal.code());
+            assert_eq!(refused(refusal, fields).problem_type.code, refusal.code());
         }
     }
 }

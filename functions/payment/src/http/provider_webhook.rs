@@ -4,10 +4,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http_api::{FieldErrors, Problem, Request, Response, deadline, json_body};
 use kernel::{Clock, SystemClock, Timestamp};
 use lambda_http::http::StatusCode;
 use ring::digest::{SHA256, digest};
-use runtime::http::{Answer, Fields, Problem, Request, deadline, json_body};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use webhook::Headers;
@@ -56,7 +56,7 @@ pub struct WebhookDesk<S, L, C = SystemClock> {
 pub async fn handle<S: ApplyWebhook, L: LoadSecrets, C: Clock>(
     desk: &WebhookDesk<S, L, C>,
     request: &Request,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let now = desk.clock.now();
     let header_id = desk.authenticate(request, now).await?;
     let body: Body = json_body(request)?;
@@ -74,7 +74,7 @@ pub async fn handle<S: ApplyWebhook, L: LoadSecrets, C: Clock>(
             "a webhook contradicts a payment that has come to its end; it was recorded for reconciliation"
         );
     }
-    Answer::json(StatusCode::OK, &PaymentBody::from(&payment))
+    Response::json(StatusCode::OK, &PaymentBody::from(&payment))
 }
 
 impl<S, L: LoadSecrets, C: Clock> WebhookDesk<S, L, C> {
@@ -106,17 +106,17 @@ impl<S, L: LoadSecrets, C: Clock> WebhookDesk<S, L, C> {
 }
 
 fn read(body: &Body, header_id: &str, request: &Request, now: Timestamp) -> Result<Webhook, Problem> {
-    let mut fields = Fields::default();
+    let mut fields = FieldErrors::default();
     let reference = fields.read("reference", PaymentReference::parse(&body.reference));
     let id = body.provider_transaction_id.as_deref().map(ProviderTransactionId::parse);
     let provider_transaction_id = fields.read_optional("providerTransactionId", id);
     let timestamp = fields.read_optional("timestamp", body.timestamp.as_deref().map(Timestamp::parse));
     let id = fields.read("webhookId", read_id(body.webhook_id.as_deref().unwrap_or(header_id)));
     if body.status == PaymentStatus::Initiated {
-        fields.refuse("status", "must be PENDING, SUCCESS or FAILED");
+        fields.push("status", "must be PENDING, SUCCESS or FAILED");
     }
     let (Some(reference), Some(provider_transaction_id), Some(_), Some(id), true) =
-        (reference, provider_transaction_id, timestamp, id, fields.are_good())
+        (reference, provider_transaction_id, timestamp, id, fields.is_empty())
     else {
         return Err(fields.problem());
     };
@@ -142,7 +142,7 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
     use lambda_http::Body as LambdaBody;
     use serde_json::{Value, json};
     use webhook::WebhookSecret;
@@ -217,7 +217,7 @@ mod tests {
     #[tokio::test]
     async fn an_authentic_webhook_is_applied_under_its_id() {
         let desk = desk(&[CURRENT]);
-        assert_eq!(refused(&desk, &signed(&body())).await.kind.code, "payment_not_found");
+        assert_eq!(refused(&desk, &signed(&body())).await.problem_type.code, "payment_not_found");
         let mut own_id = body();
         own_id["webhookId"] = json!("evt-7");
         refused(&desk, &signed(&own_id)).await;
@@ -233,7 +233,7 @@ mod tests {
         let mut request = signed(&body());
         // API Gateway encodes it and lambda_http decodes it: what arrives here are the bytes.
         *request.body_mut() = LambdaBody::Binary(body().to_string().into_bytes());
-        assert_eq!(refused(&desk, &request).await.kind.code, "payment_not_found");
+        assert_eq!(refused(&desk, &request).await.problem_type.code, "payment_not_found");
     }
 
     #[tokio::test]
@@ -262,7 +262,7 @@ mod tests {
         ] {
             let desk = desk(&[CURRENT]);
             let problem = refused(&desk, &request).await;
-            assert_eq!((problem.kind.status, problem.kind.code), (401, "invalid_signature"), "{what}");
+            assert_eq!((problem.problem_type.status, problem.problem_type.code), (401, "invalid_signature"), "{what}");
             assert!(desk.store.0.lock().unwrap().is_empty(), "{what}");
             details.push(problem.detail);
         }
@@ -275,7 +275,7 @@ mod tests {
         let desk = desk(&[CURRENT]);
         let with_next = signed_at(&body(), NEXT, now());
         for _ in 0..20 {
-            assert_eq!(refused(&desk, &with_next).await.kind.status, 401);
+            assert_eq!(refused(&desk, &with_next).await.problem_type.status, 401);
         }
         assert_eq!(desk.secrets.source().0.lock().unwrap().1, 1);
 
@@ -284,7 +284,7 @@ mod tests {
         let secrets = desk.secrets.at(FixedClock(later));
         let desk = WebhookDesk { secrets, clock: FixedClock(later), store: desk.store };
         for secret in [NEXT, CURRENT] {
-            assert_eq!(refused(&desk, &signed_at(&body(), secret, later)).await.kind.code, "payment_not_found");
+            assert_eq!(refused(&desk, &signed_at(&body(), secret, later)).await.problem_type.code, "payment_not_found");
         }
         assert_eq!(desk.secrets.source().0.lock().unwrap().1, 2);
     }
@@ -297,6 +297,6 @@ mod tests {
         });
         let problem = refused(&desk, &signed(&wrong)).await;
         let expected = ["/reference", "/providerTransactionId", "/timestamp", "/webhookId", "/status"];
-        assert_eq!((problem.kind.status, pointers(&problem)), (400, expected.to_vec()));
+        assert_eq!((problem.problem_type.status, pointers(&problem)), (400, expected.to_vec()));
     }
 }

@@ -1,8 +1,8 @@
 //! `POST /payments/send`: money from one's own account to anyone's.
 
 use auth::Principal;
+use http_api::{FieldErrors, Problem, Request, Response, json_body};
 use kernel::{Amount, Clock, Currency, Random};
-use runtime::http::{Answer, Fields, Problem, Request, json_body};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -43,9 +43,9 @@ pub async fn handle<L: PostTransfer, C: Clock, R: Random>(
     poster: &Poster<L, C, R>,
     principal: Principal,
     request: &Request,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let body: Body = json_body(request)?;
-    let mut fields = Fields::default();
+    let mut fields = FieldErrors::default();
     let from = fields.read("fromPaymentAccountId", PaymentAccountId::parse(&body.from_payment_account_id));
     let to = fields.read("toPaymentAccountId", PaymentAccountId::parse(&body.to_payment_account_id));
     let amount = fields.read("amount", Amount::from_minor(body.amount.0));
@@ -145,7 +145,7 @@ mod tests {
             json!([1]),
         ] {
             let problem = refused(&with("amount", amount.clone())).await;
-            assert_eq!((problem.kind.status, pointers(&problem)), (400, vec!["/amount"]), "{amount}");
+            assert_eq!((problem.problem_type.status, pointers(&problem)), (400, vec!["/amount"]), "{amount}");
             assert!(problem.detail.contains("10.50 USD is 1050"), "it says what to send: {}", problem.detail);
         }
     }
@@ -163,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn both_sides_may_not_be_the_same_account() {
-        assert_eq!(refused(&with("toPaymentAccountId", json!("ada"))).await.kind.code, "same_account");
+        assert_eq!(refused(&with("toPaymentAccountId", json!("ada"))).await.problem_type.code, "same_account");
     }
 
     #[tokio::test]
@@ -175,7 +175,7 @@ mod tests {
             let ledger = FakeLedger::default();
             *ledger.error.lock().unwrap() = Some(PostError::Refused { refusal, replayed: false });
             let problem = handle(&poster(ledger), ada(), &request(&wish())).await.unwrap_err();
-            assert_eq!((problem.kind.code, pointers(&problem)), (refusal.code(), vec![pointer]));
+            assert_eq!((problem.problem_type.code, pointers(&problem)), (refusal.code(), vec![pointer]));
         }
     }
 }

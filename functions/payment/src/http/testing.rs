@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 
 use auth::Principal;
-use kernel::random::Seeded;
-use kernel::time::FixedClock;
+use http_api::{Problem, Request, Response};
+use kernel::testing::FixedClock;
+use kernel::testing::SeededRandom;
 use kernel::{Currency, SessionId, Timestamp, UserId};
 use lambda_http::Body;
-use runtime::http::{Answer, Problem, Request};
 use serde_json::Value;
 
 use super::Poster;
@@ -18,7 +18,7 @@ pub(super) fn now() -> Timestamp {
 }
 
 pub(super) fn ada() -> Principal {
-    let random = Seeded::new(1);
+    let random = SeededRandom::new(1);
     Principal {
         user_id: UserId::random(&random),
         session_id: SessionId::random(&random),
@@ -41,7 +41,7 @@ pub(super) fn named(body: &Value, key: &str) -> Request {
     request
 }
 
-pub(super) fn body_of(answer: &Answer) -> Value {
+pub(super) fn body_of(answer: &Response) -> Value {
     serde_json::from_str(&answer.body).unwrap()
 }
 
@@ -69,7 +69,7 @@ impl PostTransfer for FakeLedger {
     }
 }
 
-pub(super) fn poster(ledger: FakeLedger) -> Poster<FakeLedger, FixedClock, Seeded> {
+pub(super) fn poster(ledger: FakeLedger) -> Poster<FakeLedger, FixedClock, SeededRandom> {
     let default_currency = Currency::parse("USD").unwrap();
-    Poster { ledger, clock: FixedClock(now()), random: Seeded::new(2), default_currency }
+    Poster { ledger, clock: FixedClock(now()), random: SeededRandom::new(2), default_currency }
 }

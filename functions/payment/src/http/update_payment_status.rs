@@ -1,10 +1,10 @@
 //! `POST /api/payments/{reference}/status`: the owner moves a payment on.
 
 use auth::Principal;
+use config::{ConfigError, Env};
+use http_api::{FieldErrors, Problem, Request, Response, deadline, json_body};
 use kernel::{Clock, SystemClock};
 use lambda_http::http::StatusCode;
-use runtime::http::{Answer, Fields, Problem, Request, deadline, json_body};
-use runtime::{ConfigError, Env};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -56,10 +56,10 @@ pub async fn handle<S: AdvancePayment, C: Clock>(
     desk: &StatusDesk<S, C>,
     principal: Principal,
     request: &Request,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let reference = reference(request)?;
     let body: Body = json_body(request)?;
-    let mut fields = Fields::default();
+    let mut fields = FieldErrors::default();
     let id = body.provider_transaction_id.as_deref().map(ProviderTransactionId::parse);
     let Some(provider_transaction_id) = fields.read_optional("providerTransactionId", id) else {
         return Err(fields.problem());
@@ -73,7 +73,7 @@ pub async fn handle<S: AdvancePayment, C: Clock>(
         deadline: deadline(request),
     };
     let payment = desk.store.advance(step).await.map_err(|error| problems::advance(&error))?;
-    Answer::json(StatusCode::OK, &PaymentBody::from(&payment))
+    Response::json(StatusCode::OK, &PaymentBody::from(&payment))
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
     use std::collections::HashMap;
     use std::sync::Mutex;
 
-    use kernel::time::FixedClock;
+    use kernel::testing::FixedClock;
     use lambda_http::RequestExt;
     use serde_json::{Value, json};
 
@@ -114,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn an_illegal_step_names_both_states() {
         let problem = refused(&desk(SelfDeposit::Enabled), &json!({"status": "SUCCESS"})).await;
-        assert_eq!((problem.kind.status, problem.kind.code), (400, "invalid_transition"));
+        assert_eq!((problem.problem_type.status, problem.problem_type.code), (400, "invalid_transition"));
         assert!(problem.detail.contains("INITIATED") && problem.detail.contains("SUCCESS"), "{}", problem.detail);
     }
 

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use auth::Principal;
+use http_api::Problem;
 use lambda_http::http::Method;
-use runtime::http::Problem;
 
 use super::problems;
 
@@ -54,7 +54,7 @@ mod tests {
         match required.check(&principal, method) {
             Ok(()) => true,
             Err(problem) => {
-                assert_eq!((problem.kind.status, problem.kind.code), (403, "verification_required"));
+                assert_eq!((problem.problem_type.status, problem.problem_type.code), (403, "verification_required"));
                 false
             }
         }

@@ -1,8 +1,8 @@
 //! `POST /payments/withdraw`: money from one's own account to the outside.
 
 use auth::Principal;
+use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random};
-use runtime::http::{Answer, Problem, Request, json_body};
 
 use super::Poster;
 use super::posting::{Ask, OneSided};
@@ -19,7 +19,7 @@ pub async fn handle<L: PostTransfer, C: Clock, R: Random>(
     poster: &Poster<L, C, R>,
     principal: Principal,
     request: &Request,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let body: OneSided = json_body(request)?;
     let (from, amount, currency) = body.read()?;
     let ask = Ask {
@@ -63,7 +63,7 @@ mod tests {
             let ledger = FakeLedger::default();
             *ledger.error.lock().unwrap() = Some(StoreError::Unavailable("timeout".to_owned()).into());
             let problem = handle(&poster(ledger), ada(), &request).await.unwrap_err();
-            assert_eq!((problem.kind.code, problem.kind.retryable), (code, retryable));
+            assert_eq!((problem.problem_type.code, problem.problem_type.retryable), (code, retryable));
             assert!(problem.cause().is_some_and(|cause| cause.contains("timeout")));
         }
     }
@@ -75,7 +75,7 @@ mod tests {
             *ledger.error.lock().unwrap() = Some(error);
             let request = request(&json!({"paymentAccountId": "ada", "amount": 5}));
             let problem = handle(&poster(ledger), ada(), &request).await.unwrap_err();
-            assert_eq!(problem.kind.status, status);
+            assert_eq!(problem.problem_type.status, status);
             let retry_after = problem.headers.iter().any(|(name, _)| *name == "retry-after");
             assert_eq!(retry_after, status == 503);
         }

@@ -3,9 +3,9 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem};
+use dynamo::TransactionOutcome;
 use futures_util::future::try_join_all;
 use kernel::{Balance, Timestamp, UserId};
-use runtime::dynamodb::Outcome;
 
 use super::fence::EndedSessions;
 use super::intake::{Sharded, nothing_drawn};
@@ -161,11 +161,11 @@ impl Table {
             }
         }
         let reasons = match self.transact(items, *deadline).await? {
-            Outcome::Committed => {
+            TransactionOutcome::Committed => {
                 return Ok(Attempt::Opened(Opened { account: account.clone(), replayed: false }));
             }
-            Outcome::Refused(reasons) => reasons,
-            Outcome::Contended => return Err(OpenError::Contention),
+            TransactionOutcome::ConditionFailed(reasons) => reasons,
+            TransactionOutcome::Conflict => return Err(OpenError::Contention),
         };
         for (index, part) in parts.into_iter().enumerate() {
             let item = match verdict(&reasons, index) {
@@ -181,7 +181,7 @@ impl Table {
                 Part::Transfer | Part::Shard => break,
             };
         }
-        Err(StoreError::broken("an opening was cancelled for no reason that we know").into())
+        Err(StoreError::internal("an opening was cancelled for no reason that we know").into())
     }
 
     /// Adds the account to its owner's, if the owner may have one more and the account knows which sessions have ended. That
@@ -231,7 +231,7 @@ impl Table {
 }
 
 fn replay(request: &Request, stored: Option<&Item>) -> Result<Opened, OpenError> {
-    let stored = stored.ok_or_else(|| StoreError::broken("the stored request was not returned"))?;
+    let stored = stored.ok_or_else(|| StoreError::internal("the stored request was not returned"))?;
     let known = Reader(stored).text("fingerprint")?;
     if request.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.as_str() != known) {
         return Err(OpenError::KeyReused);
@@ -294,8 +294,12 @@ impl Table {
     /// Several items by their keys, all of them or an error.
     pub(crate) async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
         let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-        let answer =
-            self.client.batch_get_item().request_items(&self.name, request.map_err(StoreError::broken)?).send().await?;
+        let answer = self
+            .client
+            .batch_get_item()
+            .request_items(&self.name, request.map_err(StoreError::internal)?)
+            .send()
+            .await?;
         if answer.unprocessed_keys().is_some_and(|keys| !keys.is_empty()) {
             return Err(StoreError::Unavailable("it left a part of the read undone".to_owned()));
         }
@@ -307,7 +311,7 @@ impl Table {
         let Some(Sharded { account, undrawn }) = self.with_shards(item).await? else { return read_account(item) };
         let account = read_account(&account)?;
         let balance = Balance::from_minor(account.balance.minor().saturating_add(undrawn.amount));
-        let balance = balance.map_err(StoreError::broken)?;
+        let balance = balance.map_err(StoreError::internal)?;
         Ok(Account { balance, available: account.available.saturating_add(undrawn.amount), ..account })
     }
 }

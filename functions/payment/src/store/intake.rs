@@ -23,8 +23,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use dynamo::{Attempt, Backoff, TransactionOutcome, attempt, condition_failed, is_conflict};
 use kernel::{Amount, Currency, Timestamp};
-use runtime::dynamodb::{Attempt, Outcome, Pauses, attempt, condition_failed, is_in_conflict};
 
 use super::item::{INTAKE_SHARDS, Item, Reader, account_key, number, read_intake_shards, text};
 use super::{StoreError, Table};
@@ -129,9 +129,9 @@ impl Table {
         at: usize,
         receipt: Receipt<'_>,
         deadline: Option<Timestamp>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<TransactionOutcome, StoreError> {
         let may_pause = self.may_pause(deadline);
-        let mut pauses = Pauses::default();
+        let mut pauses = Backoff::default();
         let to_account = items.get(at).cloned();
         let mut route = self.known_shards.route_to(receipt.account);
         loop {
@@ -143,20 +143,20 @@ impl Table {
                 *slot = item;
             }
             let reasons = match attempt(&self.client, items.clone()).await? {
-                Attempt::Committed => return Ok(Outcome::Committed),
-                Attempt::Refused(reasons) => {
+                Attempt::Committed => return Ok(TransactionOutcome::Committed),
+                Attempt::ConditionFailed(reasons) => {
                     let failed: Vec<_> = reasons.iter().map(condition_failed).collect();
                     let by_shard_alone = matches!(route, Route::Shards(_) | Route::BusyShards(_))
                         && failed.iter().enumerate().all(|(index, failed)| *failed == (index == at));
                     if !by_shard_alone {
-                        return Ok(Outcome::Refused(reasons));
+                        return Ok(TransactionOutcome::ConditionFailed(reasons));
                     }
                     route = Route::AccountOnly;
                     continue;
                 }
-                Attempt::InConflict(reasons) => reasons,
+                Attempt::Conflict(reasons) => reasons,
             };
-            if reasons.get(at).is_some_and(is_in_conflict) {
+            if reasons.get(at).is_some_and(is_conflict) {
                 let at_once;
                 (route, at_once) = self.after_conflict(route, receipt.account).await;
                 if at_once {
@@ -165,7 +165,7 @@ impl Table {
             }
             let pause = pauses.next(&*self.random);
             if !may_pause(pause) {
-                return Ok(Outcome::Contended);
+                return Ok(TransactionOutcome::Conflict);
             }
             tokio::time::sleep(pause).await;
         }
@@ -246,7 +246,7 @@ impl Table {
             .await?;
         let is_shard = |item: &Item| Reader(item).optional_text("sk").is_some_and(|sk| sk.starts_with(SHARD));
         let (shards, mut own): (Vec<_>, Vec<_>) = answer.items.unwrap_or_default().into_iter().partition(is_shard);
-        let account = own.pop().ok_or_else(|| StoreError::broken("an account was not found beside its shards"))?;
+        let account = own.pop().ok_or_else(|| StoreError::internal("an account was not found beside its shards"))?;
         let before = account.get(DRAWN).cloned().ok_or_else(|| Reader(&account).unreadable(DRAWN, "is missing"))?;
         let mut after = Reader(&account).integers(DRAWN)?;
         let mut amount: i64 = 0;

@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn unreadable(&self, name: &str, reason: impl Display) -> StoreError {
         let pk = self.optional_text("pk").unwrap_or("?");
-        StoreError::Broken(format!("{pk}: {name}: {reason}"))
+        StoreError::Internal(format!("{pk}: {name}: {reason}"))
     }
 
     pub(crate) fn known<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {

@@ -2,11 +2,11 @@
 
 use std::future::Future;
 
+use auth::table_keys;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use contracts::{RetiredKey, SigningKey};
 use kernel::KeyId;
-use runtime::keys;
 
 use super::item::{key, number, text};
 use super::{StoreError, Table};
@@ -33,8 +33,8 @@ impl SyncKey for Table {
 
 impl SyncKeyEnd for Table {
     async fn sync_key_end(&self, retired: &RetiredKey, version: u64) -> Result<(), StoreError> {
-        let expires_at = self.clock.now().plus(keys::TOMBSTONE_LASTS).unix_seconds();
-        let status = (keys::STATUS.to_owned(), text(keys::RETIRED));
+        let expires_at = self.clock.now().plus(table_keys::TOMBSTONE_LASTS).unix_seconds();
+        let status = (table_keys::STATUS.to_owned(), text(table_keys::RETIRED));
         self.put_key(&retired.kid, version, [status, ("expiresAt".to_owned(), number(expires_at))]).await
     }
 }
@@ -46,7 +46,7 @@ impl Table {
         version: u64,
         attributes: impl IntoIterator<Item = (String, AttributeValue)>,
     ) -> Result<(), StoreError> {
-        let mut item = key(keys::PARTITION, &keys::sort_key(kid));
+        let mut item = key(table_keys::PARTITION, &table_keys::sort_key(kid));
         item.insert("kid".to_owned(), text(kid));
         item.insert("version".to_owned(), number(version));
         item.extend(attributes);

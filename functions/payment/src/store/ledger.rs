@@ -10,8 +10,8 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use dynamo::TransactionOutcome;
 use kernel::{Timestamp, UserId};
-use runtime::dynamodb::Outcome;
 
 use super::intake::{Drawing, Receipt, Sharded};
 use super::item::{Item, Reader, account_key, is_fenced_off, number, read_transfer, text, transfer_item};
@@ -166,11 +166,11 @@ impl Table {
             None => self.transact(items, *deadline).await?,
         };
         let reasons = match outcome {
-            Outcome::Committed => {
+            TransactionOutcome::Committed => {
                 return Ok(Attempt::Posted(Posted { transfer: transfer.clone(), replayed: false }));
             }
-            Outcome::Refused(reasons) => reasons,
-            Outcome::Contended => return Err(PostError::Contention),
+            TransactionOutcome::ConditionFailed(reasons) => reasons,
+            TransactionOutcome::Conflict => return Err(PostError::Contention),
         };
         if let Verdict::FailedOn(stored) = verdict(&reasons, 0) {
             return replay(stored, fingerprint.as_ref()).map(Attempt::Posted);
@@ -186,7 +186,7 @@ impl Table {
                 (refusal, _) => Attempt::Refused(refusal),
             });
         }
-        Err(StoreError::broken("a transfer was cancelled for no reason that we know").into())
+        Err(StoreError::internal("a transfer was cancelled for no reason that we know").into())
     }
 
     /// Takes the amount from an account, if it is the initiator's to take, with what is drawn from its shards.
@@ -270,7 +270,7 @@ impl Table {
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failure)) => match failure.item() {
                 Some(stored) => replay(stored, Some(fingerprint)),
-                None => Err(StoreError::broken("the stored transfer was not returned").into()),
+                None => Err(StoreError::internal("the stored transfer was not returned").into()),
             },
             _ => Err(PostError::Store(error.into())),
         }

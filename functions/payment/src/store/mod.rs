@@ -32,8 +32,8 @@ mod newest;
 mod table;
 mod transaction;
 
+pub use dynamo::StoreError;
 pub(crate) use item::{Item, read_transfer};
-pub use runtime::dynamodb::StoreError;
 pub use table::Table;
 pub use transaction::Fence;
 

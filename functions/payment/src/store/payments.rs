@@ -12,9 +12,9 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use contact::{Email, Phone};
+use dynamo::TransactionOutcome;
 use futures_util::future::try_join_all;
 use kernel::{Amount, Currency, Timestamp, UserId};
-use runtime::dynamodb::Outcome;
 
 use super::intake::Receipt;
 use super::item::{Item, Reader, account_key, is_fenced_off, key, number, text, transfer_item};
@@ -185,9 +185,9 @@ impl CreatePayment for Table {
             items.push(self.may_be_credited(account, &payment, fence)?);
         }
         let reasons = match self.transact(items, deadline).await? {
-            Outcome::Committed => return Ok(Created { payment, replayed: false }),
-            Outcome::Refused(reasons) => reasons,
-            Outcome::Contended => return Err(CreateError::Contention),
+            TransactionOutcome::Committed => return Ok(Created { payment, replayed: false }),
+            TransactionOutcome::ConditionFailed(reasons) => reasons,
+            TransactionOutcome::Conflict => return Err(CreateError::Contention),
         };
         if let Verdict::FailedOn(stored) = verdict(&reasons, 0) {
             let known = Reader(stored).optional_text("fingerprint");
@@ -199,7 +199,9 @@ impl CreatePayment for Table {
         let item = match verdict(&reasons, 1) {
             Verdict::FailedOn(item) => item,
             Verdict::FailedOnNothing => return Err(CreateError::Account(Refusal::AccountNotFound(Party::Payee))),
-            Verdict::Held => return Err(StoreError::broken("a payment was refused for no reason that we know").into()),
+            Verdict::Held => {
+                return Err(StoreError::internal("a payment was refused for no reason that we know").into());
+            }
         };
         let reader = Reader(item);
         if reader.text("ownerId")? != payment.owner.to_string() {
@@ -254,9 +256,9 @@ impl AdvancePayment for Table {
             }
             let (items, parts) = self.settle(&payment, &advance, Some(fence))?;
             match self.transact(items, deadline).await? {
-                Outcome::Committed => return Ok(payment.advanced(&advance)),
-                Outcome::Refused(reasons) => refusal_of(&reasons, &parts, Some(fence))?,
-                Outcome::Contended => return Err(AdvanceError::Contention),
+                TransactionOutcome::Committed => return Ok(payment.advanced(&advance)),
+                TransactionOutcome::ConditionFailed(reasons) => refusal_of(&reasons, &parts, Some(fence))?,
+                TransactionOutcome::Conflict => return Err(AdvanceError::Contention),
             }
         }
         Err(AdvanceError::Contention)
@@ -290,7 +292,7 @@ pub(crate) fn refusal_of(
         }
         Verdict::FailedOn(_) => Err(AdvanceError::Credit(Refusal::HeadroomExceeded)),
         Verdict::FailedOnNothing => Err(AdvanceError::Credit(Refusal::AccountNotFound(Party::Payee))),
-        Verdict::Held => Err(StoreError::broken("a settlement was refused for no reason that we know").into()),
+        Verdict::Held => Err(StoreError::internal("a settlement was refused for no reason that we know").into()),
     }
 }
 
@@ -322,7 +324,7 @@ impl Table {
         };
         let Change { expression, names, values } = change_of(advance, owner);
         let outcome = self
-            .in_turn(deadline, || {
+            .retry_on_conflict(deadline, || {
                 self.client
                     .update_item()
                     .table_name(&self.name)
@@ -340,7 +342,7 @@ impl Table {
             .await;
         let error = match outcome {
             Ok(updated) => {
-                let item = updated.attributes.ok_or_else(|| StoreError::broken("the payment was not returned"))?;
+                let item = updated.attributes.ok_or_else(|| StoreError::internal("the payment was not returned"))?;
                 return Ok(read_payment(&item)?);
             }
             Err(error) => error,
@@ -401,7 +403,7 @@ impl Table {
         parts: &[Part],
         payment: &Payment,
         deadline: Option<Timestamp>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<TransactionOutcome, StoreError> {
         let at = parts.iter().position(|part| *part == Part::Account);
         let (Some(at), Some(account)) = (at, &payment.payment_account_id) else {
             return self.transact(items, deadline).await;
@@ -428,7 +430,7 @@ impl Table {
             .expression_attribute_values(":loan", text("LOAN"))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build();
-        Ok(TransactWriteItem::builder().condition_check(check.map_err(StoreError::broken)?).build())
+        Ok(TransactWriteItem::builder().condition_check(check.map_err(StoreError::internal)?).build())
     }
 }
 

@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
+use dynamo::{self, TransactionOutcome, condition_failed};
 use kernel::{SessionId, Timestamp};
-use runtime::dynamodb::{self, Outcome, condition_failed};
 
 use super::item::{Item, number, text};
 use super::{StoreError, Table};
@@ -59,12 +59,12 @@ impl Table {
         &self,
         items: Vec<TransactWriteItem>,
         deadline: Option<Timestamp>,
-    ) -> Result<Outcome, StoreError> {
-        dynamodb::commit(&self.client, &*self.random, items, self.may_pause(deadline)).await
+    ) -> Result<TransactionOutcome, StoreError> {
+        dynamo::commit(&self.client, &*self.random, items, self.may_pause(deadline)).await
     }
 
     /// Sends a write of one item. While transactions hold it, it waits for its turn as they do.
-    pub(crate) async fn in_turn<T, E, F>(
+    pub(crate) async fn retry_on_conflict<T, E, F>(
         &self,
         deadline: Option<Timestamp>,
         send: impl Fn() -> F,
@@ -73,7 +73,7 @@ impl Table {
         E: ProvideErrorMetadata,
         F: Future<Output = Result<T, SdkError<E>>>,
     {
-        dynamodb::in_turn(&*self.random, send, self.may_pause(deadline)).await
+        dynamo::retry_on_conflict(&*self.random, send, self.may_pause(deadline)).await
     }
 
     /// Whether there is time for a pause.
@@ -88,8 +88,8 @@ impl Table {
     /// an item that is kept busy must not keep the fence away.
     pub(crate) async fn change_in_turn(&self, change: TransactWriteItem) -> Result<(), StoreError> {
         match self.transact(vec![change], None).await? {
-            Outcome::Committed | Outcome::Refused(_) => Ok(()),
-            Outcome::Contended => Err(StoreError::Unavailable("other transactions held the item".to_owned())),
+            TransactionOutcome::Committed | TransactionOutcome::ConditionFailed(_) => Ok(()),
+            TransactionOutcome::Conflict => Err(StoreError::Unavailable("other transactions held the item".to_owned())),
         }
     }
 
@@ -101,7 +101,7 @@ impl Table {
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build();
-        Ok(TransactWriteItem::builder().put(put.map_err(StoreError::broken)?).build())
+        Ok(TransactWriteItem::builder().put(put.map_err(StoreError::internal)?).build())
     }
 
     /// Changes an item, and tells what it was where the condition fails.
@@ -114,7 +114,7 @@ impl Table {
             .table_name(&self.name)
             .set_key(Some(key))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        Ok(TransactWriteItem::builder().update(change(update).build().map_err(StoreError::broken)?).build())
+        Ok(TransactWriteItem::builder().update(change(update).build().map_err(StoreError::internal)?).build())
     }
 }
 

@@ -49,7 +49,7 @@ impl Table {
                 .expression_attribute_values(":version", number(version))
         })?;
         self.change_in_turn(change).await?;
-        self.user(user.id).await?.ok_or_else(|| StoreError::broken("the replica is gone"))
+        self.user(user.id).await?.ok_or_else(|| StoreError::internal("the replica is gone"))
     }
 
     /// Raises the fence on an account, unless it stands as high.

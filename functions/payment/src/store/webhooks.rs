@@ -6,8 +6,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use dynamo::TransactionOutcome;
 use kernel::Timestamp;
-use runtime::dynamodb::Outcome;
 
 use super::item::{Item, Reader, key, number, text};
 use super::payments::{AdvanceError, Part, payment_key, read_payment, refusal_of};
@@ -109,12 +109,12 @@ impl ApplyWebhook for Table {
             items.push(self.put_new(webhook.record(outcome))?);
             parts.push(Part::Webhook);
             match self.transact_settling(items, &parts, &payment, webhook.deadline).await? {
-                Outcome::Committed if outcome == WebhookOutcome::Applied => {
+                TransactionOutcome::Committed if outcome == WebhookOutcome::Applied => {
                     return Ok((payment.advanced(&advance), outcome));
                 }
-                Outcome::Committed => return Ok((payment, outcome)),
-                Outcome::Refused(reasons) => refusal_of(&reasons, &parts, None)?,
-                Outcome::Contended => return Err(AdvanceError::Contention.into()),
+                TransactionOutcome::Committed => return Ok((payment, outcome)),
+                TransactionOutcome::ConditionFailed(reasons) => refusal_of(&reasons, &parts, None)?,
+                TransactionOutcome::Conflict => return Err(AdvanceError::Contention.into()),
             }
         }
         Err(AdvanceError::Contention.into())

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
+use config::Env;
 use kernel::SystemClock;
-use runtime::Env;
 use simulator::provider::{Provider, settle};
 use simulator::queue::Queue;
 use simulator::secret::ManagedSecret;
 use simulator::webhooks::HttpWebhook;
 
 fn main() -> ExitCode {
-    runtime::serve_events(
+    lambda::serve_events(
         async |env: Env| {
             Ok(Provider {
                 queue: Queue::from_env(&env)?,
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         },
         |provider, event: SqsEvent| async move {
             Ok::<_, Infallible>(
-                runtime::batch::each_message(event, |body| async move { settle(provider, &body).await }).await,
+                lambda::batch::process_batch(event, |body| async move { settle(provider, &body).await }).await,
             )
         },
     )

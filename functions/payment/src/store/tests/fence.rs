@@ -139,7 +139,7 @@ async fn an_end_that_came_to_the_replica_alone_is_completed_by_the_next_delivery
 #[tokio::test]
 async fn a_session_may_end_before_its_person_is_known_here() {
     let world = World::new().await;
-    let random = Seeded::new(3);
+    let random = SeededRandom::new(3);
     let ada = Person { id: UserId::random(&random), fence: Fence { epoch: 0, session: SessionId::random(&random) } };
     world.end(ada).await;
     let outcome = world.open(ada, "main", NewAccount::Debit { deposit: None, intake_shards: None }).await;

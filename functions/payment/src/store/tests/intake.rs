@@ -146,7 +146,7 @@ async fn who_finds_that_another_has_drawn_enough_for_both_draws_nothing() {
     let (world, merchant, customer) = shop().await;
     pay_into_shards(&world, customer, "purse", "shop", &[60]).await;
     let (client, mut gate) = world.engine.gated();
-    let late = Table::new(client, "PaymentTable", world.clock.clone(), Seeded::new(3));
+    let late = Table::new(client, "PaymentTable", world.clock.clone(), SeededRandom::new(3));
     let order = world.order(merchant, withdrawal("shop"), 10);
     let late = tokio::spawn(async move { late.post(order).await });
     world.engine.round_trips();

@@ -1,7 +1,7 @@
 use auth::LoadKeys;
+use auth::table_keys::TableKeys;
 use contracts::{AccountEvent, Envelope, RetiredKey, SigningKey};
 use kernel::KeyId;
-use runtime::keys::TableKeys;
 
 use super::*;
 use crate::store::item::key;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contracts::{User, UserStatus};
-use kernel::random::Seeded;
+use kernel::testing::SeededRandom;
 use kernel::{Amount, Clock, Currency, SessionId, Timestamp, UserId};
 use testkit::Engine;
 
@@ -46,7 +46,7 @@ struct World {
     engine: Engine,
     table: Table,
     clock: Arc<TestClock>,
-    random: Seeded,
+    random: SeededRandom,
 }
 
 /// A person, known on the payment side, with a token.
@@ -62,8 +62,8 @@ impl World {
         let name = engine.create_table("payment", "PaymentTable");
         let now = Mutex::new(Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
         let clock = Arc::new(TestClock { now, step: Mutex::new(Duration::from_millis(1)) });
-        let table = Table::new(engine.client.clone(), name, clock.clone(), Seeded::new(1));
-        Self { engine, table, clock, random: Seeded::new(2) }
+        let table = Table::new(engine.client.clone(), name, clock.clone(), SeededRandom::new(1));
+        Self { engine, table, clock, random: SeededRandom::new(2) }
     }
 
     async fn person(&self) -> Person {

@@ -13,13 +13,13 @@ pub enum StoreError {
     Unavailable(String),
     /// A permission is missing, a request is malformed, or an item is not what it should be: it will fail again.
     #[error("the store cannot do this: {0}")]
-    Broken(String),
+    Internal(String),
 }
 
 impl StoreError {
     /// Something stored, or to be stored, is not what it should be.
-    pub fn broken(what: impl Display) -> Self {
-        Self::Broken(what.to_string())
+    pub fn internal(what: impl Display) -> Self {
+        Self::Internal(what.to_string())
     }
 }
 
@@ -45,12 +45,12 @@ where
         let SdkError::ServiceError(refused) = &error else {
             let transient = !matches!(error, SdkError::ConstructionFailure(_));
             let text = chain(&error);
-            return if transient { Self::Unavailable(text) } else { Self::Broken(text) };
+            return if transient { Self::Unavailable(text) } else { Self::Internal(text) };
         };
         // Not the error itself: it prints the whole response, and that may hold an item.
         let code = refused.err().code().unwrap_or("unknown error");
         let text = format!("{code}: {}", refused.err().message().unwrap_or("no message"));
-        if TRANSIENT.contains(&code) { Self::Unavailable(text) } else { Self::Broken(text) }
+        if TRANSIENT.contains(&code) { Self::Unavailable(text) } else { Self::Internal(text) }
     }
 }
 

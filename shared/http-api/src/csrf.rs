@@ -11,9 +11,9 @@ use lambda_http::RequestExt;
 use lambda_http::http::Uri;
 use lambda_http::request::RequestContext;
 
-use super::principal::bearer_token;
-use super::{Problem, Request, kinds};
-use crate::{ConfigError, Env};
+use crate::session_auth::bearer_token;
+use crate::{Problem, Request, problem_types};
+use config::{ConfigError, Env};
 
 /// The variable that names the trusted origins.
 const ALLOWED_ORIGINS: &str = "ALLOWED_ORIGINS";
@@ -50,7 +50,7 @@ impl AllowedOrigins {
         let detail = "A page of another site may not have this done with your cookies. From a program, send the token as \
                       `Authorization: Bearer`.";
         let cause = format!("from {:?}, {:?}", site.unwrap_or_default(), origin.unwrap_or_default());
-        Err(Problem::new(&kinds::CROSS_SITE_REQUEST, detail).because(cause))
+        Err(Problem::new(&problem_types::CROSS_SITE_REQUEST, detail).with_cause(cause))
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
         match allowed.check(&request) {
             Ok(()) => true,
             Err(problem) => {
-                assert_eq!((problem.kind.status, problem.kind.code), (403, "cross_site_request"));
+                assert_eq!((problem.problem_type.status, problem.problem_type.code), (403, "cross_site_request"));
                 false
             }
         }

@@ -22,13 +22,13 @@ const TRANSIENT: [&str; 3] = [CONFLICT, "ThrottlingError", "ProvisionedThroughpu
 
 /// What became of a transaction.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum TransactionOutcome {
     /// All of it was written.
     Committed,
     /// Nothing was written, for the condition of a write did not hold: one reason per write, in their order.
-    Refused(Vec<CancellationReason>),
+    ConditionFailed(Vec<CancellationReason>),
     /// Nothing was written, for others held what it needs for as long as it might wait.
-    Contended,
+    Conflict,
 }
 
 /// Whether this is the write whose condition did not hold.
@@ -41,14 +41,14 @@ pub fn condition_failed(reason: &CancellationReason) -> bool {
 pub enum Attempt {
     /// All of it was written.
     Committed,
-    /// As [`Outcome::Refused`].
-    Refused(Vec<CancellationReason>),
+    /// As [`TransactionOutcome::ConditionFailed`].
+    ConditionFailed(Vec<CancellationReason>),
     /// Nothing was written, for others hold some of the items, and the reasons tell which; or for want of capacity.
-    InConflict(Vec<CancellationReason>),
+    Conflict(Vec<CancellationReason>),
 }
 
 /// Whether another transaction holds this write's item.
-pub fn is_in_conflict(reason: &CancellationReason) -> bool {
+pub fn is_conflict(reason: &CancellationReason) -> bool {
     reason.code() == Some(CONFLICT)
 }
 
@@ -63,13 +63,13 @@ pub async fn attempt(client: &Client, writes: Vec<TransactWriteItem>) -> Result<
     let Some(reasons) = cancellation_reasons(&error) else { return Err(error.into()) };
     // Before any other reason: a condition that does not hold is an answer, whatever else came in between.
     if reasons.iter().any(condition_failed) {
-        return Ok(Attempt::Refused(reasons.to_vec()));
+        return Ok(Attempt::ConditionFailed(reasons.to_vec()));
     }
     let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
     if codes.is_empty() || !codes.iter().all(|code| TRANSIENT.contains(code)) {
-        return Err(StoreError::Broken(format!("the transaction was cancelled: {}", codes.join(", "))));
+        return Err(StoreError::Internal(format!("the transaction was cancelled: {}", codes.join(", "))));
     }
-    Ok(Attempt::InConflict(reasons.to_vec()))
+    Ok(Attempt::Conflict(reasons.to_vec()))
 }
 
 /// Writes all or nothing. A transaction in conflict with another one is tried again after a pause of full jitter
@@ -83,17 +83,17 @@ pub async fn commit(
     random: &(impl Random + ?Sized),
     writes: Vec<TransactWriteItem>,
     mut may_pause: impl FnMut(Duration) -> bool,
-) -> Result<Outcome, StoreError> {
-    let mut pauses = Pauses::default();
+) -> Result<TransactionOutcome, StoreError> {
+    let mut pauses = Backoff::default();
     loop {
         match attempt(client, writes.clone()).await? {
-            Attempt::Committed => return Ok(Outcome::Committed),
-            Attempt::Refused(reasons) => return Ok(Outcome::Refused(reasons)),
-            Attempt::InConflict(_) => {}
+            Attempt::Committed => return Ok(TransactionOutcome::Committed),
+            Attempt::ConditionFailed(reasons) => return Ok(TransactionOutcome::ConditionFailed(reasons)),
+            Attempt::Conflict(_) => {}
         }
         let pause = pauses.next(random);
         if !may_pause(pause) {
-            return Ok(Outcome::Contended);
+            return Ok(TransactionOutcome::Conflict);
         }
         tokio::time::sleep(pause).await;
     }
@@ -104,7 +104,7 @@ pub async fn commit(
 /// # Errors
 ///
 /// What the request failed with, at last.
-pub async fn in_turn<T, E, F>(
+pub async fn retry_on_conflict<T, E, F>(
     random: &(impl Random + ?Sized),
     send: impl Fn() -> F,
     mut may_pause: impl FnMut(Duration) -> bool,
@@ -113,7 +113,7 @@ where
     E: ProvideErrorMetadata,
     F: Future<Output = Result<T, SdkError<E>>>,
 {
-    let mut pauses = Pauses::default();
+    let mut pauses = Backoff::default();
     loop {
         let outcome = send().await;
         let Err(error) = &outcome else { return outcome };
@@ -132,19 +132,19 @@ fn cancellation_reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Opti
     }
 }
 
-/// Pauses of any length up to one that doubles, so that those who met once do not meet again.
+/// Backoff of any length up to one that doubles, so that those who met once do not meet again.
 #[derive(Debug)]
-pub struct Pauses {
+pub struct Backoff {
     longest_ms: u64,
 }
 
-impl Default for Pauses {
+impl Default for Backoff {
     fn default() -> Self {
         Self { longest_ms: FIRST_PAUSE_MS }
     }
 }
 
-impl Pauses {
+impl Backoff {
     /// The next one.
     pub fn next(&mut self, random: &(impl Random + ?Sized)) -> Duration {
         let mut bytes = [0; 8];

@@ -3,12 +3,12 @@
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 
-use super::Problem;
+use crate::Problem;
 
 /// An answer: a status, a body, and headers beyond those that every answer bears. The body is JSON in its text, unless
 /// the function serves something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer<B = String> {
+pub struct Response<B = String> {
     /// The status.
     pub status: StatusCode,
     /// What the body is.
@@ -19,7 +19,7 @@ pub struct Answer<B = String> {
     pub body: B,
 }
 
-impl Answer {
+impl Response {
     /// An answer with a JSON body.
     ///
     /// # Errors
@@ -32,13 +32,13 @@ impl Answer {
 
     /// It is done, and there is nothing to say.
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, ..Self::of("application/json", String::new()) }
+        Self { status: StatusCode::NO_CONTENT, ..Self::new("application/json", String::new()) }
     }
 }
 
-impl<B> Answer<B> {
+impl<B> Response<B> {
     /// An answer with a body of any type.
-    pub const fn of(media_type: &'static str, body: B) -> Self {
+    pub const fn new(media_type: &'static str, body: B) -> Self {
         Self { status: StatusCode::OK, media_type, headers: Vec::new(), body }
     }
 

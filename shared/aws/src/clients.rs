@@ -23,7 +23,9 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
-use crate::{ConfigError, Env, trust};
+use config::{ConfigError, Env};
+
+use crate::tls;
 
 /// What every client is built from.
 ///
@@ -42,7 +44,7 @@ pub fn sdk_config(env: &Env) -> Result<SdkConfig, ConfigError> {
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(env.required("AWS_REGION")?.to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(trust::http_client(env)?)
+        .http_client(tls::http_client(env)?)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build());
@@ -55,20 +57,20 @@ pub fn sdk_config(env: &Env) -> Result<SdkConfig, ConfigError> {
 /// # Errors
 ///
 /// [`ConfigError`] if the region or the credentials are missing.
-pub fn dynamodb(env: &Env) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
-    Ok(dynamodb_of(&sdk_config(env)?, env))
+pub fn dynamodb_client(env: &Env) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
+    Ok(dynamodb_client_from(&sdk_config(env)?, env))
 }
 
 /// A DynamoDB client that shares what this configuration holds with those of other services.
-pub fn dynamodb_of(config: &SdkConfig, env: &Env) -> aws_sdk_dynamodb::Client {
-    let config = of_service(config, env, "AWS_ENDPOINT_URL_DYNAMODB");
+pub fn dynamodb_client_from(config: &SdkConfig, env: &Env) -> aws_sdk_dynamodb::Client {
+    let config = for_service(config, env, "AWS_ENDPOINT_URL_DYNAMODB");
     let config = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(UserAgent);
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
 /// This configuration for one service: the endpoint that the variable names goes before `AWS_ENDPOINT_URL`
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
-pub fn of_service(config: &SdkConfig, env: &Env, variable: &'static str) -> SdkConfig {
+pub fn for_service(config: &SdkConfig, env: &Env, variable: &'static str) -> SdkConfig {
     let Some(url) = env.optional(variable) else { return config.clone() };
     config.to_builder().endpoint_url(url).build()
 }
@@ -117,7 +119,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let env = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "us-east-1")];
         let env: Env = env.into_iter().chain([("AWS_ENDPOINT_URL", url.as_str())]).collect();
-        let client = dynamodb(&env).unwrap();
+        let client = dynamodb_client(&env).unwrap();
         let asked = tokio::spawn(async move { client.list_tables().send().await });
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = [0; 4096];

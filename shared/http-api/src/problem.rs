@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// One kind of problem. A kind's code is stable and unique: clients decide by it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct ProblemType {
     /// What a program decides by, such as `insufficient_funds`.
     pub code: &'static str,
     /// The HTTP status.
@@ -20,33 +20,33 @@ pub struct Kind {
 }
 
 /// The kinds that every endpoint may answer with. Each context lists its own beside its errors.
-pub mod kinds {
-    use super::Kind;
+pub mod problem_types {
+    use super::ProblemType;
 
     /// The request cannot be read, or a field of it is wrong.
-    pub const INVALID_REQUEST: Kind =
-        Kind { code: "invalid_request", status: 400, title: "The request is invalid", retryable: false };
+    pub const INVALID_REQUEST: ProblemType =
+        ProblemType { code: "invalid_request", status: 400, title: "The request is invalid", retryable: false };
     /// No access token, or one that does not pass.
-    pub const UNAUTHENTICATED: Kind =
-        Kind { code: "unauthenticated", status: 401, title: "Authentication is required", retryable: false };
+    pub const UNAUTHENTICATED: ProblemType =
+        ProblemType { code: "unauthenticated", status: 401, title: "Authentication is required", retryable: false };
     /// A page of another site had it sent.
-    pub const CROSS_SITE_REQUEST: Kind =
-        Kind { code: "cross_site_request", status: 403, title: "Not from another site", retryable: false };
-    /// More than [`MAX_BODY_BYTES`](crate::http::MAX_BODY_BYTES).
-    pub const PAYLOAD_TOO_LARGE: Kind =
-        Kind { code: "payload_too_large", status: 413, title: "The body is too large", retryable: false };
+    pub const CROSS_SITE_REQUEST: ProblemType =
+        ProblemType { code: "cross_site_request", status: 403, title: "Not from another site", retryable: false };
+    /// More than [`MAX_BODY_BYTES`](crate::MAX_BODY_BYTES).
+    pub const PAYLOAD_TOO_LARGE: ProblemType =
+        ProblemType { code: "payload_too_large", status: 413, title: "The body is too large", retryable: false };
     /// A body that does not call itself JSON.
-    pub const UNSUPPORTED_MEDIA_TYPE: Kind =
-        Kind { code: "unsupported_media_type", status: 415, title: "The body must be JSON", retryable: false };
+    pub const UNSUPPORTED_MEDIA_TYPE: ProblemType =
+        ProblemType { code: "unsupported_media_type", status: 415, title: "The body must be JSON", retryable: false };
     /// Our fault. The log says more, under the same request id.
-    pub const INTERNAL: Kind =
-        Kind { code: "internal", status: 500, title: "Something went wrong on our side", retryable: true };
+    pub const INTERNAL: ProblemType =
+        ProblemType { code: "internal", status: 500, title: "Something went wrong on our side", retryable: true };
     /// Something the endpoint needs does not answer just now.
-    pub const UNAVAILABLE: Kind =
-        Kind { code: "unavailable", status: 503, title: "Temporarily unavailable", retryable: true };
+    pub const UNAVAILABLE: ProblemType =
+        ProblemType { code: "unavailable", status: 503, title: "Temporarily unavailable", retryable: true };
 
     /// All of the above.
-    pub const ALL: &[Kind] = &[
+    pub const ALL: &[ProblemType] = &[
         INVALID_REQUEST,
         UNAUTHENTICATED,
         CROSS_SITE_REQUEST,
@@ -75,9 +75,9 @@ impl FieldError {
 
 /// The fields of a body as they are read into the domain, with everything that is wrong with them.
 #[derive(Debug, Default)]
-pub struct Fields(Vec<FieldError>);
+pub struct FieldErrors(Vec<FieldError>);
 
-impl Fields {
+impl FieldErrors {
     /// The field's value, or none after its error is noted.
     pub fn read<T, E: fmt::Display>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
         value.map_err(|error| self.0.push(FieldError::new(field, error))).ok()
@@ -92,12 +92,12 @@ impl Fields {
     }
 
     /// Notes an error that no single value shows.
-    pub fn refuse(&mut self, field: &str, detail: impl fmt::Display) {
+    pub fn push(&mut self, field: &str, detail: impl fmt::Display) {
         self.0.push(FieldError::new(field, detail));
     }
 
     /// Whether nothing was wrong so far.
-    pub fn are_good(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -111,7 +111,7 @@ impl Fields {
 #[derive(Debug)]
 pub struct Problem {
     /// Which kind.
-    pub kind: &'static Kind,
+    pub problem_type: &'static ProblemType,
     /// What is so in this case, for the client.
     pub detail: String,
     /// The fields that are wrong, for the client.
@@ -124,14 +124,14 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of this kind.
-    pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), internal: None }
+    pub fn new(problem_type: &'static ProblemType, detail: impl Into<String>) -> Self {
+        Self { problem_type, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), internal: None }
     }
 
-    /// Fields are wrong.
+    /// FieldErrors are wrong.
     pub fn fields(errors: Vec<FieldError>) -> Self {
         let detail = errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail)).collect::<Vec<_>>();
-        Self { errors, ..Self::new(&kinds::INVALID_REQUEST, detail.join("; ")) }
+        Self { errors, ..Self::new(&problem_types::INVALID_REQUEST, detail.join("; ")) }
     }
 
     /// One field is wrong.
@@ -150,25 +150,25 @@ impl Problem {
                 "Bearer realm=\"payments\"",
             )
         };
-        Self::new(&kinds::UNAUTHENTICATED, detail).header("www-authenticate", challenge).because(reason)
+        Self::new(&problem_types::UNAUTHENTICATED, detail).header("www-authenticate", challenge).with_cause(reason)
     }
 
     /// Our fault.
     pub fn internal(error: &dyn Error) -> Self {
-        Self::new(&kinds::INTERNAL, "The request could not be completed. Quote the requestId if you report it.")
-            .because(Chain(error))
+        Self::new(&problem_types::INTERNAL, "The request could not be completed. Quote the requestId if you report it.")
+            .with_cause(Chain(error))
     }
 
     /// Something that this depends on does not answer; to be tried again after `wait`.
     pub fn unavailable(wait: Duration, error: &dyn Error) -> Self {
-        Self::new(&kinds::UNAVAILABLE, "The endpoint could not finish. Try it again.")
+        Self::new(&problem_types::UNAVAILABLE, "The endpoint could not finish. Try it again.")
             .retry_after(wait)
-            .because(Chain(error))
+            .with_cause(Chain(error))
     }
 
     /// The same problem, pointing at the field it is about.
     #[must_use]
-    pub fn at(mut self, field: &str, detail: impl fmt::Display) -> Self {
+    pub fn with_field_error(mut self, field: &str, detail: impl fmt::Display) -> Self {
         self.errors.push(FieldError::new(field, detail));
         self
     }
@@ -189,7 +189,7 @@ impl Problem {
 
     /// The same problem with its cause, which the log is told and the client is not.
     #[must_use]
-    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+    pub fn with_cause(mut self, cause: impl fmt::Display) -> Self {
         self.internal = Some(cause.to_string());
         self
     }
@@ -202,13 +202,13 @@ impl Problem {
     /// The body: what the client is told.
     pub(crate) fn body(&self, instance: &str, request_id: &str) -> serde_json::Value {
         let mut body = serde_json::json!({
-            "type": format!("urn:problem:{}", self.kind.code),
-            "title": self.kind.title,
-            "status": self.kind.status,
+            "type": format!("urn:problem:{}", self.problem_type.code),
+            "title": self.problem_type.title,
+            "status": self.problem_type.status,
             "detail": self.detail,
             "instance": instance,
-            "code": self.kind.code,
-            "retryable": self.kind.retryable,
+            "code": self.problem_type.code,
+            "retryable": self.problem_type.retryable,
             "requestId": request_id,
         });
         if let (false, Some(members)) = (self.errors.is_empty(), body.as_object_mut()) {
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_told_in_whole_seconds_and_never_too_short() {
-        let problem = Problem::new(&kinds::UNAVAILABLE, "").retry_after(Duration::from_millis(1001));
+        let problem = Problem::new(&problem_types::UNAVAILABLE, "").retry_after(Duration::from_millis(1001));
         assert_eq!(problem.headers, [("retry-after", "2".to_owned())]);
     }
 }

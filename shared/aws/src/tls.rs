@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::connector::Connector;
-use crate::{ConfigError, Env};
+use config::{ConfigError, Env};
 
 /// Amazon Root CA 1 to 4, and the Starfield root that vouches for them where they are not known yet.
 const AMAZON_ROOTS: [&[u8]; 5] = [
@@ -33,7 +33,7 @@ const AMAZON_ROOTS: [&[u8]; 5] = [
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
 /// Nobody whom we trust vouches for the server.
-const DISTRUST: rustls::Error = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+const UNKNOWN_ISSUER: rustls::Error = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
 
 /// A client that trusts Amazon's roots, and the system's where those are not enough; or a bundle's, and nobody else.
 ///
@@ -42,8 +42,8 @@ const DISTRUST: rustls::Error = rustls::Error::InvalidCertificate(CertificateErr
 /// [`ConfigError`] if `AWS_CA_BUNDLE` names something else than authorities.
 pub(crate) fn http_client(env: &Env) -> Result<SharedHttpClient, ConfigError> {
     let trust = match env.optional(CA_BUNDLE) {
-        Some(_) => Trust::new(env.read(CA_BUNDLE, bundle)?, RootCertStore::empty),
-        None => Trust::of_aws(),
+        Some(_) => FallbackVerifier::new(env.read(CA_BUNDLE, bundle)?, RootCertStore::empty),
+        None => FallbackVerifier::amazon_roots(),
     };
     Ok(SharedHttpClient::new(Connector::new(trust)))
 }
@@ -72,24 +72,24 @@ fn readable<'a>(certificates: impl IntoIterator<Item = CertificateDer<'a>>) -> R
 
 type Verifier = Option<Arc<WebPkiServerVerifier>>;
 
-/// Asks a few authorities, and many once those do not vouch for a server.
+/// Asks a primary authorities, and fallback once those do not vouch for a server.
 #[derive(Debug)]
-pub(crate) struct Trust {
-    few: Verifier,
-    many: LazyLock<Verifier, Box<dyn FnOnce() -> Verifier + Send>>,
+pub(crate) struct FallbackVerifier {
+    primary: Verifier,
+    fallback: LazyLock<Verifier, Box<dyn FnOnce() -> Verifier + Send>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Trust {
+impl FallbackVerifier {
     /// Amazon's roots, and then the system's.
-    pub(crate) fn of_aws() -> Self {
+    pub(crate) fn amazon_roots() -> Self {
         Self::new(readable(AMAZON_ROOTS.map(CertificateDer::from)), system)
     }
 
-    fn new(few: RootCertStore, many: impl FnOnce() -> RootCertStore + Send + 'static) -> Self {
+    fn new(primary: RootCertStore, fallback: impl FnOnce() -> RootCertStore + Send + 'static) -> Self {
         Self {
-            few: verifier(few),
-            many: LazyLock::new(Box::new(move || verifier(many()))),
+            primary: verifier(primary),
+            fallback: LazyLock::new(Box::new(move || verifier(fallback()))),
             algorithms: ring::default_provider().signature_verification_algorithms,
         }
     }
@@ -101,7 +101,7 @@ fn verifier(roots: RootCertStore) -> Verifier {
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()
 }
 
-impl ServerCertVerifier for Trust {
+impl ServerCertVerifier for FallbackVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -111,10 +111,10 @@ impl ServerCertVerifier for Trust {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let ask = |verifier: &Verifier| {
-            let verifier = verifier.as_ref().ok_or(DISTRUST)?;
+            let verifier = verifier.as_ref().ok_or(UNKNOWN_ISSUER)?;
             verifier.verify_server_cert(certificate, intermediates, name, ocsp, now)
         };
-        ask(&self.few).or_else(|error| ask(&self.many).map_err(|_| error))
+        ask(&self.primary).or_else(|error| ask(&self.fallback).map_err(|_| error))
     }
 
     fn verify_tls12_signature(
@@ -159,7 +159,7 @@ mod tests {
     struct Server {
         url: String,
         certificate: CertificateDer<'static>,
-        /// How many have connected, and how many of them gone through with it.
+        /// How fallback have connected, and how fallback of them gone through with it.
         counts: Arc<(AtomicUsize, AtomicUsize)>,
     }
 
@@ -198,14 +198,17 @@ mod tests {
         }
     }
 
-    fn asking(server: &Server, many: impl FnOnce() -> RootCertStore + Send + 'static) -> Client {
+    fn asking(server: &Server, fallback: impl FnOnce() -> RootCertStore + Send + 'static) -> Client {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("eu-west-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .endpoint_url(&server.url)
             .retry_config(aws_smithy_types::retry::RetryConfig::disabled())
-            .http_client(Connector::new(Trust::new(readable(AMAZON_ROOTS.map(CertificateDer::from)), many)));
+            .http_client(Connector::new(FallbackVerifier::new(
+                readable(AMAZON_ROOTS.map(CertificateDer::from)),
+                fallback,
+            )));
         Client::from_conf(config.build())
     }
 

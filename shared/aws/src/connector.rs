@@ -30,7 +30,7 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::trust;
+use crate::tls::FallbackVerifier;
 
 /// How long it may take to find a server, to connect to it and to agree on a key.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -38,30 +38,34 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Sends requests, and keeps connections for the next ones. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
-    client: Client<InTime, SdkBody>,
+    client: Client<ConnectWithTimeout, SdkBody>,
 }
 
 impl Connector {
     /// One that trusts whom `trust` does.
-    pub(crate) fn new(trust: trust::Trust) -> Self {
+    pub(crate) fn new(verifier: FallbackVerifier) -> Self {
         // With the one provider of cryptography that is compiled: see deny.toml.
-        let tls = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(trust));
+        let tls = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(verifier));
         let mut tcp = connect::HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
         let connector = connector.https_or_http().enable_http1().wrap_connector(tcp);
-        Self { client: Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(InTime(connector)) }
+        Self {
+            client: Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .build(ConnectWithTimeout(connector)),
+        }
     }
 }
 
 /// Connects, or gives up after [`CONNECT_TIMEOUT`].
 #[derive(Debug, Clone)]
-struct InTime(HttpsConnector<connect::HttpConnector>);
+struct ConnectWithTimeout(HttpsConnector<connect::HttpConnector>);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-impl Service<Uri> for InTime {
+impl Service<Uri> for ConnectWithTimeout {
     type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
@@ -90,11 +94,11 @@ impl HttpConnector for Connector {
         };
         let connection = capture_connection(&mut request);
         if let Some(asked) = request.extensions().get::<CaptureSmithyConnection>() {
-            asked.set_connection_retriever(move || Some(condemnable(&connection)));
+            asked.set_connection_retriever(move || Some(connection_metadata(&connection)));
         }
         let answer = self.client.request(request);
         HttpConnectorFuture::new(async move {
-            let answer = answer.await.map_err(classified)?;
+            let answer = answer.await.map_err(classify_error)?;
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
@@ -102,7 +106,7 @@ impl HttpConnector for Connector {
 }
 
 /// The connection as the SDK wants it: so that it can end one on which a server fails.
-fn condemnable(connection: &CaptureConnection) -> ConnectionMetadata {
+fn connection_metadata(connection: &CaptureConnection) -> ConnectionMetadata {
     let connection = connection.clone();
     let condemn = move || {
         if let Some(connected) = &*connection.connection_metadata() {
@@ -113,7 +117,7 @@ fn condemnable(connection: &CaptureConnection) -> ConnectionMetadata {
 }
 
 /// What the SDK is told of a failure: by that it decides whether to try again.
-fn classified(error: legacy::Error) -> ConnectorError {
+fn classify_error(error: legacy::Error) -> ConnectorError {
     if error.is_connect() {
         return ConnectorError::io(error.into());
     }
@@ -171,7 +175,7 @@ mod tests {
     }
 
     fn connector() -> Connector {
-        Connector::new(trust::Trust::of_aws())
+        Connector::new(FallbackVerifier::amazon_roots())
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 
 /// Hands each message's body to `apply`, one after the other, and reports those that failed, so that the queue
 /// delivers only them again.
-pub async fn each_message<F, E>(event: SqsEvent, apply: impl Fn(String) -> F) -> SqsBatchResponse
+pub async fn process_batch<F, E>(event: SqsEvent, apply: impl Fn(String) -> F) -> SqsBatchResponse
 where
     F: Future<Output = Result<(), E>>,
     E: Display,
@@ -38,7 +38,7 @@ mod tests {
         ]}))
         .unwrap();
         let failed =
-            each_message(event, |body| async move { if body == "good" { Ok(()) } else { Err("no good") } }).await;
+            process_batch(event, |body| async move { if body == "good" { Ok(()) } else { Err("no good") } }).await;
         let ids: Vec<_> = failed.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
         assert_eq!(ids, ["1", "3"]);
     }

@@ -1,39 +1,31 @@
-//! Configuration: the environment, read once, in init.
+//! Configuration from environment variables, read once at start-up.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// A setting is missing or cannot be read. The function does not start.
+/// A setting is missing or invalid. The function does not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Not set, or empty.
-    #[error("the environment variable {0} is not set")]
+    #[error("environment variable {0} is not set")]
     Missing(&'static str),
-    /// Set to something else than it can be.
-    #[error("the environment variable {key} is {value:?}: {reason}")]
-    Invalid {
-        /// The variable.
-        key: &'static str,
-        /// What it holds.
-        value: String,
-        /// What is wrong with that.
-        reason: String,
-    },
+    #[error("environment variable {key} is {value:?}: {reason}")]
+    Invalid { key: &'static str, value: String, reason: String },
 }
 
-/// The environment of the function.
+/// The environment variables of a function.
 #[derive(Debug, Clone, Default)]
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
-    /// The environment of this process.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
-    pub fn of_process() -> Self {
+    /// Reads the environment of this process.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
+    pub fn from_process() -> Self {
         std::env::vars().collect()
     }
 
-    /// A setting that must be there.
+    /// Returns a required setting.
     ///
     /// # Errors
     ///
@@ -42,32 +34,32 @@ impl Env {
         self.optional(key).ok_or(ConfigError::Missing(key))
     }
 
-    /// A setting that may be absent.
+    /// Returns an optional setting; an empty value counts as absent.
     pub fn optional(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A setting that must be there and be read as a `T`.
+    /// Parses a required setting as a `T`.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if it is not there or cannot be read.
+    /// [`ConfigError`] if it is missing or does not parse.
     pub fn parsed<T: FromStr<Err: Display>>(&self, key: &'static str) -> Result<T, ConfigError> {
         self.read(key, T::from_str)
     }
 
-    /// A setting that must be there and pass through `read`.
+    /// Parses a required setting with `parse`.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if it is not there or `read` refuses it.
+    /// [`ConfigError`] if it is missing or `parse` rejects it.
     pub fn read<T, E: Display>(
         &self,
         key: &'static str,
-        read: impl FnOnce(&str) -> Result<T, E>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, ConfigError> {
         let value = self.required(key)?;
-        read(value).map_err(|error| ConfigError::Invalid { key, value: value.to_owned(), reason: error.to_string() })
+        parse(value).map_err(|error| ConfigError::Invalid { key, value: value.to_owned(), reason: error.to_string() })
     }
 }
 
@@ -82,13 +74,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_or_wrong_setting_is_named() {
+    fn missing_or_invalid_setting_is_named() {
         let env = Env::from_iter([("EMPTY", ""), ("LIMIT", "many")]);
-        assert_eq!(env.required("TABLE").unwrap_err().to_string(), "the environment variable TABLE is not set");
+        assert_eq!(env.required("TABLE").unwrap_err().to_string(), "environment variable TABLE is not set");
         assert_eq!(env.required("EMPTY"), Err(ConfigError::Missing("EMPTY")));
         assert_eq!(
             env.parsed::<u32>("LIMIT").unwrap_err().to_string(),
-            "the environment variable LIMIT is \"many\": invalid digit found in string"
+            "environment variable LIMIT is \"many\": invalid digit found in string"
         );
     }
 }

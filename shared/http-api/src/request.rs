@@ -5,7 +5,7 @@ use lambda_http::RequestExt;
 use lambda_http::http::HeaderMap;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::{FieldError, Problem, kinds};
+use crate::{FieldError, Problem, problem_types};
 
 /// A request as API Gateway hands it to a function.
 pub type Request = lambda_http::Request;
@@ -23,18 +23,21 @@ pub fn json_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     let body: &[u8] = request.body();
     if body.len() > MAX_BODY_BYTES {
         let detail = format!("The body has {} bytes; send at most {MAX_BODY_BYTES}.", body.len());
-        return Err(Problem::new(&kinds::PAYLOAD_TOO_LARGE, detail));
+        return Err(Problem::new(&problem_types::PAYLOAD_TOO_LARGE, detail));
     }
     if body.is_empty() {
-        return Err(Problem::new(&kinds::INVALID_REQUEST, "The body is empty; send a JSON object."));
+        return Err(Problem::new(&problem_types::INVALID_REQUEST, "The body is empty; send a JSON object."));
     }
     if !is_json(request.headers()) {
-        return Err(Problem::new(&kinds::UNSUPPORTED_MEDIA_TYPE, "Send the header `Content-Type: application/json`."));
+        return Err(Problem::new(
+            &problem_types::UNSUPPORTED_MEDIA_TYPE,
+            "Send the header `Content-Type: application/json`.",
+        ));
     }
     // serde reads an array as a struct too, field by field, and of anything else says what it is.
     if body.trim_ascii_start().first() != Some(&b'{') {
         serde_json::from_slice::<IgnoredAny>(body).map_err(|error| not_json(&error))?;
-        return Err(Problem::new(&kinds::INVALID_REQUEST, "The body is not a JSON object; send one."));
+        return Err(Problem::new(&problem_types::INVALID_REQUEST, "The body is not a JSON object; send one."));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| unreadable(body, &error))?;
@@ -75,7 +78,7 @@ fn unreadable(body: &[u8], error: &serde_path_to_error::Error<serde_json::Error>
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
-    Problem::new(&kinds::INVALID_REQUEST, format!("The body is not JSON: {error}."))
+    Problem::new(&problem_types::INVALID_REQUEST, format!("The body is not JSON: {error}."))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -131,7 +134,7 @@ pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Prob
     match (key, values.next()) {
         (Some(key), None) => Ok(Some(IdempotencyKey(key))),
         _ => Err(Problem::new(
-            &kinds::INVALID_REQUEST,
+            &problem_types::INVALID_REQUEST,
             "The header Idempotency-Key must be sent once and hold 1 to 255 printable ASCII characters.",
         )),
     }
@@ -169,12 +172,12 @@ mod tests {
         #[serde(default)]
         lines: Vec<Line>,
         #[serde(default)]
-        kind: Kind,
+        category: Category,
     }
 
     #[derive(Debug, Default, Deserialize)]
     #[serde(rename_all = "UPPERCASE")]
-    enum Kind {
+    enum Category {
         #[default]
         Plain,
     }
@@ -198,8 +201,9 @@ mod tests {
 
     #[test]
     fn a_body_that_fits_is_read() {
-        let order: Order = json_body(&request(r#"{"amount": 5, "lines": [{"sku": "a"}], "kind": "PLAIN"}"#)).unwrap();
-        assert!(matches!((order.amount, order.lines.len(), order.kind), (5, 1, Kind::Plain)));
+        let order: Order =
+            json_body(&request(r#"{"amount": 5, "lines": [{"sku": "a"}], "category": "PLAIN"}"#)).unwrap();
+        assert!(matches!((order.amount, order.lines.len(), order.category), (5, 1, Category::Plain)));
     }
 
     #[test]
@@ -211,16 +215,16 @@ mod tests {
             (
                 r#"{"amount": 5, "admin": true}"#,
                 "/admin",
-                "unknown field `admin`, expected one of `amount`, `lines`, `kind`",
+                "unknown field `admin`, expected one of `amount`, `lines`, `category`",
             ),
             (r#"{"amount": 5, "amount": 6}"#, "/amount", "duplicate field `amount`"),
             ("{}", "/amount", "missing field `amount`"),
             (&format!("{{\"amount\": 1{}}}", "0".repeat(400)), "/amount", "number out of range"),
-            (r#"{"amount": 5, "kind": null}"#, "/kind", "expected value"),
+            (r#"{"amount": 5, "category": null}"#, "/category", "expected value"),
             (r#"{"amount": 5, "lines": [{}]}"#, "/lines/0/sku", "missing field `sku`"),
         ] {
             let problem = refused(&request(body));
-            assert_eq!(problem.kind, &kinds::INVALID_REQUEST);
+            assert_eq!(problem.problem_type, &problem_types::INVALID_REQUEST);
             assert_eq!(
                 problem.errors,
                 [FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() }],
@@ -233,7 +237,7 @@ mod tests {
     fn what_is_not_one_json_object_is_refused() {
         for body in ["", "[]", " [5, []]", "{", "nonsense", r#"{"amount": 5} {"amount": 6}"#, "\u{feff}{}"] {
             let problem = refused(&request(body));
-            assert_eq!((problem.kind, problem.errors.len()), (&kinds::INVALID_REQUEST, 0), "{body}");
+            assert_eq!((problem.problem_type, problem.errors.len()), (&problem_types::INVALID_REQUEST, 0), "{body}");
         }
     }
 
@@ -267,8 +271,8 @@ mod tests {
     fn a_body_of_another_type_or_beyond_the_limit_is_refused() {
         let mut form = request("amount=5");
         form.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
-        assert_eq!(refused(&form).kind, &kinds::UNSUPPORTED_MEDIA_TYPE);
-        assert_eq!(refused(&request(&" ".repeat(MAX_BODY_BYTES + 1))).kind, &kinds::PAYLOAD_TOO_LARGE);
+        assert_eq!(refused(&form).problem_type, &problem_types::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(refused(&request(&" ".repeat(MAX_BODY_BYTES + 1))).problem_type, &problem_types::PAYLOAD_TOO_LARGE);
     }
 
     fn key(value: &str) -> Result<Option<IdempotencyKey>, Problem> {

@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
-use auth::{LoadKeys, LoadKeysError, PublicKey};
+use crate::{LoadKeys, LoadKeysError, PublicKey};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use kernel::KeyId;
 
-use crate::dynamodb::StoreError;
+use dynamo::StoreError;
 
 /// The partition that holds a table's public keys.
 pub const PARTITION: &str = "SIGNING_KEYS";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use auth::{Claims, LoadKeys, Principal, Rejection, Verifier};
 use kernel::{Clock, Secret};
 
-use super::{Problem, Request};
+use crate::{Problem, Request};
 
 /// The name of the cookie that holds an access token.
 pub const ACCESS_TOKEN_COOKIE: &str = "access_token";

@@ -8,20 +8,20 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 
 use crate::connector::Connector;
-use crate::trust::Trust;
+use crate::tls::FallbackVerifier;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends requests to `https` and `http` URLs.
 #[derive(Debug)]
-pub struct Outbound {
+pub struct HttpClient {
     connector: LazyLock<Connector>,
 }
 
 /// A request was not answered with success. It does not tell the URL, which may hold a signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotDelivered {
+pub enum HttpError {
     /// The method, the URL or a header is none.
     #[error("the request cannot be made: {0}")]
     Impossible(&'static str),
@@ -33,39 +33,39 @@ pub enum NotDelivered {
     Refused(u16),
 }
 
-impl Default for Outbound {
+impl Default for HttpClient {
     fn default() -> Self {
-        Self { connector: LazyLock::new(|| Connector::new(Trust::of_aws())) }
+        Self { connector: LazyLock::new(|| Connector::new(FallbackVerifier::amazon_roots())) }
     }
 }
 
-impl Outbound {
+impl HttpClient {
     /// Sends a request, and waits for an answer of success.
     ///
     /// # Errors
     ///
-    /// [`NotDelivered`] if there is none.
+    /// [`HttpError`] if there is none.
     pub async fn send(
         &self,
         method: &str,
         url: &str,
         headers: &[(&'static str, &str)],
         body: Vec<u8>,
-    ) -> Result<(), NotDelivered> {
+    ) -> Result<(), HttpError> {
         let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method(method).map_err(|_| NotDelivered::Impossible("its method is none"))?;
-        request.set_uri(url).map_err(|_| NotDelivered::Impossible("its URL is none"))?;
+        request.set_method(method).map_err(|_| HttpError::Impossible("its method is none"))?;
+        request.set_uri(url).map_err(|_| HttpError::Impossible("its URL is none"))?;
         for (name, value) in headers {
             let value = (*value).to_owned();
             request
                 .headers_mut()
                 .try_insert(*name, value)
-                .map_err(|_| NotDelivered::Impossible("one of its headers is none"))?;
+                .map_err(|_| HttpError::Impossible("one of its headers is none"))?;
         }
         let answer = tokio::time::timeout(TIMEOUT, self.connector.call(request)).await;
-        let answer = answer.map_err(|_| NotDelivered::NoAnswer(format!("within {TIMEOUT:?}")))?;
-        let answer = answer.map_err(|error| NotDelivered::NoAnswer(error.to_string()))?;
+        let answer = answer.map_err(|_| HttpError::NoAnswer(format!("within {TIMEOUT:?}")))?;
+        let answer = answer.map_err(|error| HttpError::NoAnswer(error.to_string()))?;
         let status = answer.status();
-        if status.is_success() { Ok(()) } else { Err(NotDelivered::Refused(status.as_u16())) }
+        if status.is_success() { Ok(()) } else { Err(HttpError::Refused(status.as_u16())) }
     }
 }

@@ -1,0 +1,11 @@
+//! AWS SDK clients and outbound HTTP.
+//!
+//! Region, credentials and endpoint are read from the Lambda environment; no credential provider chain probes the network.
+
+mod clients;
+mod connector;
+mod http_client;
+mod tls;
+
+pub use clients::{dynamodb_client, dynamodb_client_from, for_service, sdk_config};
+pub use http_client::{HttpClient, HttpError};

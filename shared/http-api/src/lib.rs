@@ -1,0 +1,20 @@
+//! HTTP handlers behind an API Gateway HTTP API.
+//!
+//! A handler takes a [`Request`] and returns a [`Response`] or a [`Problem`]. [`serve`] runs it: it rejects cross-site
+//! requests, writes the access log line, and turns a problem into `application/problem+json` (RFC 9457).
+
+mod access_log;
+mod csrf;
+mod problem;
+mod request;
+mod response;
+mod serve;
+mod session_auth;
+
+pub use problem::{FieldError, FieldErrors, Problem, ProblemType, problem_types};
+pub use request::{IdempotencyKey, MAX_BODY_BYTES, Request, deadline, idempotency_key, json_body, query_parameter};
+pub use response::Response;
+pub use serve::serve;
+pub use session_auth::{
+    ACCESS_TOKEN_COOKIE, REFRESH_TOKEN_COOKIE, access_token, authenticate, claims, refresh_token_cookie, uses_cookie,
+};
