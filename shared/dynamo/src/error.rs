@@ -1,29 +1,29 @@
-//! When DynamoDB does not do what it was asked.
+//! Errors of a store.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-/// Why a command or a question to the store failed. The texts are for the log, and hold nothing of an item.
+/// A request to the store failed. The messages are for the log and contain no item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It does not answer, or has too much to do: the same may succeed later.
-    #[error("the store does not answer just now: {0}")]
+    /// DynamoDB is unreachable or throttling: the request may succeed later.
+    #[error("store unavailable: {0}")]
     Unavailable(String),
-    /// A permission is missing, a request is malformed, or an item is not what it should be: it will fail again.
-    #[error("the store cannot do this: {0}")]
+    /// A permission is missing, a request is malformed, or an item has an unexpected shape: a retry will fail again.
+    #[error("store error: {0}")]
     Internal(String),
 }
 
 impl StoreError {
-    /// Something stored, or to be stored, is not what it should be.
-    pub fn internal(what: impl Display) -> Self {
-        Self::Internal(what.to_string())
+    /// An item or a request has an unexpected shape.
+    pub fn internal(cause: impl Display) -> Self {
+        Self::Internal(cause.to_string())
     }
 }
 
-/// What DynamoDB answers when it has too much to do, or has a fault of its own
+/// The error codes after which the same request may succeed later
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>).
 const TRANSIENT: [&str; 8] = [
     "InternalServerError",
@@ -42,19 +42,19 @@ where
     R: Debug,
 {
     fn from(error: SdkError<E, R>) -> Self {
-        let SdkError::ServiceError(refused) = &error else {
+        let SdkError::ServiceError(rejected) = &error else {
             let transient = !matches!(error, SdkError::ConstructionFailure(_));
-            let text = chain(&error);
+            let text = with_sources(&error);
             return if transient { Self::Unavailable(text) } else { Self::Internal(text) };
         };
-        // Not the error itself: it prints the whole response, and that may hold an item.
-        let code = refused.err().code().unwrap_or("unknown error");
-        let text = format!("{code}: {}", refused.err().message().unwrap_or("no message"));
+        // The error itself would print the whole response, which may contain an item.
+        let code = rejected.err().code().unwrap_or("unknown error");
+        let text = format!("{code}: {}", rejected.err().message().unwrap_or("no message"));
         if TRANSIENT.contains(&code) { Self::Unavailable(text) } else { Self::Internal(text) }
     }
 }
 
-fn chain<E: Error + 'static, R: Debug>(error: &SdkError<E, R>) -> String {
+fn with_sources<E: Error + 'static, R: Debug>(error: &SdkError<E, R>) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

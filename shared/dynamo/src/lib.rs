@@ -1,9 +1,14 @@
-//! DynamoDB for stores: errors classified by whether a retry may succeed, and transactions that are retried on conflict.
+//! DynamoDB for stores: typed records, classified errors, and transactions that are retried on conflict.
 
+pub mod compat;
 mod error;
+mod record;
+mod retry;
+mod table;
 mod transaction;
 
 pub use error::StoreError;
-pub use transaction::{
-    Attempt, Backoff, TransactionOutcome, attempt, commit, condition_failed, is_conflict, retry_on_conflict,
-};
+pub use record::{Item, from_item, key, number, text, to_item};
+pub use retry::{Backoff, Retries};
+pub use table::Table;
+pub use transaction::{Attempt, FailedConditions, Transaction, TransactionOutcome};

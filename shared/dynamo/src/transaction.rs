@@ -1,127 +1,136 @@
-//! Transactions: all or nothing, tried again while others hold what they need.
+//! Transactions whose writes are labelled, so that a failed condition is traced to the write it belongs to.
 
-use std::future::Future;
-use std::time::Duration;
-
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
-use kernel::Random;
 
-use super::StoreError;
+use crate::{Item, StoreError};
 
-/// The pause before the second try is at most this long; before each further one, at most twice as long.
-const FIRST_PAUSE_MS: u64 = 10;
-/// No pause is longer. Longer ones let those wait longest who have waited longest: see "Contention" in docs/architecture.md.
-const LONGEST_PAUSE_MS: u64 = 80;
-/// The code of a write whose item another transaction holds.
+/// The code of a write whose item another transaction is using.
 const CONFLICT: &str = "TransactionConflict";
-/// Why a transaction may be cancelled that will pass later, unchanged.
+/// The code of a write whose condition is false.
+const CONDITION_FAILED: &str = "ConditionalCheckFailed";
+/// Cancellation codes after which the same transaction may succeed later.
 const TRANSIENT: [&str; 3] = [CONFLICT, "ThrottlingError", "ProvisionedThroughputExceeded"];
 
-/// What became of a transaction.
+/// The writes of one `TransactWriteItems` request, each with its part in the transaction.
+#[derive(Debug, Clone)]
+pub struct Transaction<P> {
+    parts: Vec<P>,
+    writes: Vec<TransactWriteItem>,
+}
+
+impl<P> Default for Transaction<P> {
+    fn default() -> Self {
+        Self { parts: Vec::new(), writes: Vec::new() }
+    }
+}
+
+/// The result of a transaction that was retried on conflict.
 #[derive(Debug)]
-pub enum TransactionOutcome {
-    /// All of it was written.
+pub enum TransactionOutcome<P> {
     Committed,
-    /// Nothing was written, for the condition of a write did not hold: one reason per write, in their order.
-    ConditionFailed(Vec<CancellationReason>),
-    /// Nothing was written, for others held what it needs for as long as it might wait.
+    /// Nothing was written, because at least one condition is false.
+    ConditionFailed(FailedConditions<P>),
+    /// Nothing was written, because other transactions kept using the items until the time was used up.
     Conflict,
 }
 
-/// Whether this is the write whose condition did not hold.
-pub fn condition_failed(reason: &CancellationReason) -> bool {
-    reason.code() == Some("ConditionalCheckFailed")
-}
-
-/// What became of one try at a transaction.
+/// The result of one attempt at a transaction.
 #[derive(Debug)]
-pub enum Attempt {
-    /// All of it was written.
+pub enum Attempt<P> {
     Committed,
     /// As [`TransactionOutcome::ConditionFailed`].
-    ConditionFailed(Vec<CancellationReason>),
-    /// Nothing was written, for others hold some of the items, and the reasons tell which; or for want of capacity.
-    Conflict(Vec<CancellationReason>),
+    ConditionFailed(FailedConditions<P>),
+    /// Nothing was written, because of conflicts on these parts, or because of throttling.
+    Conflict(Vec<P>),
 }
 
-/// Whether another transaction holds this write's item.
-pub fn is_conflict(reason: &CancellationReason) -> bool {
-    reason.code() == Some(CONFLICT)
-}
+/// The parts of a transaction whose conditions were false, in the order of the writes.
+#[derive(Debug)]
+pub struct FailedConditions<P>(Vec<(P, Option<Item>)>);
 
-/// Tries once to write all or nothing.
-///
-/// # Errors
-///
-/// [`StoreError`] if it failed for any other reason than its conditions or a conflict.
-pub async fn attempt(client: &Client, writes: Vec<TransactWriteItem>) -> Result<Attempt, StoreError> {
-    let outcome = client.transact_write_items().set_transact_items(Some(writes)).send().await;
-    let Err(error) = outcome else { return Ok(Attempt::Committed) };
-    let Some(reasons) = cancellation_reasons(&error) else { return Err(error.into()) };
-    // Before any other reason: a condition that does not hold is an answer, whatever else came in between.
-    if reasons.iter().any(condition_failed) {
-        return Ok(Attempt::ConditionFailed(reasons.to_vec()));
+impl<P: Copy + PartialEq> Transaction<P> {
+    pub fn new() -> Self {
+        Self::default()
     }
-    let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
-    if codes.is_empty() || !codes.iter().all(|code| TRANSIENT.contains(code)) {
-        return Err(StoreError::Internal(format!("the transaction was cancelled: {}", codes.join(", "))));
+
+    /// Adds a write.
+    pub fn add(&mut self, part: P, write: TransactWriteItem) {
+        self.parts.push(part);
+        self.writes.push(write);
     }
-    Ok(Attempt::Conflict(reasons.to_vec()))
+
+    /// Adds a write.
+    #[must_use]
+    pub fn with(mut self, part: P, write: TransactWriteItem) -> Self {
+        self.add(part, write);
+        self
+    }
+
+    /// Replaces the write of a part, if the transaction has that part.
+    pub fn replace(&mut self, part: P, write: TransactWriteItem) {
+        let index = self.parts.iter().position(|other| *other == part);
+        if let Some(slot) = index.and_then(|index| self.writes.get_mut(index)) {
+            *slot = write;
+        }
+    }
+
+    /// Returns the write of a part.
+    pub fn get(&self, part: P) -> Option<&TransactWriteItem> {
+        self.writes.get(self.parts.iter().position(|other| *other == part)?)
+    }
+
+    pub(crate) fn writes(&self) -> Vec<TransactWriteItem> {
+        self.writes.clone()
+    }
+
+    /// Classifies the result of a request with [`Self::writes`].
+    pub(crate) fn attempt<R: std::fmt::Debug>(
+        &self,
+        error: SdkError<TransactWriteItemsError, R>,
+    ) -> Result<Attempt<P>, StoreError> {
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(error.into()) };
+        // Checked first: a failed condition is an answer, even if other writes also conflicted.
+        let failed = self.with_code(reasons, CONDITION_FAILED);
+        if !failed.is_empty() {
+            let failed =
+                failed.into_iter().map(|(part, reason)| (part, reason.item().filter(|item| !item.is_empty()).cloned()));
+            return Ok(Attempt::ConditionFailed(FailedConditions(failed.collect())));
+        }
+        let codes: Vec<_> =
+            reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
+        if codes.is_empty() || !codes.iter().all(|code| TRANSIENT.contains(code)) {
+            return Err(StoreError::Internal(format!("transaction cancelled: {}", codes.join(", "))));
+        }
+        Ok(Attempt::Conflict(self.with_code(reasons, CONFLICT).into_iter().map(|(part, _)| part).collect()))
+    }
+
+    fn with_code<'a>(&self, reasons: &'a [CancellationReason], code: &str) -> Vec<(P, &'a CancellationReason)> {
+        let parts = self.parts.iter().copied().zip(reasons);
+        parts.filter(|(_, reason)| reason.code() == Some(code)).collect()
+    }
 }
 
-/// Writes all or nothing. A transaction in conflict with another one is tried again after a pause of full jitter
-/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), for as long as `may_pause` lets it.
-///
-/// # Errors
-///
-/// [`StoreError`] if it failed for any other reason than its conditions or a conflict.
-pub async fn commit(
-    client: &Client,
-    random: &(impl Random + ?Sized),
-    writes: Vec<TransactWriteItem>,
-    mut may_pause: impl FnMut(Duration) -> bool,
-) -> Result<TransactionOutcome, StoreError> {
-    let mut pauses = Backoff::default();
-    loop {
-        match attempt(client, writes.clone()).await? {
-            Attempt::Committed => return Ok(TransactionOutcome::Committed),
-            Attempt::ConditionFailed(reasons) => return Ok(TransactionOutcome::ConditionFailed(reasons)),
-            Attempt::Conflict(_) => {}
-        }
-        let pause = pauses.next(random);
-        if !may_pause(pause) {
-            return Ok(TransactionOutcome::Conflict);
-        }
-        tokio::time::sleep(pause).await;
+impl<P: Copy + PartialEq> FailedConditions<P> {
+    /// Whether the condition of this part was false.
+    pub fn contains(&self, part: P) -> bool {
+        self.0.iter().any(|(failed, _)| *failed == part)
     }
-}
 
-/// Sends a request for one item. While a transaction holds that item it is sent again, as [`commit`] does.
-///
-/// # Errors
-///
-/// What the request failed with, at last.
-pub async fn retry_on_conflict<T, E, F>(
-    random: &(impl Random + ?Sized),
-    send: impl Fn() -> F,
-    mut may_pause: impl FnMut(Duration) -> bool,
-) -> Result<T, SdkError<E>>
-where
-    E: ProvideErrorMetadata,
-    F: Future<Output = Result<T, SdkError<E>>>,
-{
-    let mut pauses = Backoff::default();
-    loop {
-        let outcome = send().await;
-        let Err(error) = &outcome else { return outcome };
-        let pause = pauses.next(random);
-        if error.code() != Some("TransactionConflictException") || !may_pause(pause) {
-            return outcome;
-        }
-        tokio::time::sleep(pause).await;
+    /// Whether this part is the only one whose condition was false.
+    pub fn is_only(&self, part: P) -> bool {
+        matches!(self.0.as_slice(), [(failed, _)] if *failed == part)
+    }
+
+    /// The item that the condition of this part was evaluated against; `None` if there was none.
+    pub fn item(&self, part: P) -> Option<&Item> {
+        self.0.iter().find(|(failed, _)| *failed == part).and_then(|(_, item)| item.as_ref())
+    }
+
+    /// The parts and the items that their conditions were evaluated against, in the order of the writes.
+    pub fn iter(&self) -> impl Iterator<Item = (P, Option<&Item>)> {
+        self.0.iter().map(|(part, item)| (*part, item.as_ref()))
     }
 }
 
@@ -129,28 +138,5 @@ fn cancellation_reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Opti
     match error.as_service_error()? {
         TransactWriteItemsError::TransactionCanceledException(cancelled) => Some(cancelled.cancellation_reasons()),
         _ => None,
-    }
-}
-
-/// Backoff of any length up to one that doubles, so that those who met once do not meet again.
-#[derive(Debug)]
-pub struct Backoff {
-    longest_ms: u64,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { longest_ms: FIRST_PAUSE_MS }
-    }
-}
-
-impl Backoff {
-    /// The next one.
-    pub fn next(&mut self, random: &(impl Random + ?Sized)) -> Duration {
-        let mut bytes = [0; 8];
-        random.fill(&mut bytes);
-        let pause = Duration::from_millis(u64::from_le_bytes(bytes) % (self.longest_ms + 1));
-        self.longest_ms = (self.longest_ms * 2).min(LONGEST_PAUSE_MS);
-        pause
     }
 }

@@ -128,7 +128,7 @@ impl Problem {
         Self { problem_type, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), internal: None }
     }
 
-    /// FieldErrors are wrong.
+    /// One or more fields are invalid.
     pub fn fields(errors: Vec<FieldError>) -> Self {
         let detail = errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail)).collect::<Vec<_>>();
         Self { errors, ..Self::new(&problem_types::INVALID_REQUEST, detail.join("; ")) }

@@ -18,13 +18,13 @@ pub mod http;
 
 mod capacity;
 mod gate;
+mod recorder;
 mod tables;
-mod tap;
 
 use aws_sdk_dynamodb::Client;
 use config::Env;
 use dynoxide::Database;
-use tap::Tap;
+use recorder::RequestRecorder;
 
 pub use capacity::Capacity;
 pub use gate::Gate;
@@ -36,7 +36,7 @@ pub struct Engine {
     /// Where it listens.
     pub url: String,
     database: Database,
-    tap: Tap,
+    recorder: RequestRecorder,
 }
 
 impl Engine {
@@ -53,10 +53,10 @@ impl Engine {
             ("AWS_ENDPOINT_URL", &url),
         ]);
         let config = aws::sdk_config(&env).expect("a complete environment");
-        let tap = Tap::default();
-        let http_client = tap.clone().around(config.http_client().expect("a client").clone());
+        let recorder = RequestRecorder::default();
+        let http_client = recorder.clone().wrap(config.http_client().expect("a client").clone());
         let config = aws_sdk_dynamodb::config::Builder::from(&config).http_client(http_client).build();
-        Self { client: Client::from_conf(config), url, database, tap }
+        Self { client: Client::from_conf(config), url, database, recorder }
     }
 
     /// Makes a table as the stack `infra/<stack>.yaml` defines it, and answers with its name.
@@ -78,7 +78,7 @@ impl Engine {
 
     /// The operations sent since the last call of this, in order: one entry is one round trip.
     pub fn round_trips(&self) -> Vec<String> {
-        self.tap.take_log()
+        self.recorder.take_log()
     }
 
     /// Makes DynamoDB refuse the next `times` transactions as in conflict with another one on the item at `index`.
@@ -92,7 +92,7 @@ impl Engine {
             ),
             "CancellationReasons": reasons.iter().map(|code| serde_json::json!({"Code": code})).collect::<Vec<_>>(),
         });
-        self.tap.answer_instead("TransactWriteItems", times, 400, &body.to_string());
+        self.recorder.stub_response("TransactWriteItems", times, 400, &body.to_string());
     }
 
     /// Makes DynamoDB refuse the next `times` of this operation on one item, as in conflict with a transaction on it.
@@ -101,6 +101,22 @@ impl Engine {
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
             "message": "Transaction is ongoing for the item",
         });
-        self.tap.answer_instead(operation, times, 400, &body.to_string());
+        self.recorder.stub_response(operation, times, 400, &body.to_string());
+    }
+
+    /// Runs `hook` once, immediately before the next request of this operation is sent. The requests of the hook itself
+    /// are neither recorded nor stubbed. Several hooks of one operation run before one request each, in order.
+    pub fn before_next(&self, operation: &'static str, hook: impl Future<Output = ()> + Send + 'static) {
+        self.recorder.before_next(operation, Box::pin(hook));
+    }
+
+    /// Makes the engine reject the next `times` requests of this operation with an error code. A code that the SDK
+    /// retries, such as `ThrottlingException`, needs `times` of at least 3.
+    pub fn reject(&self, operation: &'static str, times: usize, code: &str) {
+        let body = serde_json::json!({
+            "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"),
+            "message": format!("{code}, raised by a test"),
+        });
+        self.recorder.stub_response(operation, times, 400, &body.to_string());
     }
 }

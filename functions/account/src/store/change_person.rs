@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
-use dynamo::condition_failed;
+use dynamo::compat::condition_failed;
 use kernel::Random;
 
 use super::items::{self, IdentifierItem, PersonAttributes, PersonItem};

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use dynamo::condition_failed;
+use dynamo::compat::condition_failed;
 use kernel::Random;
 
 use super::items::{IdentifierItem, PersonItem};

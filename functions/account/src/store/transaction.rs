@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use dynamo::{self, TransactionOutcome};
+use dynamo::compat::{self, TransactionOutcome};
 use kernel::Random;
 use serde::Serialize;
 
@@ -56,7 +56,7 @@ pub(super) async fn commit(
         waited += pause;
         waited <= PATIENCE
     };
-    match dynamo::commit(client, random, writes, may_pause).await? {
+    match compat::commit(client, random, writes, may_pause).await? {
         TransactionOutcome::Committed => Ok(Ok(())),
         TransactionOutcome::ConditionFailed(reasons) => Ok(Err(reasons)),
         TransactionOutcome::Conflict => {
@@ -77,5 +77,5 @@ where
         waited += pause;
         waited <= PATIENCE
     };
-    dynamo::retry_on_conflict(random, send, may_pause).await
+    compat::retry_on_conflict(random, send, may_pause).await
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use auth::table_keys;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
-use dynamo::condition_failed;
+use dynamo::compat::condition_failed;
 use kernel::{KeyId, Random, Timestamp};
 
 use super::items::{self, CURRENT, KeyRingItem, PrivateKeyItem, PublicKeyItem};

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem};
-use dynamo::TransactionOutcome;
+use dynamo::compat::TransactionOutcome;
 use futures_util::future::try_join_all;
 use kernel::{Balance, Timestamp, UserId};
 

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use dynamo::{Attempt, Backoff, TransactionOutcome, attempt, condition_failed, is_conflict};
+use dynamo::compat::{Attempt, Backoff, TransactionOutcome, attempt, condition_failed, is_conflict};
 use kernel::{Amount, Currency, Timestamp};
 
 use super::item::{INTAKE_SHARDS, Item, Reader, account_key, number, read_intake_shards, text};

@@ -10,7 +10,7 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use dynamo::TransactionOutcome;
+use dynamo::compat::TransactionOutcome;
 use kernel::{Timestamp, UserId};
 
 use super::intake::{Drawing, Receipt, Sharded};

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use contact::{Email, Phone};
-use dynamo::TransactionOutcome;
+use dynamo::compat::TransactionOutcome;
 use futures_util::future::try_join_all;
 use kernel::{Amount, Currency, Timestamp, UserId};
 

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use dynamo::{self, TransactionOutcome, condition_failed};
+use dynamo::compat::{self, TransactionOutcome, condition_failed};
 use kernel::{SessionId, Timestamp};
 
 use super::item::{Item, number, text};
@@ -60,7 +60,7 @@ impl Table {
         items: Vec<TransactWriteItem>,
         deadline: Option<Timestamp>,
     ) -> Result<TransactionOutcome, StoreError> {
-        dynamo::commit(&self.client, &*self.random, items, self.may_pause(deadline)).await
+        compat::commit(&self.client, &*self.random, items, self.may_pause(deadline)).await
     }
 
     /// Sends a write of one item. While transactions hold it, it waits for its turn as they do.
@@ -73,7 +73,7 @@ impl Table {
         E: ProvideErrorMetadata,
         F: Future<Output = Result<T, SdkError<E>>>,
     {
-        dynamo::retry_on_conflict(&*self.random, send, self.may_pause(deadline)).await
+        compat::retry_on_conflict(&*self.random, send, self.may_pause(deadline)).await
     }
 
     /// Whether there is time for a pause.

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use dynamo::TransactionOutcome;
+use dynamo::compat::TransactionOutcome;
 use kernel::Timestamp;
 
 use super::item::{Item, Reader, key, number, text};

@@ -1,0 +1,234 @@
+//! A table, and the requests that stores send to it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder};
+use aws_sdk_dynamodb::types::{
+    ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+use kernel::{Clock, Random, Timestamp};
+
+use crate::{Attempt, Item, Retries, StoreError, Transaction, TransactionOutcome};
+
+/// The time before a deadline that is reserved for sending the response.
+const RESPONSE_RESERVE: Duration = Duration::from_millis(500);
+
+/// A table whose items have the key `pk`, `sk`.
+#[derive(Clone)]
+pub struct Table {
+    client: Client,
+    name: String,
+    clock: Arc<dyn Clock + Send + Sync>,
+    random: Arc<dyn Random + Send + Sync>,
+    retry_budget: Duration,
+}
+
+impl Table {
+    /// Creates a handle. A write that conflicts with transactions is retried for at most `retry_budget`.
+    pub fn new(
+        client: Client,
+        name: impl Into<String>,
+        clock: impl Clock + Send + Sync + 'static,
+        random: impl Random + Send + Sync + 'static,
+        retry_budget: Duration,
+    ) -> Self {
+        Self { client, name: name.into(), clock: Arc::new(clock), random: Arc::new(random), retry_budget }
+    }
+
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn clock(&self) -> &(dyn Clock + Send + Sync) {
+        &*self.clock
+    }
+
+    pub fn random(&self) -> &(dyn Random + Send + Sync) {
+        &*self.random
+    }
+
+    /// A put of an item that must not exist yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if the request is incomplete.
+    pub fn put_new(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
+        self.put(item, |put| put.condition_expression("attribute_not_exists(pk)"))
+    }
+
+    /// A put with the condition that `build` adds, if any. On failure the existing item is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if the request is incomplete.
+    pub fn put(
+        &self,
+        item: Item,
+        build: impl FnOnce(PutBuilder) -> PutBuilder,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(TransactWriteItem::builder().put(build(put).build().map_err(StoreError::internal)?).build())
+    }
+
+    /// An update. If its condition fails, the existing item is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if the request is incomplete.
+    pub fn update(
+        &self,
+        key: Item,
+        build: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let update = Update::builder()
+            .table_name(&self.name)
+            .set_key(Some(key))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(TransactWriteItem::builder().update(build(update).build().map_err(StoreError::internal)?).build())
+    }
+
+    /// A condition on an item that is not written. If it fails, the existing item is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if the request is incomplete.
+    pub fn check(
+        &self,
+        key: Item,
+        build: impl FnOnce(ConditionCheckBuilder) -> ConditionCheckBuilder,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.name)
+            .set_key(Some(key))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(TransactWriteItem::builder().condition_check(build(check).build().map_err(StoreError::internal)?).build())
+    }
+
+    /// A delete. If its condition fails, the existing item is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if the request is incomplete.
+    pub fn delete(
+        &self,
+        key: Item,
+        build: impl FnOnce(DeleteBuilder) -> DeleteBuilder,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.name)
+            .set_key(Some(key))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(TransactWriteItem::builder().delete(build(delete).build().map_err(StoreError::internal)?).build())
+    }
+
+    /// Attempts a transaction once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] for any failure but false conditions, conflicts and throttling.
+    pub async fn attempt<P: Copy + PartialEq>(&self, transaction: &Transaction<P>) -> Result<Attempt<P>, StoreError> {
+        let request = self.client.transact_write_items().set_transact_items(Some(transaction.writes()));
+        match request.send().await {
+            Ok(_) => Ok(Attempt::Committed),
+            Err(error) => transaction.attempt(error),
+        }
+    }
+
+    /// Commits a transaction. On conflict it is retried until shortly before the deadline, and for at most the retry
+    /// budget.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] for any failure but false conditions and conflicts.
+    pub async fn commit<P: Copy + PartialEq>(
+        &self,
+        transaction: &Transaction<P>,
+        deadline: Option<Timestamp>,
+    ) -> Result<TransactionOutcome<P>, StoreError> {
+        let mut retries = self.retries(deadline);
+        loop {
+            match self.attempt(transaction).await? {
+                Attempt::Committed => return Ok(TransactionOutcome::Committed),
+                Attempt::ConditionFailed(failed) => return Ok(TransactionOutcome::ConditionFailed(failed)),
+                Attempt::Conflict(_) if retries.pause().await => {}
+                Attempt::Conflict(_) => return Ok(TransactionOutcome::Conflict),
+            }
+        }
+    }
+
+    /// Sends a write of a single item. While a transaction is using the item, it is retried as [`commit`](Self::commit)
+    /// does: the SDK does not
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>).
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    pub async fn retry_on_conflict<T, E, F>(
+        &self,
+        deadline: Option<Timestamp>,
+        send: impl Fn() -> F,
+    ) -> Result<T, SdkError<E>>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, SdkError<E>>>,
+    {
+        let mut retries = self.retries(deadline);
+        loop {
+            let outcome = send().await;
+            let Err(error) = &outcome else { return outcome };
+            if error.code() != Some("TransactionConflictException") || !retries.pause().await {
+                return outcome;
+            }
+        }
+    }
+
+    /// The pauses between attempts at a write that must be answered before the deadline.
+    pub fn retries(&self, deadline: Option<Timestamp>) -> Retries<'_> {
+        let budget = deadline.map_or(self.retry_budget, |deadline| {
+            self.clock.now().until(deadline).saturating_sub(RESPONSE_RESERVE).min(self.retry_budget)
+        });
+        Retries::new(&*self.clock, &*self.random, budget)
+    }
+
+    /// Reads an item, strongly consistently.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the request fails.
+    pub async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
+        let request = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true);
+        Ok(request.send().await?.item)
+    }
+
+    /// Reads several items, strongly consistently. Missing items are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the request fails or is answered in part.
+    pub async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let request = request.map_err(StoreError::internal)?;
+        let response = self.client.batch_get_item().request_items(&self.name, request).send().await?;
+        if response.unprocessed_keys().is_some_and(|keys| !keys.is_empty()) {
+            return Err(StoreError::Unavailable("batch read was answered in part".to_owned()));
+        }
+        Ok(response.responses.and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default())
+    }
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("name", &self.name).finish_non_exhaustive()
+    }
+}
