@@ -36,12 +36,12 @@ impl Wallets {
     }
 
     /// Somebody who is known here, and signed in.
-    pub async fn person(&self) -> Principal {
-        let person = somebody();
+    pub async fn user(&self) -> Principal {
+        let principal = somebody();
         let email = "somebody@example.com".to_owned();
-        let user = User { id: person.user_id, email, status: UserStatus::Active, epoch: person.epoch };
+        let user = User { id: principal.user_id, email, status: UserStatus::Active, epoch: principal.epoch };
         self.table.sync_user(&user, 1).await.expect("a person");
-        person
+        principal
     }
 
     /// Opens a DEBIT account that holds this much.

@@ -68,11 +68,11 @@ pub(crate) struct Level {
 /// `held`, and holds its items for as long.
 pub(crate) async fn level(world: &World, program: &Program, payees: Payees, held: Duration, at_once: usize) -> Level {
     let front = Front::start(&world.engine.url, Mode::Hold(held), None).await;
-    let everybody = if payees == Payees::Sharded { world.merchant(SHARDS).await } else { world.person(0).await };
+    let everybody = if payees == Payees::Sharded { world.merchant(SHARDS).await } else { world.user(0).await };
     let mut workers = Vec::new();
     for _ in 0..at_once {
-        let payer = world.person(1_000_000_000).await;
-        let to = if payees == Payees::Apart { world.person(0).await } else { everybody.clone() };
+        let payer = world.user(1_000_000_000).await;
+        let to = if payees == Payees::Apart { world.user(0).await } else { everybody.clone() };
         let mut function = Function::start(&program.path, &program.environment(&front.url), &[]).await;
         function.first_poll().await;
         workers.push((function, event(&program.name, &payer, &to)));

@@ -159,7 +159,7 @@ impl Bench {
     async fn first_answers(&self, report: &mut Report) {
         let (acceptor, trusted) = tls::acceptor();
         let front = Front::start(&self.world.engine.url, Mode::Hold(Duration::ZERO), Some(acceptor)).await;
-        let (ada, ben) = (self.world.person(1_000_000).await, self.world.person(0).await);
+        let (ada, ben) = (self.world.user(1_000_000).await, self.world.user(0).await);
         let mut rows = Vec::new();
         for name in ["hello", "send", "list-accounts"] {
             let program = self.program(name);
@@ -224,7 +224,7 @@ impl Bench {
 
     /// The request of somebody who has sent money and asks for that transfer.
     async fn a_transfer_to_read(&self) -> Value {
-        let (ada, ben) = (self.world.person(1_000).await, self.world.person(0).await);
+        let (ada, ben) = (self.world.user(1_000).await, self.world.user(0).await);
         let program = self.program("send");
         let function = Function::start(&program.path, &program.environment(&self.world.engine.url), &[]).await;
         let sent = function.invoke(&event("send", &ada, &ben)).await.expect("an answer");
@@ -236,7 +236,7 @@ impl Bench {
 
     /// One invocation more.
     pub(crate) async fn warm(&self, report: &mut Report) {
-        let (ada, ben) = (self.world.person(1_000_000_000).await, self.world.person(0).await);
+        let (ada, ben) = (self.world.user(1_000_000_000).await, self.world.user(0).await);
         let member = self.world.member(&self.programs).await;
         let url = &self.world.engine.url;
         let programs: Vec<_> = WARM

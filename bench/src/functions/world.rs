@@ -29,7 +29,7 @@ pub struct World {
 
 /// Somebody with an account.
 #[derive(Debug, Clone)]
-pub struct Person {
+pub struct User {
     token: String,
     /// Their account.
     pub account: String,
@@ -57,24 +57,24 @@ impl World {
     }
 
     /// Somebody known on the payment side, with a DEBIT account that holds this much.
-    pub async fn person(&self, balance: i64) -> Person {
-        let principal = self.wallets.person().await;
+    pub async fn user(&self, balance: i64) -> User {
+        let principal = self.wallets.user().await;
         let account = format!("account-{}", principal.user_id);
         self.wallets.open(principal, &account, balance).await;
-        Person { token: self.token(principal), account }
+        User { token: self.token(principal), account }
     }
 
     /// Somebody whose account takes in money in so many shards.
-    pub async fn merchant(&self, shards: u8) -> Person {
-        let principal = self.wallets.person().await;
+    pub async fn merchant(&self, shards: u8) -> User {
+        let principal = self.wallets.user().await;
         let account = format!("account-{}", principal.user_id);
         self.wallets.open_with_shards(principal, &account, shards).await;
-        Person { token: self.token(principal), account }
+        User { token: self.token(principal), account }
     }
 
     /// Whoever the sample events have sign up and in, by the functions themselves: they have no account that holds money.
-    pub async fn member(&self, programs: &[Program]) -> Person {
-        let nobody = Person { token: String::new(), account: String::new() };
+    pub async fn member(&self, programs: &[Program]) -> User {
+        let nobody = User { token: String::new(), account: String::new() };
         let mut answer = Value::Null;
         for (name, event) in [
             ("rotate-keys", json!({})),
@@ -88,7 +88,7 @@ impl World {
         }
         let body: Value = serde_json::from_str(answer["body"].as_str().expect("a body")).expect("JSON");
         let token = body["access_token"].as_str().unwrap_or_else(|| panic!("login answered {answer}"));
-        Person { token: token.to_owned(), ..nobody }
+        User { token: token.to_owned(), ..nobody }
     }
 
     /// An access token, as the account context signs them.
@@ -116,17 +116,17 @@ impl World {
 }
 
 /// The sample event of a function, as this person would send it, between these accounts.
-pub fn event(binary: &str, person: &Person, payee: &Person) -> Value {
+pub fn event(binary: &str, user: &User, payee: &User) -> Value {
     let path = template::root().join("events").join(format!("{binary}.json"));
     let sample = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut event: Value = serde_json::from_str(&sample).expect("an event in JSON");
     if let Some(headers) = event["headers"].as_object_mut() {
         // Each invocation is a request of its own.
         headers.remove("idempotency-key");
-        headers.insert("authorization".to_owned(), format!("Bearer {}", person.token).into());
+        headers.insert("authorization".to_owned(), format!("Bearer {}", user.token).into());
     }
     if let Some(body) = event["body"].as_str() {
-        let body = body.replace("ada-wallet", &person.account).replace("bob-wallet", &payee.account);
+        let body = body.replace("ada-wallet", &user.account).replace("bob-wallet", &payee.account);
         event["body"] = body.into();
     }
     event

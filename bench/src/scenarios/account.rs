@@ -3,20 +3,20 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use account::delivery::{NotSent, SendCode};
-use account::domain::verification::Code;
-use account::domain::{GRACE, Identifier};
-use account::events::{HttpPut, RotateKeys, rotate_keys};
+use account::app::refresh_session::RefreshSession;
+use account::app::token_issuer::TokenIssuer;
+use account::app::verify_identifier::{ConfirmVerification, SendVerification};
+use account::app::{reauthenticate, settings, sign_in, sign_up, verifier};
+use account::domain::verification_code::Code;
+use account::domain::{Identifier, REUSE_GRACE_PERIOD};
 use account::http::{
     ChangePassword, ConfirmCode, EndSession, Jwks, ListSessions, Me, SendCodes, Signout, UpdateMe, Validate,
     change_password, confirm_code, end_session, jwks, list_sessions, login, me, refresh, register, send_code, signin,
     signout, signup, update_me, validate,
 };
-use account::issue::Issuer;
-use account::refresh::RefreshSession;
+use account::notify::{DeliveryError, SendCode};
+use account::ops::{CfnResponseSender, RotateKeys, rotate_keys};
 use account::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
-use account::verification::{ConfirmVerification, SendVerification};
-use account::{reauthenticate, settings, sign_in, sign_up, verifier};
 use auth::Verifier;
 use auth::table_keys::TableKeys;
 use aws_sdk_dynamodb::Client;
@@ -73,8 +73,8 @@ impl World {
                 SystemRandom,
             ),
             policy: world.env.parsed("SIGNING_KEY_DAYS").expect("a number of days"),
-            trail: settings::audit_trail(&world.env).expect("a complete environment"),
-            responses: HttpPut::default(),
+            audit_log: settings::audit_log(&world.env).expect("a complete environment"),
+            responses: CfnResponseSender::default(),
             random: SystemRandom,
             clock: SystemClock,
         };
@@ -90,8 +90,8 @@ impl World {
         verifier::from_env(&self.env, self.client.clone()).await.expect("a complete environment")
     }
 
-    async fn issuer(&self) -> Issuer<SigningKeyTable> {
-        Issuer::from_env(&self.env, self.client.clone()).await.expect("a complete environment")
+    async fn issuer(&self) -> TokenIssuer<SigningKeyTable> {
+        TokenIssuer::from_env(&self.env, self.client.clone()).await.expect("a complete environment")
     }
 
     async fn register(&self, name: &str, phone: &str) {
@@ -179,14 +179,16 @@ async fn tokens(world: &World, log: &mut Log) {
     let deps = Jwks::new(table, SystemClock);
     log.add("GET /.well-known/jwks.json", "success", answers(200), jwks(&deps, empty())).await;
 
-    let deps = account::refresh::from_env(&world.env, world.client.clone()).await.expect("a complete environment");
+    let deps = account::app::refresh_session::from_env(&world.env, world.client.clone())
+        .await
+        .expect("a complete environment");
     let sent = |token: &str| posting(&json!({"refresh_token": token}));
     log.add(REFRESH, "success", answers(200), refresh(&deps, sent(&token))).await;
     log.add(REFRESH, "replay", answers(200), refresh(&deps, sent(&token))).await;
     let invalid = || refuses(401, "invalid_refresh_token");
     log.add(REFRESH, "refusal", invalid(), refresh(&deps, sent("made up"))).await;
-    let RefreshSession { sessions, issuer, lifetimes, trail, random, .. } = deps;
-    let later = RefreshSession { sessions, issuer, lifetimes, trail, random, clock: AfterTheGrace };
+    let RefreshSession { sessions, issuer, lifetimes, audit_log, random, .. } = deps;
+    let later = RefreshSession { sessions, issuer, lifetimes, audit_log, random, clock: AfterTheGrace };
     log.add(REFRESH, "refusal, reused", invalid(), refresh(&later, sent(&token))).await;
 }
 
@@ -195,7 +197,7 @@ struct AfterTheGrace;
 
 impl Clock for AfterTheGrace {
     fn now(&self) -> Timestamp {
-        SystemClock.now().plus(GRACE + Duration::from_secs(1))
+        SystemClock.now().plus(REUSE_GRACE_PERIOD + Duration::from_secs(1))
     }
 }
 
@@ -220,7 +222,7 @@ async fn sessions(world: &World, log: &mut Log) {
     let deps = EndSession {
         verifier: world.verifier().await,
         sessions: world.table(),
-        trail: settings::audit_trail(&world.env).expect("a complete environment"),
+        audit_log: settings::audit_log(&world.env).expect("a complete environment"),
         random: SystemRandom,
         clock: SystemClock,
     };
@@ -232,9 +234,9 @@ async fn sessions(world: &World, log: &mut Log) {
     let deps = Signout {
         verifier: world.verifier().await,
         sessions: world.table(),
-        issuer: Issuer::without_key(&world.env, world.client.clone()).expect("a complete environment"),
+        issuer: TokenIssuer::without_key(&world.env, world.client.clone()).expect("a complete environment"),
         lifetimes: settings::lifetimes(&world.env).expect("a complete environment"),
-        trail: settings::audit_trail(&world.env).expect("a complete environment"),
+        audit_log: settings::audit_log(&world.env).expect("a complete environment"),
         random: SystemRandom,
         clock: SystemClock,
     };
@@ -254,10 +256,10 @@ async fn oneself(world: &World, log: &mut Log) {
     const PASSWORDS: &str = "POST /auth/password";
     const UPDATE: &str = "PATCH /auth/me";
     let wrong = || refuses(401, "invalid_credentials");
-    let people = || reauthenticate::from_env(&world.env, world.client.clone()).expect("a complete environment");
+    let users = || reauthenticate::from_env(&world.env, world.client.clone()).expect("a complete environment");
     world.register("cleo", "+250788000002").await;
     let (cleo, _) = world.login("cleo").await;
-    let deps = UpdateMe { verifier: world.verifier().await, people: people() };
+    let deps = UpdateMe { verifier: world.verifier().await, users: users() };
     let to = |email: &str, password: &str| signed(&cleo, Some(&json!({"email": email, "currentPassword": password})));
     log.add(UPDATE, "success", answers(200), update_me(&deps, to("cleopatra@example.com", PASSWORD))).await;
     log.add(UPDATE, "refusal", wrong(), update_me(&deps, to("cleopatra@example.org", WRONG))).await;
@@ -266,7 +268,7 @@ async fn oneself(world: &World, log: &mut Log) {
 
     let deps = ChangePassword {
         verifier: world.verifier().await,
-        people: people(),
+        users: users(),
         password_policy: world.env.parsed("PASSWORD_MIN_LENGTH").expect("a length"),
         issuer: world.issuer().await,
         lifetimes: settings::lifetimes(&world.env).expect("a complete environment"),
@@ -283,7 +285,7 @@ async fn oneself(world: &World, log: &mut Log) {
 struct Letterbox(Mutex<String>);
 
 impl SendCode for &Letterbox {
-    async fn send_code(&self, _to: &Identifier, code: &Code) -> Result<(), NotSent> {
+    async fn send_code(&self, _to: &Identifier, code: &Code) -> Result<(), DeliveryError> {
         code.expose().clone_into(&mut self.0.lock().expect("a letterbox"));
         Ok(())
     }
@@ -293,12 +295,12 @@ async fn verifications(world: &World, log: &mut Log) {
     const SEND: &str = "POST /auth/verifications";
     const CONFIRM: &str = "POST /auth/verifications/confirm";
     let letterbox = Letterbox::default();
-    let trail = || settings::audit_trail(&world.env).expect("a complete environment");
+    let audit_log = || settings::audit_log(&world.env).expect("a complete environment");
     let (ada, _) = world.login("ada").await;
     let send = SendVerification {
         codes: world.table(),
         delivery: &letterbox,
-        trail: trail(),
+        audit_log: audit_log(),
         random: SystemRandom,
         clock: SystemClock,
     };
@@ -308,7 +310,7 @@ async fn verifications(world: &World, log: &mut Log) {
     log.add(SEND, "refusal", refuses(429, "code_sent_recently"), send_code(&deps, asked())).await;
 
     let confirm =
-        ConfirmVerification { people: world.table(), trail: trail(), random: SystemRandom, clock: SystemClock };
+        ConfirmVerification { users: world.table(), audit_log: audit_log(), random: SystemRandom, clock: SystemClock };
     let deps = ConfirmCode { verifier: world.verifier().await, confirm };
     let code = letterbox.0.lock().expect("a letterbox").clone();
     let wrong = if code == "000000" { "000001" } else { "000000" };

@@ -47,7 +47,7 @@ pub(super) async fn play() -> Vec<Row> {
     let engine = Engine::start().await;
     let meter = Meter::default();
     let wallets = Wallets::new(meter.on(&engine.client), &engine.create_table("payment", "PaymentTable"));
-    let (ada, ben) = (wallets.person().await, wallets.person().await);
+    let (ada, ben) = (wallets.user().await, wallets.user().await);
     let world = World { wallets, ada, ben };
     let mut log = Log::new(meter);
     accounts(&world, &mut log).await;
@@ -125,7 +125,7 @@ async fn sends(world: &World, log: &mut Log) {
 
 /// A payee whom many pay at once.
 async fn shards(world: &World, engine: &Engine, log: &mut Log) {
-    let shop = world.wallets.person().await;
+    let shop = world.wallets.user().await;
     let open = posting(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "shop", "intakeShards": 8}));
     let opener = world.wallets.opener();
     let sharded = open_account::handle(&opener, shop, &open);

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use account::current_key::CurrentKey;
+use account::app::cached_signing_key::CachedSigningKey;
 use account::domain::{
-    AccessTokens, AuditTrail, Lifetimes, PUBLISHED_BEFORE, Person, RETIRES_AFTER, Session, SigningKey,
+    AccessTokens, AuditLog, Lifetimes, PROPAGATION_DELAY, RETIREMENT_DELAY, Session, SigningKey, User,
 };
-use account::events::{HttpPut, RotateKeys, rotate_keys, to_publish};
+use account::events::event_from_record;
 use account::http::{Jwks, jwks};
+use account::ops::{CfnResponseSender, RotateKeys, rotate_keys};
 use account::store::{AuditTable, KeyTables, SigningKeyTable};
 use auth::table_keys::TableKeys;
 use auth::{Rejection, Verifier};
@@ -51,7 +52,7 @@ struct Deployment {
     engine: Engine,
     clock: TestClock,
     random: SeededRandom,
-    rotate: RotateKeys<KeyTables<SeededRandom>, HttpPut, SeededRandom, TestClock>,
+    rotate: RotateKeys<KeyTables<SeededRandom>, CfnResponseSender, SeededRandom, TestClock>,
     jwks: Jwks<TableKeys, TestClock>,
     payments: Table,
     /// The public keys as the stream saw them last, by sort key.
@@ -87,8 +88,8 @@ impl Deployment {
         let rotate = RotateKeys {
             keys: KeyTables::new(client(), ACCOUNT, SIGNING_KEYS, audit, SeededRandom::new(1)),
             policy: "30".parse().unwrap(),
-            trail: AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24)),
-            responses: HttpPut::default(),
+            audit_log: AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24)),
+            responses: CfnResponseSender::default(),
             random: SeededRandom::new(2),
             clock: clock.clone(),
         };
@@ -111,8 +112,8 @@ impl Deployment {
         Verifier::new("issuer", "audience", TableKeys::new(self.engine.client.clone(), table), self.clock.clone())
     }
 
-    fn signer(&self) -> CurrentKey<SigningKeyTable, TestClock> {
-        CurrentKey::with_clock(SigningKeyTable::new(self.engine.client.clone(), SIGNING_KEYS), self.clock.clone())
+    fn signer(&self) -> CachedSigningKey<SigningKeyTable, TestClock> {
+        CachedSigningKey::with_clock(SigningKeyTable::new(self.engine.client.clone(), SIGNING_KEYS), self.clock.clone())
     }
 
     /// Lets the schedule or an operator turn the ring. The events of it are on their way then. Answers with the keys'
@@ -140,7 +141,7 @@ impl Deployment {
                     "OldImage": old.as_ref().map(image), "SequenceNumber": "1", "SizeBytes": 1
                 }
             });
-            let event = to_publish(&serde_json::from_value(record).unwrap()).unwrap().unwrap();
+            let event = event_from_record(&serde_json::from_value(record).unwrap()).unwrap().unwrap();
             self.on_their_way.push((self.clock.now().plus(DELAY), serde_json::to_string(&event).unwrap()));
         }
     }
@@ -159,7 +160,7 @@ impl Deployment {
 
     fn token(&self, key: &SigningKey) -> Token {
         let (now, random) = (self.clock.now(), &self.random);
-        let person = Person::new(UserId::random(random), Email::parse("ada@example.com").unwrap(), None, now);
+        let person = User::new(UserId::random(random), Email::parse("ada@example.com").unwrap(), None, now);
         let lifetimes = Lifetimes { access_token: TOKEN, idle: TOKEN, absolute: TOKEN };
         let (session, _) = Session::start(&person, None, lifetimes, now, random);
         let text = AccessTokens::new("issuer", "audience").issue(key, &person, &session, now).unwrap();
@@ -250,9 +251,9 @@ async fn a_token_of_a_retired_key_passes_nowhere_once_no_verifier_holds_the_key(
     let former = deployment.signer().get().await.unwrap();
     let overdue = json!({"rotateNow": true});
     assert_eq!(deployment.turn(&overdue).await, ["CURRENT", "NEXT"]);
-    deployment.wait(PUBLISHED_BEFORE).await;
+    deployment.wait(PROPAGATION_DELAY).await;
     assert_eq!(deployment.turn(&overdue).await, ["RETIRING", "CURRENT"]);
-    deployment.wait(RETIRES_AFTER).await;
+    deployment.wait(RETIREMENT_DELAY).await;
     assert_eq!(deployment.turn(&json!({})).await, ["CURRENT"]);
     deployment.wait(auth::MAX_AGE).await;
 

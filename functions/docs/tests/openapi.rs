@@ -79,7 +79,7 @@ fn sorted(value: Value) -> Value {
             members.sort_by(|(left, _), (right, _)| left.cmp(right));
             Value::Object(members.into_iter().collect())
         }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        Value::Array(records) => Value::Array(records.into_iter().map(sorted).collect()),
         value => value,
     }
 }

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use account::app::token_issuer::TokenIssuer;
+use account::app::{reauthenticate, settings, verifier};
 use account::http::{ChangePassword, change_password};
-use account::issue::Issuer;
-use account::{reauthenticate, settings, verifier};
 
 fn main() -> ExitCode {
     http_api::serve(
@@ -12,9 +12,9 @@ fn main() -> ExitCode {
             let client = aws::dynamodb_client(&env)?;
             Ok(ChangePassword {
                 verifier: verifier::from_env(&env, client.clone()).await?,
-                people: reauthenticate::from_env(&env, client.clone())?,
+                users: reauthenticate::from_env(&env, client.clone())?,
                 password_policy: env.parsed("PASSWORD_MIN_LENGTH")?,
-                issuer: Issuer::without_key(&env, client)?,
+                issuer: TokenIssuer::without_key(&env, client)?,
                 lifetimes: settings::lifetimes(&env)?,
             })
         },

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use account::app::verify_identifier::ConfirmVerification;
+use account::app::{settings, verifier};
 use account::http::{ConfirmCode, confirm_code};
 use account::store::AccountTable;
-use account::verification::ConfirmVerification;
-use account::{settings, verifier};
 use kernel::SystemClock;
 use kernel::SystemRandom;
 
@@ -16,8 +16,8 @@ fn main() -> ExitCode {
             Ok(ConfirmCode {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 confirm: ConfirmVerification {
-                    people: AccountTable::from_env(&env, client)?,
-                    trail: settings::audit_trail(&env)?,
+                    users: AccountTable::from_env(&env, client)?,
+                    audit_log: settings::audit_log(&env)?,
                     random: SystemRandom,
                     clock: SystemClock,
                 },

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use account::app::{settings, verifier};
 use account::http::{EndSession, end_session};
 use account::store::AccountTable;
-use account::{settings, verifier};
 use kernel::SystemClock;
 use kernel::SystemRandom;
 
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
             Ok(EndSession {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 sessions: AccountTable::from_env(&env, client)?,
-                trail: settings::audit_trail(&env)?,
+                audit_log: settings::audit_log(&env)?,
                 random: SystemRandom,
                 clock: SystemClock,
             })

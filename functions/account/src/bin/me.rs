@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use account::app::verifier;
 use account::http::{Me, me};
 use account::store::AccountTable;
-use account::verifier;
 use kernel::SystemClock;
 use kernel::SystemRandom;
 

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::events::to_publish;
+use account::events::event_from_record;
 
 fn main() -> ExitCode {
-    outbox::serve(to_publish)
+    outbox::serve(event_from_record)
 }

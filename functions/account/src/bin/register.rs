@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use account::app::sign_up;
 use account::http::register;
-use account::sign_up;
 
 fn main() -> ExitCode {
     http_api::serve(|env| async move { sign_up::from_env(&env, aws::dynamodb_client(&env)?) }, register)

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::events::{HttpPut, RotateKeys, rotate_keys};
-use account::settings;
+use account::app::settings;
+use account::ops::{CfnResponseSender, RotateKeys, rotate_keys};
 use account::store::{AuditTable, KeyTables};
 use kernel::SystemClock;
 use kernel::SystemRandom;
@@ -18,8 +18,8 @@ fn main() -> ExitCode {
             Ok(RotateKeys {
                 keys: KeyTables::new(client, account_table, signing_key_table, audit, SystemRandom),
                 policy: env.parsed("SIGNING_KEY_DAYS")?,
-                trail: settings::audit_trail(&env)?,
-                responses: HttpPut::default(),
+                audit_log: settings::audit_log(&env)?,
+                responses: CfnResponseSender::default(),
                 random: SystemRandom,
                 clock: SystemClock,
             })

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use account::delivery::Delivery;
+use account::app::verify_identifier::SendVerification;
+use account::app::{settings, verifier};
 use account::http::{SendCodes, send_code};
+use account::notify::Delivery;
 use account::store::AccountTable;
-use account::verification::SendVerification;
-use account::{settings, verifier};
 use kernel::SystemClock;
 use kernel::SystemRandom;
 
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
                 send: SendVerification {
                     codes: AccountTable::from_env(&env, client)?,
                     delivery: Delivery::from_env(&env, &config)?,
-                    trail: settings::audit_trail(&env)?,
+                    audit_log: settings::audit_log(&env)?,
                     random: SystemRandom,
                     clock: SystemClock,
                 },

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use account::app::sign_in;
 use account::http::signin;
-use account::sign_in;
 
 fn main() -> ExitCode {
     http_api::serve(|env| async move { sign_in::from_env(&env, aws::dynamodb_client(&env)?).await }, signin)

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use account::app::token_issuer::TokenIssuer;
+use account::app::{settings, verifier};
 use account::http::{Signout, signout};
-use account::issue::Issuer;
 use account::store::AccountTable;
-use account::{settings, verifier};
 use kernel::SystemClock;
 use kernel::SystemRandom;
 
@@ -16,9 +16,9 @@ fn main() -> ExitCode {
             Ok(Signout {
                 verifier: verifier::from_env(&env, client.clone()).await?,
                 sessions: AccountTable::from_env(&env, client.clone())?,
-                issuer: Issuer::without_key(&env, client)?,
+                issuer: TokenIssuer::without_key(&env, client)?,
                 lifetimes: settings::lifetimes(&env)?,
-                trail: settings::audit_trail(&env)?,
+                audit_log: settings::audit_log(&env)?,
                 random: SystemRandom,
                 clock: SystemClock,
             })

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use account::app::{reauthenticate, verifier};
 use account::http::{UpdateMe, update_me};
-use account::{reauthenticate, verifier};
 
 fn main() -> ExitCode {
     http_api::serve(
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
             let client = aws::dynamodb_client(&env)?;
             Ok(UpdateMe {
                 verifier: verifier::from_env(&env, client.clone()).await?,
-                people: reauthenticate::from_env(&env, client)?,
+                users: reauthenticate::from_env(&env, client)?,
             })
         },
         update_me,

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use account::app::verifier;
 use account::http::{Validate, validate};
-use account::verifier;
 
 fn main() -> ExitCode {
     http_api::serve(

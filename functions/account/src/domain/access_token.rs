@@ -4,7 +4,7 @@ use auth::{Claims, TOKEN_TYPE};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kernel::{Secret, Timestamp};
 
-use super::{Person, Session, SigningKey};
+use super::{Session, SigningKey, User};
 
 /// Issues access tokens.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl AccessTokens {
     pub fn issue(
         &self,
         key: &SigningKey,
-        person: &Person,
+        user: &User,
         session: &Session,
         now: Timestamp,
     ) -> Result<Secret<String>, SigningFailed> {
@@ -46,15 +46,15 @@ impl AccessTokens {
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.audience.clone(),
-            sub: person.id,
+            sub: user.id,
             sid: session.id,
-            epoch: person.epoch,
+            epoch: user.epoch,
             iat: now.unix_seconds(),
             exp: session.token_expires_at.unix_seconds(),
-            email: Some(person.email.as_str().to_owned()),
-            email_verified: person.email_verified,
-            phone_number: person.phone.as_ref().map(|phone| phone.as_str().to_owned()),
-            phone_number_verified: person.phone_verified,
+            email: Some(user.email.as_str().to_owned()),
+            email_verified: user.email_verified,
+            phone_number: user.phone.as_ref().map(|phone| phone.as_str().to_owned()),
+            phone_number_verified: user.phone_verified,
         };
         let key = EncodingKey::from_ed_der(key.pkcs8().expose());
         Ok(Secret::new(jsonwebtoken::encode(&header, &claims, &key)?))
@@ -86,18 +86,18 @@ mod tests {
         Timestamp::parse("2026-01-31T12:00:00.999Z").unwrap()
     }
 
-    fn person(phone: Option<Phone>) -> Person {
+    fn user(phone: Option<Phone>) -> User {
         let email = Email::parse("ada@example.com").unwrap();
-        Person { epoch: 4, ..Person::new(UserId::random(&SeededRandom::new(2)), email, phone, now()) }
+        User { epoch: 4, ..User::new(UserId::random(&SeededRandom::new(2)), email, phone, now()) }
     }
 
-    fn session(person: &Person) -> Session {
+    fn session(user: &User) -> Session {
         let lifetimes = Lifetimes {
             access_token: Duration::from_mins(15),
             idle: Duration::from_hours(1),
             absolute: Duration::from_hours(1),
         };
-        Session::start(person, None, lifetimes, now(), &SeededRandom::new(3)).0
+        Session::start(user, None, lifetimes, now(), &SeededRandom::new(3)).0
     }
 
     fn verifier(key: &SigningKey, at: Timestamp) -> Verifier<Published, FixedClock> {
@@ -110,24 +110,24 @@ mod tests {
         let key = SigningKey::generate(&SeededRandom::new(1)).unwrap();
         let tokens = AccessTokens::new("issuer", "audience");
         for (phone, verified) in [(None, false), (Some(Phone::parse("+33612345678").unwrap()), true)] {
-            let person = Person { email_verified: verified, phone_verified: verified, ..person(phone) };
-            let token = tokens.issue(&key, &person, &session(&person), now()).unwrap();
+            let user = User { email_verified: verified, phone_verified: verified, ..user(phone) };
+            let token = tokens.issue(&key, &user, &session(&user), now()).unwrap();
             let claims = verifier(&key, now()).claims(token.expose()).await.unwrap();
             assert_eq!(claims.email.as_deref(), Some("ada@example.com"));
-            assert_eq!(claims.phone_number.as_deref(), person.phone.as_ref().map(Phone::as_str));
+            assert_eq!(claims.phone_number.as_deref(), user.phone.as_ref().map(Phone::as_str));
             assert_eq!((claims.email_verified, claims.phone_number_verified), (verified, verified));
         }
     }
 
     #[tokio::test]
     async fn a_token_passes_the_verifier_for_as_long_as_its_session_says() {
-        let (now, person) = (now(), person(None));
+        let (now, user) = (now(), user(None));
         let key = SigningKey::generate(&SeededRandom::new(1)).unwrap();
-        let session = session(&person);
-        let token = AccessTokens::new("issuer", "audience").issue(&key, &person, &session, now).unwrap();
+        let session = session(&user);
+        let token = AccessTokens::new("issuer", "audience").issue(&key, &user, &session, now).unwrap();
 
         let principal = verifier(&key, now).verify(token.expose()).await.unwrap();
-        assert_eq!((principal.user_id, principal.session_id, principal.epoch), (person.id, session.id, 4));
+        assert_eq!((principal.user_id, principal.session_id, principal.epoch), (user.id, session.id, 4));
         assert_eq!(principal.expires_at.unix_seconds(), now.unix_seconds() + 900);
         assert!(verifier(&key, session.token_expires_at).verify(token.expose()).await.is_err());
     }

@@ -78,7 +78,7 @@ impl AuditKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuditSubject {
     /// A person.
-    Person(UserId),
+    User(UserId),
     /// An identifier that nobody has, by its hash.
     Nobody(String),
     /// The deployment itself.
@@ -144,12 +144,12 @@ impl AuditRecord {
 
 /// Makes records.
 #[derive(Debug)]
-pub struct AuditTrail {
+pub struct AuditLog {
     pepper: hmac::Key,
     retention: Duration,
 }
 
-impl AuditTrail {
+impl AuditLog {
     /// Records are kept so long, and hide addresses and identifiers by this key. It makes them pseudonyms: whoever holds
     /// the key can still try all addresses.
     pub fn new(pepper: &Secret<String>, retention: Duration) -> Self {
@@ -199,37 +199,37 @@ mod tests {
 
     use super::*;
 
-    fn trail(pepper: &str) -> AuditTrail {
-        AuditTrail::new(&Secret::new(pepper.to_owned()), Duration::from_hours(24 * 400))
+    fn audit_log(pepper: &str) -> AuditLog {
+        AuditLog::new(&Secret::new(pepper.to_owned()), Duration::from_hours(24 * 400))
     }
 
     fn caller(address: &str) -> Caller {
         Caller { address: Some(Secret::new(address.to_owned())), ..Caller::invocation("r-1") }
     }
 
-    fn record(trail: &AuditTrail, caller: &Caller) -> AuditRecord {
+    fn record(audit_log: &AuditLog, caller: &Caller) -> AuditRecord {
         let now = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
-        trail.record(AuditKind::SignedIn, AuditSubject::Deployment, caller, now, &SeededRandom::new(1))
+        audit_log.record(AuditKind::SignedIn, AuditSubject::Deployment, caller, now, &SeededRandom::new(1))
     }
 
     #[test]
     fn one_address_is_one_source_and_cannot_be_read_or_guessed_without_the_key() {
-        let trail = trail("pepper");
+        let audit_log = audit_log("pepper");
         let (one, again, other) = (
-            record(&trail, &caller("192.0.2.1")),
-            record(&trail, &caller("192.0.2.1")),
-            record(&trail, &caller("::1")),
+            record(&audit_log, &caller("192.0.2.1")),
+            record(&audit_log, &caller("192.0.2.1")),
+            record(&audit_log, &caller("::1")),
         );
         assert_eq!((&one.source, one.source.as_ref().map(String::len)), (&again.source, Some(32)));
         assert_ne!(one.source, other.source);
-        assert_ne!(one.source, record(&self::trail("another"), &caller("192.0.2.1")).source);
+        assert_ne!(one.source, record(&self::audit_log("another"), &caller("192.0.2.1")).source);
         assert!(!format!("{one:?}").contains("192.0.2.1"));
     }
 
     #[test]
     fn an_identifier_that_nobody_has_is_hidden_in_the_same_way() {
         let identifier = Identifier::Email(Email::parse("ada@example.com").unwrap());
-        let AuditSubject::Nobody(hash) = trail("pepper").nobody(&identifier) else { panic!() };
+        let AuditSubject::Nobody(hash) = audit_log("pepper").nobody(&identifier) else { panic!() };
         assert!(hash.len() == 32 && !hash.contains("ada"));
     }
 }

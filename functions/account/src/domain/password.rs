@@ -92,7 +92,7 @@ impl PasswordPolicy {
             return Err(RefusedPassword::Common);
         }
         let password = Password(password);
-        password.is_no_identifier(email, phone)?;
+        password.reject_identifiers(email, phone)?;
         Ok(password)
     }
 }
@@ -113,7 +113,7 @@ impl Password {
     /// # Errors
     ///
     /// [`RefusedPassword`], which says what it is.
-    pub fn is_no_identifier(&self, email: Option<&Email>, phone: Option<&Phone>) -> Result<(), RefusedPassword> {
+    pub fn reject_identifiers(&self, email: Option<&Email>, phone: Option<&Phone>) -> Result<(), RefusedPassword> {
         let folded = Secret::new(self.0.expose().to_lowercase());
         let is = |text: &str| folded.expose() == text;
         if email.is_some_and(|email| is(email.as_str())) {

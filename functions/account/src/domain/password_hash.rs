@@ -59,7 +59,7 @@ impl PasswordHash {
     }
 
     /// A hash that no attempt matches, but that takes the same work to check.
-    pub fn of_nobody() -> Self {
+    pub fn dummy() -> Self {
         Self(Secret::new(NOBODY.to_owned()))
     }
 
@@ -130,11 +130,11 @@ mod tests {
 
     #[test]
     fn a_hash_and_nobodys_hash_cost_what_owasp_asks() {
-        for hash in [hash("correct horse", 1), PasswordHash::of_nobody()] {
+        for hash in [hash("correct horse", 1), PasswordHash::dummy()] {
             assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.expose());
             assert_eq!(PasswordHash::from_stored(hash.expose()).unwrap().expose().len(), hash.expose().len());
         }
-        assert_eq!(hash("correct horse", 1).expose().len(), PasswordHash::of_nobody().expose().len());
+        assert_eq!(hash("correct horse", 1).expose().len(), PasswordHash::dummy().expose().len());
     }
 
     #[test]
@@ -160,14 +160,14 @@ mod tests {
             assert_eq!(stored.is_outdated(), outdated, "{}", stored.expose());
         }
         assert!(!PasswordHash::of(&password, &SeededRandom::new(1)).unwrap().is_outdated());
-        assert!(!PasswordHash::of_nobody().is_outdated());
+        assert!(!PasswordHash::dummy().is_outdated());
     }
 
     #[test]
     fn hashing_and_checking_are_counted_as_the_work_they_are() {
         let before = computed();
         let hash = hash("correct horse", 1);
-        assert!(hash.matches(&secret("correct horse")) && !PasswordHash::of_nobody().matches(&secret("")));
+        assert!(hash.matches(&secret("correct horse")) && !PasswordHash::dummy().matches(&secret("")));
         assert_eq!(computed() - before, 3);
     }
 
@@ -180,6 +180,6 @@ mod tests {
 
     #[test]
     fn a_hash_does_not_print_itself() {
-        assert!(!format!("{:?}", PasswordHash::of_nobody()).contains("argon2id"));
+        assert!(!format!("{:?}", PasswordHash::dummy()).contains("argon2id"));
     }
 }

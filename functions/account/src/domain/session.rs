@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use kernel::{Random, SessionId, Timestamp};
 
-use super::{Person, PersonStatus, RefreshToken, RefreshTokenHash, RotationNonce};
+use super::{RefreshToken, RefreshTokenHash, RotationNonce, User, UserStatus};
 
 /// How long after a rotation the spent token still gets the answer that may have been lost.
-pub const GRACE: Duration = Duration::from_secs(10);
+pub const REUSE_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// One sign-in of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,21 +72,21 @@ pub enum Refresh {
 impl Session {
     /// A session of this person that starts now, and its refresh token.
     pub fn start(
-        person: &Person,
+        user: &User,
         user_agent: Option<String>,
         lifetimes: Lifetimes,
         now: Timestamp,
         random: &impl Random,
     ) -> (Self, RefreshToken) {
         let id = SessionId::random(random);
-        let token = RefreshToken::new(person.id, id, random);
+        let token = RefreshToken::new(user.id, id, random);
         let absolute_expires_at = now.plus(lifetimes.absolute);
         let session = Self {
             id,
             started_at: now,
             last_used_at: now,
             user_agent,
-            epoch: person.epoch,
+            epoch: user.epoch,
             absolute_expires_at,
             expires_at: now.plus(lifetimes.idle).min(absolute_expires_at),
             token_expires_at: now.plus(lifetimes.access_token).min(absolute_expires_at),
@@ -102,16 +102,16 @@ impl Session {
     /// # Errors
     ///
     /// [`Revoked`] if it does not.
-    pub fn is_alive(&self, person: &Person, now: Timestamp) -> Result<(), Revoked> {
+    pub fn ensure_active(&self, user: &User, now: Timestamp) -> Result<(), Revoked> {
         if self.ended_at.is_some() || now >= self.expires_at {
             return Err(Revoked::SessionEnded);
         }
-        if self.epoch < person.epoch {
+        if self.epoch < user.epoch {
             return Err(Revoked::EpochPassed);
         }
-        match person.status {
-            PersonStatus::Active => Ok(()),
-            PersonStatus::Suspended => Err(Revoked::PersonSuspended),
+        match user.status {
+            UserStatus::Active => Ok(()),
+            UserStatus::Suspended => Err(Revoked::PersonSuspended),
         }
     }
 
@@ -119,7 +119,7 @@ impl Session {
     /// that are issued for it now: neither an access token of the former epoch is good any more, nor the refresh token
     /// that it had, of which somebody may hold a copy.
     #[must_use]
-    pub fn carried_to(&self, epoch: u64, token: &RefreshToken, lifetimes: Lifetimes, now: Timestamp) -> Self {
+    pub fn rebind_to_epoch(&self, epoch: u64, token: &RefreshToken, lifetimes: Lifetimes, now: Timestamp) -> Self {
         Self {
             epoch,
             token_expires_at: self.next_token_expires_at(self.expires_at, lifetimes, now),
@@ -131,7 +131,7 @@ impl Session {
 
     /// Whether this is the refresh token that is good, or the one that was spent last, whose successor may have been lost
     /// on its way: enough to end the session by, which gives nobody anything.
-    pub fn may_be_ended_by(&self, token: &RefreshToken) -> bool {
+    pub fn matches_refresh_token(&self, token: &RefreshToken) -> bool {
         let hash = token.hash();
         hash == self.refresh_hash || self.rotation.as_ref().is_some_and(|rotation| rotation.spent == hash)
     }
@@ -159,7 +159,7 @@ impl Session {
             return Refresh::Rotated(Box::new(after), successor);
         }
         match &self.rotation {
-            Some(rotation) if rotation.spent == hash && now < rotation.at.plus(GRACE) => {
+            Some(rotation) if rotation.spent == hash && now < rotation.at.plus(REUSE_GRACE_PERIOD) => {
                 Refresh::Again(token.successor(&rotation.nonce), rotation.at)
             }
             _ => Refresh::Reused,
@@ -171,7 +171,7 @@ impl Session {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIn {
     /// The person.
-    pub person: Person,
+    pub user: User,
     /// Their session.
     pub session: Session,
 }
@@ -199,8 +199,8 @@ impl SignedIn {
     /// # Errors
     ///
     /// [`Revoked`] if it does not.
-    pub fn is_alive(&self, now: Timestamp) -> Result<(), Revoked> {
-        self.session.is_alive(&self.person, now)
+    pub fn ensure_active(&self, now: Timestamp) -> Result<(), Revoked> {
+        self.session.ensure_active(&self.user, now)
     }
 
     /// Whether a token of this session, issued in this epoch of the person, still speaks for them.
@@ -209,8 +209,8 @@ impl SignedIn {
     ///
     /// [`Revoked`] if it does not.
     pub fn accept(&self, token_epoch: u64, now: Timestamp) -> Result<(), Revoked> {
-        self.is_alive(now)?;
-        if token_epoch < self.person.epoch { Err(Revoked::EpochPassed) } else { Ok(()) }
+        self.ensure_active(now)?;
+        if token_epoch < self.user.epoch { Err(Revoked::EpochPassed) } else { Ok(()) }
     }
 }
 
@@ -238,9 +238,9 @@ mod tests {
 
     fn started() -> (SignedIn, RefreshToken) {
         let email = Email::parse("ada@example.com").unwrap();
-        let person = Person { epoch: 3, ..Person::new(UserId::random(&SeededRandom::new(1)), email, None, now()) };
-        let (session, token) = Session::start(&person, None, LIFETIMES, now(), &SeededRandom::new(2));
-        (SignedIn { person, session }, token)
+        let user = User { epoch: 3, ..User::new(UserId::random(&SeededRandom::new(1)), email, None, now()) };
+        let (session, token) = Session::start(&user, None, LIFETIMES, now(), &SeededRandom::new(2));
+        (SignedIn { user, session }, token)
     }
 
     fn refresh(session: &Session, token: &RefreshToken, at: Timestamp) -> Refresh {
@@ -268,8 +268,8 @@ mod tests {
             assert_eq!(signed_in.session.last_used_at, after(minutes));
         }
         assert_eq!((signed_in.session.expires_at, signed_in.session.token_expires_at), (after(150), after(150)));
-        assert_eq!(signed_in.is_alive(after(149)), Ok(()));
-        assert_eq!(signed_in.is_alive(after(150)), Err(Revoked::SessionEnded));
+        assert_eq!(signed_in.ensure_active(after(149)), Ok(()));
+        assert_eq!(signed_in.ensure_active(after(150)), Err(Revoked::SessionEnded));
     }
 
     #[test]
@@ -280,10 +280,10 @@ mod tests {
         assert_eq!(ended.accept(3, now()), Err(Revoked::SessionEnded));
         assert_eq!(signed_in.accept(2, now()), Err(Revoked::EpochPassed));
         let mut left_behind = signed_in.clone();
-        left_behind.person.epoch = 4;
-        assert_eq!(left_behind.is_alive(now()), Err(Revoked::EpochPassed));
+        left_behind.user.epoch = 4;
+        assert_eq!(left_behind.ensure_active(now()), Err(Revoked::EpochPassed));
         let mut suspended = signed_in;
-        suspended.person.status = PersonStatus::Suspended;
+        suspended.user.status = UserStatus::Suspended;
         assert_eq!(suspended.accept(3, now()), Err(Revoked::PersonSuspended));
     }
 
@@ -310,14 +310,20 @@ mod tests {
     fn a_session_that_is_carried_to_another_epoch_goes_on_and_its_token_ends_with_it_at_the_latest() {
         let (signed_in, token) = started();
         let next = RefreshToken::new(token.user, token.session, &SeededRandom::new(9));
-        let session = signed_in.session.carried_to(4, &next, LIFETIMES, after(30));
-        let revoked = Person { epoch: 4, ..signed_in.person };
-        let carried = SignedIn { person: revoked, session };
-        assert_eq!((carried.accept(4, after(30)), carried.accept(3, after(30))), (Ok(()), Err(Revoked::EpochPassed)));
-        assert_eq!(carried.session.token_expires_at, after(45));
-        assert!(matches!(refresh(&carried.session, &next, after(30)), Refresh::Rotated(..)));
-        assert_eq!(refresh(&carried.session, &token, after(30)), Refresh::Reused, "somebody may hold a copy");
-        assert_eq!(carried.session.carried_to(5, &next, LIFETIMES, after(59)).token_expires_at, after(60));
+        let session = signed_in.session.rebind_to_epoch(4, &next, LIFETIMES, after(30));
+        let revoked = User { epoch: 4, ..signed_in.user };
+        let retained_session = SignedIn { user: revoked, session };
+        assert_eq!(
+            (retained_session.accept(4, after(30)), retained_session.accept(3, after(30))),
+            (Ok(()), Err(Revoked::EpochPassed))
+        );
+        assert_eq!(retained_session.session.token_expires_at, after(45));
+        assert!(matches!(refresh(&retained_session.session, &next, after(30)), Refresh::Rotated(..)));
+        assert_eq!(refresh(&retained_session.session, &token, after(30)), Refresh::Reused, "somebody may hold a copy");
+        assert_eq!(
+            retained_session.session.rebind_to_epoch(5, &next, LIFETIMES, after(59)).token_expires_at,
+            after(60)
+        );
     }
 
     #[test]
@@ -329,21 +335,22 @@ mod tests {
             panic!()
         };
         assert_eq!(session.token_expires_at, after(15));
-        assert_eq!(signed_in.session.carried_to(4, &token, shorter, after(1)).token_expires_at, after(15));
-        assert_eq!(session.carried_to(4, &token, shorter, after(20)).token_expires_at, after(21));
+        assert_eq!(signed_in.session.rebind_to_epoch(4, &token, shorter, after(1)).token_expires_at, after(15));
+        assert_eq!(session.rebind_to_epoch(4, &token, shorter, after(20)).token_expires_at, after(21));
     }
 
     #[test]
     fn a_session_may_be_ended_by_its_good_token_and_the_one_spent_last_and_by_no_other() {
         let (signed_in, first) = started();
-        let by = |session: &Session, tokens: [&RefreshToken; 3]| tokens.map(|token| session.may_be_ended_by(token));
+        let by =
+            |session: &Session, tokens: [&RefreshToken; 3]| tokens.map(|token| session.matches_refresh_token(token));
         let (once, second) = rotated(&signed_in.session, &first, after(10));
         let (twice, third) = rotated(&once, &second, after(20));
         assert_eq!(by(&signed_in.session, [&first, &second, &third]), [true, false, false]);
         assert_eq!(by(&once, [&first, &second, &third]), [true, true, false]);
         assert_eq!(by(&twice, [&first, &second, &third]), [false, true, true]);
         let forged = RefreshToken::new(first.user, first.session, &SeededRandom::new(99));
-        assert!(!twice.may_be_ended_by(&forged));
+        assert!(!twice.matches_refresh_token(&forged));
     }
 
     #[test]

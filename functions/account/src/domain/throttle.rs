@@ -5,24 +5,24 @@ use std::time::Duration;
 use kernel::Timestamp;
 
 /// How many attempts in a row may fail before the next one has to wait.
-pub const FREE_ATTEMPTS: u32 = 5;
+pub const BURST: u32 = 5;
 /// The longest wait.
-pub const LONGEST_WAIT: Duration = Duration::from_mins(15);
+pub const MAX_BACKOFF: Duration = Duration::from_mins(15);
 /// After so long without an attempt, counting begins anew.
-pub const MEMORY: Duration = Duration::from_hours(24);
+pub const ATTEMPT_WINDOW: Duration = Duration::from_hours(24);
 
 /// How long the next attempt waits after the last one, when so many have failed in a row: one second after the fifth,
-/// twice as long after each that follows, and never longer than [`LONGEST_WAIT`].
+/// twice as long after each that follows, and never longer than [`MAX_BACKOFF`].
 pub fn wait_after(attempts: u32) -> Duration {
-    match attempts.checked_sub(FREE_ATTEMPTS) {
+    match attempts.checked_sub(BURST) {
         None => Duration::ZERO,
-        Some(doublings) => 1_u64.checked_shl(doublings).map_or(LONGEST_WAIT, Duration::from_secs).min(LONGEST_WAIT),
+        Some(doublings) => 1_u64.checked_shl(doublings).map_or(MAX_BACKOFF, Duration::from_secs).min(MAX_BACKOFF),
     }
 }
 
 /// The numbers of attempts whose waits differ from the one before and from the longest.
-pub fn growing_waits() -> impl Iterator<Item = (u32, Duration)> {
-    (FREE_ATTEMPTS..).map(|attempts| (attempts, wait_after(attempts))).take_while(|(_, wait)| *wait < LONGEST_WAIT)
+pub fn backoff_steps() -> impl Iterator<Item = (u32, Duration)> {
+    (BURST..).map(|attempts| (attempts, wait_after(attempts))).take_while(|(_, wait)| *wait < MAX_BACKOFF)
 }
 
 /// The attempts to sign in by one identifier that have failed since one succeeded.
@@ -42,7 +42,7 @@ impl Attempts {
 
     /// Whether they are forgotten.
     pub fn are_forgotten(self, now: Timestamp) -> bool {
-        now >= self.last_at.plus(MEMORY)
+        now >= self.last_at.plus(ATTEMPT_WINDOW)
     }
 }
 
@@ -54,8 +54,8 @@ mod tests {
     fn five_attempts_are_free_and_then_the_wait_doubles_up_to_fifteen_minutes() {
         let waits: Vec<_> = (0..=17).map(|attempts| wait_after(attempts).as_secs()).collect();
         assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
-        assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
-        assert_eq!(growing_waits().map(|(_, wait)| wait.as_secs()).collect::<Vec<_>>(), waits[5..15]);
+        assert_eq!(wait_after(u32::MAX), MAX_BACKOFF);
+        assert_eq!(backoff_steps().map(|(_, wait)| wait.as_secs()).collect::<Vec<_>>(), waits[5..15]);
     }
 
     #[test]

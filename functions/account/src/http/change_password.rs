@@ -7,25 +7,25 @@ use kernel::{Clock, Random, Secret};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::caller::caller;
-use super::reissued::reissued;
-use super::signed_in::signed_in;
+use super::client_info::caller;
+use super::session_auth::signed_in;
+use super::token_response::reissued;
+use crate::app::error::AccountError;
+use crate::app::reauthenticate::{PlannedUpdate, ReauthRequest, Reauthenticate};
+use crate::app::token_issuer::TokenIssuer;
 use crate::domain::{AuditKind, Lifetimes, PasswordHash, PasswordPolicy, RefreshToken};
-use crate::error::AccountError;
-use crate::issue::Issuer;
-use crate::reauthenticate::{Asker, Plan, Reauthenticate};
-use crate::store::{ChangePerson, CountReauthentication, FindCredential, FindSession, LoadSigningKey, RecordEvent};
+use crate::store::{AppendAuditEvent, CountReauthentication, FindCredential, FindSession, LoadSigningKey, UpdateUser};
 
 /// What the endpoint needs.
 pub struct ChangePassword<S, P, L, R, C> {
     /// Tells whose token it is.
     pub verifier: Verifier<P, C>,
     /// Asks for the password, and changes it.
-    pub people: Reauthenticate<S, R, C>,
+    pub users: Reauthenticate<S, R, C>,
     /// What is asked of the new one.
     pub password_policy: PasswordPolicy,
     /// Issues the tokens to go on with.
-    pub issuer: Issuer<L>,
+    pub issuer: TokenIssuer<L>,
     /// How long that lasts.
     pub lifetimes: Lifetimes,
 }
@@ -53,37 +53,37 @@ pub async fn change_password<S, P, L, R, C>(
     request: Request,
 ) -> Result<Response, Problem>
 where
-    S: CountReauthentication + FindCredential + FindSession + ChangePerson + RecordEvent + Sync,
+    S: CountReauthentication + FindCredential + FindSession + UpdateUser + AppendAuditEvent + Sync,
     P: LoadKeys + Sync,
     L: LoadSigningKey + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
-    let ChangePassword { people, issuer, lifetimes, .. } = deps;
-    let (principal, found) = signed_in(&people.people, &deps.verifier, &people.clock, &request).await?;
+    let ChangePassword { users, issuer, lifetimes, .. } = deps;
+    let (principal, found) = signed_in(&users.users, &deps.verifier, &users.clock, &request).await?;
     let Body { current_password, new_password } = json_body(&request)?;
-    let (email, phone) = (Some(&found.person.email), found.person.phone.as_ref());
+    let (email, phone) = (Some(&found.user.email), found.user.phone.as_ref());
     let new = deps.password_policy.accept(new_password, email, phone);
     let new = new.map_err(|refused| Problem::field("newPassword", refused))?;
     if new.is(&current_password) {
         return Err(Problem::field("newPassword", "must be another than the one you have"));
     }
-    let asker = Asker { principal, password: current_password, caller: caller(&request) };
+    let asker = ReauthRequest { principal, password: current_password, caller: caller(&request) };
     // Nothing is changed before there is something to sign the token with that they go on with.
-    let (key, proven) = join(issuer.signing_key.get(), people.prove(&asker, found)).await;
+    let (key, proven) = join(issuer.signing_key.get(), users.verify_password(&asker, found)).await;
     let proven = proven?;
     key?;
-    let hash = PasswordHash::of(&new, &people.random).map_err(AccountError::from)?;
-    let token = RefreshToken::new(principal.user_id, principal.session_id, &people.random);
-    let changed = people
+    let hash = PasswordHash::of(&new, &users.random).map_err(AccountError::from)?;
+    let token = RefreshToken::new(principal.user_id, principal.session_id, &users.random);
+    let changed = users
         .change(&asker, proven, |found, now| {
-            let person = found.person.next_version(now).revoked();
-            let carried = found.session.carried_to(person.epoch, &token, *lifetimes, now);
+            let user = found.user.next_version(now).revoked();
+            let retained_session = found.session.rebind_to_epoch(user.epoch, &token, *lifetimes, now);
             let (new_hash, kind) = (Some(hash.clone()), AuditKind::PasswordChanged);
-            Some(Plan { person, new_hash, carried: Some(carried), kind, detail: None })
+            Some(PlannedUpdate { user, new_hash, retained_session: Some(retained_session), kind, detail: None })
         })
         .await?;
-    let grant = issuer.grant(&changed.person, &changed.session, &token, people.clock.now()).await?;
+    let grant = issuer.grant(&changed.user, &changed.session, &token, users.clock.now()).await?;
     reissued("Your password is changed. All your other sessions have ended.", &grant, &request)
 }
 
@@ -97,10 +97,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::current_key::CurrentKey;
-    use crate::domain::{Identifier, Person, PersonStatus, Session, hash_computations};
+    use crate::app::cached_signing_key::CachedSigningKey;
+    use crate::app::token_issuer::TokenIssuer;
+    use crate::domain::{Identifier, Session, User, UserStatus, hash_computations};
     use crate::http::problem_types::{INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
-    use crate::issue::Issuer;
     use crate::store::EndSession;
     use crate::testing::ada_on_engine::{AdaOnEngine, Meanwhile, Table, asks};
     use crate::testing::{Key, LIFETIMES, PASSWORD, PublicKeys, ada, body_of, cookie_of, hash, issuer, now, verifier};
@@ -110,7 +110,7 @@ mod tests {
     fn deps(ada: &AdaOnEngine) -> ChangePassword<Table, PublicKeys, Key, SeededRandom, FixedClock> {
         ChangePassword {
             verifier: verifier(),
-            people: ada.reauthenticate(),
+            users: ada.reauthenticate(),
             password_policy: "8".parse().unwrap(),
             issuer: issuer(),
             lifetimes: LIFETIMES,
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(principal.expires_at, session.session.token_expires_at);
         assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(900)));
         assert!(session.accept(0, now()).is_err(), "the token that asked is good no more");
-        assert!(ada.find(&other).await.is_alive(now()).is_err());
+        assert!(ada.find(&other).await.ensure_active(now()).is_err());
         assert_eq!(good(&ada).await, [NEW, NEW]);
         assert_eq!(ada.recorded().await, [("PASSWORD_CHANGED".to_owned(), None)]);
     }
@@ -223,7 +223,7 @@ mod tests {
             let request = asks(&own, &change(password, NEW));
             assert_eq!(change_password(&deps, request).await.is_ok(), password == PASSWORD);
         }
-        assert_eq!(ada.people().count_reauthentication(self::ada().id, now()).await, Ok(Ok(1)));
+        assert_eq!(ada.users().count_reauthentication(self::ada().id, now()).await, Ok(Ok(1)));
     }
 
     #[tokio::test]
@@ -245,7 +245,7 @@ mod tests {
     async fn a_change_of_something_else_meanwhile_is_kept() {
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
-        let verified = ada.change(|ada| Person { phone_verified: true, ..ada }, None);
+        let verified = ada.change(|ada| User { phone_verified: true, ..ada }, None);
         assert!(although(&ada, &own, verified).await.is_ok());
         let now = ada.ada().await;
         assert_eq!((now.phone_verified, now.version, now.epoch), (true, 3, 1));
@@ -265,12 +265,12 @@ mod tests {
     async fn a_session_that_was_revoked_meanwhile_is_not_carried_on() {
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
-        let revoked = ada.change(Person::revoked, None);
+        let revoked = ada.change(User::revoked, None);
         assert_eq!(although(&ada, &own, revoked).await.unwrap_err().problem_type, &UNAUTHENTICATED);
 
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
-        let suspended = ada.change(|ada| Person { status: PersonStatus::Suspended, ..ada }, None);
+        let suspended = ada.change(|ada| User { status: UserStatus::Suspended, ..ada }, None);
         assert_eq!(although(&ada, &own, suspended).await.unwrap_err().problem_type, &UNAUTHENTICATED);
 
         let ada = AdaOnEngine::new().await;
@@ -289,8 +289,8 @@ mod tests {
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
         let email = Email::parse("ada@example.org").unwrap();
-        let moved = ada.change(|ada| Person { email, phone: None, ..ada }, None);
-        let bob = Person { id: UserId::random(&SeededRandom::new(8)), ..self::ada() };
+        let moved = ada.change(|ada| User { email, phone: None, ..ada }, None);
+        let bob = User { id: UserId::random(&SeededRandom::new(8)), ..self::ada() };
         let claimed = ada.signs_up(bob.clone());
         ada.before_look.happens(Box::pin(async move {
             moved.await;
@@ -298,7 +298,7 @@ mod tests {
         }));
         let problem = change_password(&deps(&ada), asks(&own, &change(PASSWORD, NEW))).await.unwrap_err();
         assert_eq!(problem.problem_type, &INVALID_CREDENTIALS, "although Bob has the same password");
-        assert_eq!(ada.credential(&Identifier::Email(bob.email.clone())).await.unwrap().person, bob);
+        assert_eq!(ada.credential(&Identifier::Email(bob.email.clone())).await.unwrap().user, bob);
     }
 
     #[tokio::test]
@@ -316,8 +316,8 @@ mod tests {
     async fn nothing_changes_where_there_is_no_key_to_sign_the_fresh_token_with() {
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
-        let signing_key = CurrentKey::new(Key(None));
-        let deps = ChangePassword { issuer: Issuer { signing_key, ..issuer() }, ..deps(&ada) };
+        let signing_key = CachedSigningKey::new(Key(None));
+        let deps = ChangePassword { issuer: TokenIssuer { signing_key, ..issuer() }, ..deps(&ada) };
         let problem = change_password(&deps, asks(&own, &change(PASSWORD, NEW))).await.unwrap_err();
         assert_eq!((problem.problem_type, good(&ada).await), (&UNAVAILABLE, vec![PASSWORD, PASSWORD]));
     }

@@ -7,13 +7,13 @@ use lambda_http::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::caller::caller;
-use super::me::SignedInPerson;
+use super::client_info::caller;
+use super::me::SignedInUser;
 use super::send_code::IdentifierName;
-use super::signed_in::signed_in;
-use crate::domain::verification::Code;
-use crate::store::{CountCodeAttempt, FindSession, RecordEvent, VerifyIdentifier};
-use crate::verification::ConfirmVerification;
+use super::session_auth::signed_in;
+use crate::app::verify_identifier::ConfirmVerification;
+use crate::domain::verification_code::Code;
+use crate::store::{AppendAuditEvent, CountCodeAttempt, FindSession, VerifyIdentifier};
 
 /// What the endpoint needs.
 pub struct ConfirmCode<S, L, R, C> {
@@ -40,15 +40,15 @@ pub(super) struct Body {
 /// A 401 if the token is not good; the same 400 whatever is wrong with the code; a 409 if there is nothing to verify.
 pub async fn confirm_code<S, L, R, C>(deps: &ConfirmCode<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
-    S: FindSession + CountCodeAttempt + VerifyIdentifier + RecordEvent + Sync,
+    S: FindSession + CountCodeAttempt + VerifyIdentifier + AppendAuditEvent + Sync,
     L: LoadKeys + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
     let confirm = &deps.confirm;
-    let (principal, who) = signed_in(&confirm.people, &deps.verifier, &confirm.clock, &request).await?;
+    let (principal, who) = signed_in(&confirm.users, &deps.verifier, &confirm.clock, &request).await?;
     let Body { identifier, code } = json_body(&request)?;
     let code = Code::parse(code.expose()).map_err(|error| Problem::field("code", error))?;
-    let person = confirm.confirm(who, principal.epoch, identifier.into(), &code, &caller(&request)).await?;
-    Response::json(StatusCode::OK, &SignedInPerson::from(&person))
+    let user = confirm.confirm(who, principal.epoch, identifier.into(), &code, &caller(&request)).await?;
+    Response::json(StatusCode::OK, &SignedInUser::from(&user))
 }

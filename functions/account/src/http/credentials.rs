@@ -6,9 +6,9 @@ use kernel::Secret;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::app::sign_in::Attempt;
+use crate::app::sign_up::SignUpParams;
 use crate::domain::{Caller, Identifier, PasswordPolicy};
-use crate::sign_in::Attempt;
-use crate::sign_up::Newcomer;
 
 /// The body of a sign-in: one identifier and the password.
 #[derive(Deserialize, ToSchema)]
@@ -47,14 +47,14 @@ pub(super) fn newcomer(
     password: Secret<String>,
     policy: PasswordPolicy,
     caller: Caller,
-) -> Result<Newcomer, Problem> {
+) -> Result<SignUpParams, Problem> {
     let mut fields = FieldErrors::default();
     let email = fields.read("email", Email::parse(email));
     let phone = fields.read_optional("phone", phone.map(Phone::parse));
     let known_phone = phone.as_ref().and_then(Option::as_ref);
     let password = fields.read("password", policy.accept(password, email.as_ref(), known_phone));
     match (email, phone, password) {
-        (Some(email), Some(phone), Some(password)) => Ok(Newcomer { email, phone, password, caller }),
+        (Some(email), Some(phone), Some(password)) => Ok(SignUpParams { email, phone, password, caller }),
         _ => Err(fields.problem()),
     }
 }

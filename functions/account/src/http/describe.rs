@@ -5,7 +5,7 @@ use openapi::{Endpoint, Schemas};
 use serde_json::{Map, Value, json};
 
 use super::credentials::Credentials;
-use super::reissued::Reissued;
+use super::token_response::Reissued;
 use super::tokens::Tokens;
 use super::{
     change_password, confirm_code, jwks, list_sessions, me, problem_types, refresh, register, send_code, signin,
@@ -164,16 +164,14 @@ fn end_of_a_session() -> Endpoint {
 }
 
 fn who_am_i() -> Endpoint {
-    Endpoint::new("get", "/auth/me", TAG, "getMe", "Who is signed in")
-        .authenticated()
-        .response::<me::SignedInPerson<'_>>(
-            200,
-            "Who is signed in.",
-            &json!({
-                "id": ID, "email": ADA, "emailVerified": true, "phone": null, "phoneVerified": false,
-                "createdAt": TIME, "updatedAt": TIME
-            }),
-        )
+    Endpoint::new("get", "/auth/me", TAG, "getMe", "Who is signed in").authenticated().response::<me::SignedInUser<'_>>(
+        200,
+        "Who is signed in.",
+        &json!({
+            "id": ID, "email": ADA, "emailVerified": true, "phone": null, "phoneVerified": false,
+            "createdAt": TIME, "updatedAt": TIME
+        }),
+    )
 }
 
 fn send_verification() -> Endpoint {
@@ -211,7 +209,7 @@ fn confirm_verification() -> Endpoint {
     )
     .authenticated()
     .request_body::<confirm_code::Body>(&[("example", json!({"identifier": "email", "code": "012345"}))])
-    .response::<me::SignedInPerson<'_>>(
+    .response::<me::SignedInUser<'_>>(
         200,
         "You, as `GET /auth/me` shows you.",
         &json!({
@@ -241,7 +239,7 @@ fn update_of_me() -> Endpoint {
             ("another phone", json!({"phone": PHONE, password: PASSWORD})),
             ("no phone", json!({"phone": null, password: PASSWORD})),
         ])
-        .response::<me::SignedInPerson<'_>>(200, "You, as `GET /auth/me` shows you from now on.", &moved)
+        .response::<me::SignedInUser<'_>>(200, "You, as `GET /auth/me` shows you from now on.", &moved)
         .problems(&[&problem_types::INVALID_CREDENTIALS, &problem_types::IDENTIFIER_TAKEN, &problem_types::TOO_MANY_ATTEMPTS])
 }
 

@@ -5,11 +5,11 @@ use http_api::{Problem, Request, Response};
 use kernel::{Clock, Random, SessionId};
 use lambda_http::RequestExt;
 
-use super::caller::caller;
-use super::signed_in::signed_in;
-use super::{cookie, problem_types};
-use crate::domain::{AuditKind, AuditSubject, AuditTrail};
-use crate::error::AccountError;
+use super::client_info::caller;
+use super::session_auth::signed_in;
+use super::{cookies, problem_types};
+use crate::app::error::AccountError;
+use crate::domain::{AuditKind, AuditLog, AuditSubject};
 use crate::store::{self, Ended, FindSession};
 
 /// What the endpoint needs.
@@ -19,7 +19,7 @@ pub struct EndSession<S, L, R, C> {
     /// Tells whose token it is.
     pub verifier: Verifier<L, C>,
     /// Writes down that the session was ended.
-    pub trail: AuditTrail,
+    pub audit_log: AuditLog,
     /// For the ids of records.
     pub random: R,
     /// For the time of the end.
@@ -44,8 +44,8 @@ where
     let id = parameters.and_then(|parameters| parameters.first("id")).and_then(|id| SessionId::parse(id).ok());
     let id = id.ok_or_else(not_found)?;
     let now = deps.clock.now();
-    let subject = AuditSubject::Person(principal.user_id);
-    let record = deps.trail.record(AuditKind::SessionEnded, subject, &caller(&request), now, &deps.random);
+    let subject = AuditSubject::User(principal.user_id);
+    let record = deps.audit_log.record(AuditKind::SessionEnded, subject, &caller(&request), now, &deps.random);
     let record = record.in_session(id).with_detail(format!("from session {}", principal.session_id));
     let ended = deps.sessions.end_session(principal.user_id, id, now, &record).await.map_err(AccountError::from)?;
     if ended == Ended::NoSuchSession {
@@ -53,7 +53,7 @@ where
     }
     let mut answer = Response::no_content();
     if id == principal.session_id {
-        answer.headers.extend(cookie::cleared());
+        answer.headers.extend(cookies::cleared());
     }
     Ok(answer)
 }
@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::testing::sessions::{Sessions, session};
-    use crate::testing::{PublicKeys, now, signed_in_as_ada, trail, verifier};
+    use crate::testing::{PublicKeys, audit_log, now, signed_in_as_ada, verifier};
 
     type Deps = EndSession<Sessions, PublicKeys, SeededRandom, FixedClock>;
 
@@ -84,7 +84,7 @@ mod tests {
 
     fn deps_with(sessions: Sessions) -> Deps {
         let (random, clock) = (SeededRandom::new(1), FixedClock(now()));
-        EndSession { sessions, verifier: verifier(), trail: trail(), random, clock }
+        EndSession { sessions, verifier: verifier(), audit_log: audit_log(), random, clock }
     }
 
     async fn end(deps: &Deps, id: impl ToString) -> Result<Response, Problem> {
@@ -110,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn the_session_that_asks_may_be_ended_too_and_its_cookies_are_cleared() {
         let deps = deps();
-        assert_eq!(end(&deps, session(5).id).await.unwrap().headers, cookie::cleared());
+        assert_eq!(end(&deps, session(5).id).await.unwrap().headers, cookies::cleared());
         assert_eq!(end(&deps, session(6).id).await.unwrap_err().problem_type, &shared::UNAUTHENTICATED);
         assert_eq!(deps.sessions.recorded(), ["SESSION_ENDED"]);
     }
@@ -128,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_stands_for_nothing_any_more_ends_nothing() {
         let deps = deps();
-        deps.sessions.state().person.as_mut().unwrap().epoch = 1;
+        deps.sessions.state().user.as_mut().unwrap().epoch = 1;
         assert_eq!(end(&deps, session(6).id).await.unwrap_err().problem_type, &shared::UNAUTHENTICATED);
         assert!(deps.sessions.recorded().is_empty());
         assert_eq!(

@@ -99,7 +99,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::PUBLISHED_BEFORE;
+    use crate::domain::PROPAGATION_DELAY;
     use crate::testing::{body_of, now};
 
     /// Answers as its loads are meant to end, and then with nothing more.
@@ -141,7 +141,7 @@ mod tests {
         );
         assert_eq!((answer.status, answer.media_type), (StatusCode::OK, "application/jwk-set+json"));
         assert_eq!(answer.headers, [("cache-control", "public, max-age=600".to_owned())]);
-        assert!(HELD_FOR + MAX_AGE < PUBLISHED_BEFORE);
+        assert!(HELD_FOR + MAX_AGE < PROPAGATION_DELAY);
     }
 
     #[tokio::test]

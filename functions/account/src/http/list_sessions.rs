@@ -9,8 +9,8 @@ use lambda_http::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::error::AccountError;
 use crate::domain::{Revoked, Session, SignedIn};
-use crate::error::AccountError;
 use crate::store;
 
 /// What the endpoint needs.
@@ -61,14 +61,14 @@ where
 {
     let principal = authenticate(&deps.verifier, &request).await?;
     let found = deps.sessions.list_sessions(principal.user_id).await.map_err(AccountError::from)?;
-    let (person, mut sessions) = found.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
+    let (user, mut sessions) = found.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
     let now = deps.clock.now();
     let own = sessions.iter().find(|session| session.id == principal.session_id).cloned();
     let session = own.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
-    let signed_in = SignedIn { person, session };
+    let signed_in = SignedIn { user, session };
     signed_in.accept(principal.epoch, now).map_err(AccountError::from)?;
 
-    sessions.retain(|session| session.is_alive(&signed_in.person, now).is_ok());
+    sessions.retain(|session| session.ensure_active(&signed_in.user, now).is_ok());
     sessions.sort_by_key(|session| Reverse((session.started_at, session.id)));
     let data = sessions.iter().map(|session| SessionEntry::new(session, principal.session_id)).collect();
     Response::json(StatusCode::OK, &SessionList { data })
@@ -97,7 +97,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::PersonStatus;
+    use crate::domain::UserStatus;
     use crate::testing::sessions::{Sessions, State, session};
     use crate::testing::{PublicKeys, body_of, now, signed_in_as_ada, verifier};
 
@@ -133,11 +133,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_that_an_epoch_has_left_behind_is_not_shown() {
-        let carried = Session { epoch: 1, ..session(5) };
-        let deps = deps(Sessions::of_ada([carried, session(6)]));
+        let retained_session = Session { epoch: 1, ..session(5) };
+        let deps = deps(Sessions::of_ada([retained_session, session(6)]));
         let answer = |deps| async move { list_sessions(deps, request()).await };
         assert_eq!(body_of(&answer(&deps).await.unwrap())["data"].as_array().unwrap().len(), 2);
-        deps.sessions.state().person.as_mut().unwrap().epoch = 1;
+        deps.sessions.state().user.as_mut().unwrap().epoch = 1;
         assert_eq!(
             answer(&deps).await.unwrap_err().problem_type,
             &problem_types::UNAUTHENTICATED,
@@ -151,8 +151,8 @@ mod tests {
             |state| state.session(session(5).id).ended_at = Some(now()),
             |state| state.session(session(5).id).expires_at = now(),
             |state| state.sessions.retain(|found| found.id != session(5).id),
-            |state| state.person = None,
-            |state| state.person.as_mut().unwrap().status = PersonStatus::Suspended,
+            |state| state.user = None,
+            |state| state.user.as_mut().unwrap().status = UserStatus::Suspended,
         ];
         for change in changes {
             let deps = deps(Sessions::of_ada([session(5), session(6)]));

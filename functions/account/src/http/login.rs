@@ -4,11 +4,11 @@ use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random};
 use lambda_http::http::StatusCode;
 
-use super::caller::caller;
+use super::client_info::caller;
 use super::credentials::Credentials;
 use super::tokens::Tokens;
-use crate::sign_in::SignIn;
-use crate::store::{CountAttempt, FindCredential, LoadSigningKey, RecordEvent, StartSession};
+use crate::app::sign_in::SignIn;
+use crate::store::{AppendAuditEvent, CountAttempt, FindCredential, LoadSigningKey, StartSession};
 
 /// Answers one request.
 ///
@@ -18,7 +18,7 @@ use crate::store::{CountAttempt, FindCredential, LoadSigningKey, RecordEvent, St
 /// identifier has to wait.
 pub async fn login<S, L, R, C>(deps: &SignIn<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
-    S: CountAttempt + FindCredential + StartSession + RecordEvent + Sync,
+    S: CountAttempt + FindCredential + StartSession + AppendAuditEvent + Sync,
     L: LoadSigningKey + Sync,
     R: Random + Sync,
     C: Clock + Sync,

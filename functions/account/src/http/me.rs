@@ -8,8 +8,8 @@ use lambda_http::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::signed_in::signed_in;
-use crate::domain::Person;
+use super::session_auth::signed_in;
+use crate::domain::User;
 use crate::store::FindSession;
 
 /// What the endpoint needs.
@@ -25,7 +25,7 @@ pub struct Me<S, L, C> {
 /// Who is signed in.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SignedInPerson<'a> {
+pub(super) struct SignedInUser<'a> {
     id: UserId,
     #[schema(value_type = Email)]
     email: &'a str,
@@ -51,19 +51,19 @@ where
     C: Clock + Sync,
 {
     let (_, signed_in) = signed_in(&deps.sessions, &deps.verifier, &deps.clock, &request).await?;
-    Response::json(StatusCode::OK, &SignedInPerson::from(&signed_in.person))
+    Response::json(StatusCode::OK, &SignedInUser::from(&signed_in.user))
 }
 
-impl<'a> From<&'a Person> for SignedInPerson<'a> {
-    fn from(person: &'a Person) -> Self {
+impl<'a> From<&'a User> for SignedInUser<'a> {
+    fn from(user: &'a User) -> Self {
         Self {
-            id: person.id,
-            email: person.email.as_str(),
-            email_verified: person.email_verified,
-            phone: person.phone.as_ref().map(Phone::as_str),
-            phone_verified: person.phone_verified,
-            created_at: person.created_at,
-            updated_at: person.updated_at,
+            id: user.id,
+            email: user.email.as_str(),
+            email_verified: user.email_verified,
+            phone: user.phone.as_ref().map(Phone::as_str),
+            phone_verified: user.phone_verified,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
         }
     }
 }
@@ -86,13 +86,13 @@ mod tests {
 
     impl FindSession for Sessions {
         async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
-            let asked_for = |found: &SignedIn| (found.person.id, found.session.id) == (user, session);
+            let asked_for = |found: &SignedIn| (found.user.id, found.session.id) == (user, session);
             self.0.clone().map(|found| found.filter(asked_for))
         }
     }
 
     fn signed_in() -> SignedIn {
-        SignedIn { person: ada(), session: session_of_ada(SessionId::random(&SeededRandom::new(5)), now()) }
+        SignedIn { user: ada(), session: session_of_ada(SessionId::random(&SeededRandom::new(5)), now()) }
     }
 
     async fn ask(found: Result<Option<SignedIn>, StoreError>) -> Result<Response, Problem> {
@@ -104,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn the_person_is_shown_and_their_phone_is_null_where_there_is_none() {
         let mut phoneless = signed_in();
-        phoneless.person.phone = None;
+        phoneless.user.phone = None;
         for (signed_in, phone) in [(signed_in(), json!("+33612345678")), (phoneless, Value::Null)] {
             let answer = ask(Ok(Some(signed_in))).await.unwrap();
             let expected = json!({

@@ -1,9 +1,9 @@
 //! The endpoints: one file each, with its tests.
 
-mod caller;
 mod change_password;
+mod client_info;
 mod confirm_code;
-mod cookie;
+mod cookies;
 mod credentials;
 mod describe;
 mod end_session;
@@ -11,24 +11,18 @@ mod jwks;
 mod list_sessions;
 mod login;
 mod me;
-mod problem;
+mod problems;
 mod refresh;
 mod register;
-mod reissued;
 mod send_code;
-#[cfg(test)]
-mod session_walk;
-mod signed_in;
+mod session_auth;
 mod signin;
 mod signout;
 mod signup;
+mod token_response;
 mod tokens;
 mod update_me;
 mod validate;
-#[cfg(test)]
-mod verification_walk;
-#[cfg(test)]
-mod walk;
 
 pub use change_password::{ChangePassword, change_password};
 pub use confirm_code::{ConfirmCode, confirm_code};
@@ -38,7 +32,7 @@ pub use jwks::{Jwks, jwks};
 pub use list_sessions::{ListSessions, list_sessions};
 pub use login::login;
 pub use me::{Me, me};
-pub use problem::problem_types;
+pub use problems::problem_types;
 pub use refresh::refresh;
 pub use register::register;
 pub use send_code::{SendCodes, send_code};

@@ -6,11 +6,11 @@ use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::caller::caller;
+use super::client_info::caller;
 use super::tokens::Tokens;
-use super::{cookie, problem_types};
-use crate::issue::Grant;
-use crate::refresh::RefreshSession;
+use super::{cookies, problem_types};
+use crate::app::refresh_session::RefreshSession;
+use crate::app::token_issuer::TokenPair;
 use crate::store::{EndSession, FindSession, LoadSigningKey, RotateRefreshToken};
 
 /// The refresh token of a client that is no browser.
@@ -52,18 +52,18 @@ where
     }
     let token = refresh_token_cookie(&request);
     match deps.refresh(token.as_ref(), &caller).await.map_err(Problem::from) {
-        Ok(grant) => Ok(cookie::set_both(Response::json(StatusCode::OK, &Lifetimes::from(&grant))?, &grant)),
+        Ok(grant) => Ok(cookies::set_both(Response::json(StatusCode::OK, &Lifetimes::from(&grant))?, &grant)),
         Err(mut problem) => {
             if token.is_some() && *problem.problem_type == problem_types::INVALID_REFRESH_TOKEN {
-                problem.headers.extend(cookie::cleared());
+                problem.headers.extend(cookies::cleared());
             }
             Err(problem)
         }
     }
 }
 
-impl From<&Grant> for Lifetimes {
-    fn from(grant: &Grant) -> Self {
+impl From<&TokenPair> for Lifetimes {
+    fn from(grant: &TokenPair) -> Self {
         Self { expires_in: grant.access.expires_in.as_secs(), refresh_expires_in: grant.refresh_expires_in.as_secs() }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::testing::sessions::{Sessions, session_and_token};
-    use crate::testing::{Key, LIFETIMES, body_of, cookie_of, issuer, now, post, trail, verifier};
+    use crate::testing::{Key, LIFETIMES, audit_log, body_of, cookie_of, issuer, now, post, verifier};
 
     type Deps = RefreshSession<Sessions, Key, SeededRandom, FixedClock>;
 
@@ -96,7 +96,7 @@ mod tests {
             sessions,
             issuer: issuer(),
             lifetimes: LIFETIMES,
-            trail: trail(),
+            audit_log: audit_log(),
             random: SeededRandom::new(1),
             clock: FixedClock(now()),
         }
@@ -162,7 +162,7 @@ mod tests {
         let (deps, _, _) = deps();
         let problem = refresh(&deps, in_cookie("made-up")).await.unwrap_err();
         assert_eq!(problem.problem_type, &problem_types::INVALID_REFRESH_TOKEN);
-        assert_eq!(problem.headers[1..], cookie::cleared());
+        assert_eq!(problem.headers[1..], cookies::cleared());
         let problem = refresh(&deps, Request::new(HttpBody::Empty)).await.unwrap_err();
         assert_eq!((problem.problem_type, problem.headers.len()), (&problem_types::INVALID_REFRESH_TOKEN, 1));
     }

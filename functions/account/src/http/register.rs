@@ -7,11 +7,11 @@ use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::caller::caller;
+use super::client_info::caller;
 use super::credentials::newcomer;
-use crate::domain::Person;
-use crate::sign_up::SignUp;
-use crate::store::CreatePerson;
+use crate::app::sign_up::SignUp;
+use crate::domain::User;
+use crate::store::CreateUser;
 
 /// Somebody new, who can be called.
 #[derive(Deserialize, ToSchema)]
@@ -44,20 +44,20 @@ pub(super) struct Registered<'a> {
 /// A 400 naming every field that is wrong; a 409 if the e-mail address or the phone number is somebody's.
 pub async fn register<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Response, Problem>
 where
-    S: CreatePerson + Sync,
+    S: CreateUser + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
     let body: Body = json_body(&request)?;
     let caller = caller(&request);
     let newcomer = newcomer(&body.email, Some(&body.phone), body.password, deps.password_policy, caller)?;
-    let person = deps.sign_up(newcomer).await?;
-    Response::json(StatusCode::CREATED, &Registered::from(&person))
+    let user = deps.sign_up(newcomer).await?;
+    Response::json(StatusCode::CREATED, &Registered::from(&user))
 }
 
-impl<'a> From<&'a Person> for Registered<'a> {
-    fn from(person: &'a Person) -> Self {
-        Self { id: person.id, phone: person.phone.as_ref().map(Phone::as_str), email: person.email.as_str() }
+impl<'a> From<&'a User> for Registered<'a> {
+    fn from(user: &'a User) -> Self {
+        Self { id: user.id, phone: user.phone.as_ref().map(Phone::as_str), email: user.email.as_str() }
     }
 }
 
@@ -69,18 +69,18 @@ mod tests {
     use crate::domain::IdentifierKind;
     use crate::http::problem_types;
     use crate::store::Created;
-    use crate::testing::{Newcomers, body_of, post, sign_up_of};
+    use crate::testing::{NewUsers, body_of, post, sign_up_of};
 
     #[tokio::test]
     async fn somebody_new_is_answered_with_their_phone_in_the_form_of_e_164() {
-        let deps = sign_up_of(Newcomers::default());
+        let deps = sign_up_of(NewUsers::default());
         let body = json!({"phone": "+33 6 12-34-56-78", "email": "Ada@Example.com", "password": "correct horse"});
         let answer = register(&deps, post(&body)).await.unwrap();
-        let created = deps.people.created.into_inner().unwrap();
-        let [(person, hash)] = created.as_slice() else { panic!("{created:?}") };
+        let created = deps.users.created.into_inner().unwrap();
+        let [(user, hash)] = created.as_slice() else { panic!("{created:?}") };
         assert!(hash.matches(&Secret::new("correct horse".to_owned())));
         assert_eq!(answer.status, StatusCode::CREATED);
-        let expected = json!({"id": person.id, "phone": "+33612345678", "email": "ada@example.com"});
+        let expected = json!({"id": user.id, "phone": "+33612345678", "email": "ada@example.com"});
         assert_eq!(body_of(&answer), expected);
     }
 
@@ -90,20 +90,20 @@ mod tests {
         for field in ["phone", "email", "password"] {
             let mut body = complete.clone();
             body.as_object_mut().unwrap().remove(field);
-            let problem = register(&sign_up_of(Newcomers::default()), post(&body)).await.unwrap_err();
+            let problem = register(&sign_up_of(NewUsers::default()), post(&body)).await.unwrap_err();
             assert_eq!(problem.errors[0].pointer, format!("/{field}"));
         }
         let mut body = complete;
         body["role"] = json!("admin");
-        let problem = register(&sign_up_of(Newcomers::default()), post(&body)).await.unwrap_err();
+        let problem = register(&sign_up_of(NewUsers::default()), post(&body)).await.unwrap_err();
         assert_eq!(problem.errors[0].pointer, "/role");
     }
 
     #[tokio::test]
     async fn a_taken_identifier_is_a_409_that_names_it() {
         let body = json!({"phone": "+33612345678", "email": "ada@example.com", "password": "correct horse"});
-        let taken = Some(Ok(Created::Taken(vec![IdentifierKind::Phone])));
-        let deps = sign_up_of(Newcomers { instead: taken, ..Newcomers::default() });
+        let taken = Some(Ok(Created::IdentifierTaken(vec![IdentifierKind::Phone])));
+        let deps = sign_up_of(NewUsers { instead: taken, ..NewUsers::default() });
         let problem = register(&deps, post(&body)).await.unwrap_err();
         assert_eq!(
             (problem.problem_type, problem.errors[0].pointer.as_str()),

@@ -7,12 +7,12 @@ use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::caller::caller;
-use super::signed_in::signed_in;
-use crate::delivery::SendCode;
+use super::client_info::caller;
+use super::session_auth::signed_in;
+use crate::app::verify_identifier::SendVerification;
 use crate::domain::IdentifierKind;
-use crate::store::{FindSentCodes, FindSession, KeepCode};
-use crate::verification::SendVerification;
+use crate::notify::SendCode;
+use crate::store::{FindCodeHistory, FindSession, StoreCode};
 
 /// What the endpoint needs.
 pub struct SendCodes<S, D, L, R, C> {
@@ -68,7 +68,7 @@ impl From<IdentifierName> for IdentifierKind {
 /// code was sent a moment ago; a 503 if it could not be sent.
 pub async fn send_code<S, D, L, R, C>(deps: &SendCodes<S, D, L, R, C>, request: Request) -> Result<Response, Problem>
 where
-    S: FindSession + FindSentCodes + KeepCode + Sync,
+    S: FindSession + FindCodeHistory + StoreCode + Sync,
     D: SendCode + Sync,
     L: LoadKeys + Sync,
     R: Random + Sync,
@@ -77,7 +77,7 @@ where
     let verification = &deps.send;
     let (_, who) = signed_in(&verification.codes, &deps.verifier, &verification.clock, &request).await?;
     let Body { identifier } = json_body(&request)?;
-    let sent = verification.send(&who.person, identifier.into(), &caller(&request)).await?;
+    let sent = verification.send(&who.user, identifier.into(), &caller(&request)).await?;
     let body = CodeSent { identifier, expires_at: sent.expires_at, resend_after: sent.resend_after };
     Response::json(StatusCode::ACCEPTED, &body)
 }

@@ -7,12 +7,12 @@ use lambda_http::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::caller::caller;
-use super::cookie;
+use super::client_info::caller;
+use super::cookies;
 use super::credentials::Credentials;
-use crate::domain::Person;
-use crate::sign_in::SignIn;
-use crate::store::{CountAttempt, FindCredential, LoadSigningKey, RecordEvent, StartSession};
+use crate::app::sign_in::SignIn;
+use crate::domain::User;
+use crate::store::{AppendAuditEvent, CountAttempt, FindCredential, LoadSigningKey, StartSession};
 
 /// Who has signed in.
 #[derive(Serialize, ToSchema)]
@@ -32,19 +32,19 @@ pub(super) struct SignedIn<'a> {
 /// identifier has to wait.
 pub async fn signin<S, L, R, C>(deps: &SignIn<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
-    S: CountAttempt + FindCredential + StartSession + RecordEvent + Sync,
+    S: CountAttempt + FindCredential + StartSession + AppendAuditEvent + Sync,
     L: LoadSigningKey + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
     let attempt = json_body::<Credentials>(&request)?.try_into_domain(caller(&request))?;
-    let (person, grant) = deps.sign_in(&attempt).await?;
-    Ok(cookie::set_both(Response::json(StatusCode::OK, &SignedIn::from(&person))?, &grant))
+    let (user, grant) = deps.sign_in(&attempt).await?;
+    Ok(cookies::set_both(Response::json(StatusCode::OK, &SignedIn::from(&user))?, &grant))
 }
 
-impl<'a> From<&'a Person> for SignedIn<'a> {
-    fn from(person: &'a Person) -> Self {
-        Self { id: person.id, email: person.email.as_str(), phone: person.phone.as_ref().map(Phone::as_str) }
+impl<'a> From<&'a User> for SignedIn<'a> {
+    fn from(user: &'a User) -> Self {
+        Self { id: user.id, email: user.email.as_str(), phone: user.phone.as_ref().map(Phone::as_str) }
     }
 }
 
@@ -53,10 +53,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::current_key::CurrentKey;
+    use crate::app::cached_signing_key::CachedSigningKey;
+    use crate::app::token_issuer::TokenIssuer;
     use crate::domain::RefreshToken;
     use crate::http::problem_types;
-    use crate::issue::Issuer;
     use crate::testing::{Key, PASSWORD, ada, body_of, cookie_of, issuer, post, sign_in_of_ada, verifier};
 
     #[tokio::test]
@@ -66,8 +66,8 @@ mod tests {
             json!({"phone": "+33 6 12 34 56 78", "password": PASSWORD}),
         ] {
             let answer = signin(&sign_in_of_ada([]), post(&body)).await.unwrap();
-            let person = json!({"id": ada().id, "email": "ada@example.com", "phone": "+33612345678"});
-            assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, person));
+            let user = json!({"id": ada().id, "email": "ada@example.com", "phone": "+33612345678"});
+            assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, user));
 
             let token = cookie_of(&answer, "access_token").unwrap();
             let principal = verifier().verify(&token).await.unwrap();
@@ -94,7 +94,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_key_the_answer_is_to_try_again() {
-        let issuer = Issuer { signing_key: CurrentKey::new(Key(None)), ..issuer() };
+        let issuer = TokenIssuer { signing_key: CachedSigningKey::new(Key(None)), ..issuer() };
         let keyless = SignIn { issuer, ..sign_in_of_ada([]) };
         let body = json!({"email": "ada@example.com", "password": PASSWORD});
         let problem = signin(&keyless, post(&body)).await.unwrap_err();
@@ -104,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn an_identifier_that_has_to_wait_is_a_429_that_says_how_long() {
         let mut locked = sign_in_of_ada([]);
-        locked.people.locked = Some(std::time::Duration::from_millis(7500));
+        locked.users.locked = Some(std::time::Duration::from_millis(7500));
         let body = json!({"email": "ada@example.com", "password": PASSWORD});
         let problem = signin(&locked, post(&body)).await.unwrap_err();
         assert_eq!(problem.problem_type, &problem_types::TOO_MANY_ATTEMPTS);

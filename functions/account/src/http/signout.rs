@@ -7,17 +7,17 @@ use kernel::{Clock, Random, SessionId, UserId};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 
-use super::caller::caller;
-use super::cookie;
-use super::reissued::reissued;
-use super::signed_in::signed_in;
-use crate::domain::{AuditKind, AuditSubject, AuditTrail, Lifetimes, RefreshToken, Revoked, SignedIn};
-use crate::error::AccountError;
-use crate::issue::{Grant, Issuer};
-use crate::store::{ChangePerson, Changed, EndSession, FindSession, LoadSigningKey, PersonChange};
+use super::client_info::caller;
+use super::cookies;
+use super::session_auth::signed_in;
+use super::token_response::reissued;
+use crate::app::error::AccountError;
+use crate::app::token_issuer::{TokenIssuer, TokenPair};
+use crate::domain::{AuditKind, AuditLog, AuditSubject, Lifetimes, RefreshToken, Revoked, SignedIn};
+use crate::store::{Changed, EndSession, FindSession, LoadSigningKey, UpdateUser, UserUpdate};
 
 /// How often a revocation begins anew because the person changed under it.
-const ATTEMPTS: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// What the endpoint needs.
 pub struct Signout<S, K, L, R, C> {
@@ -26,11 +26,11 @@ pub struct Signout<S, K, L, R, C> {
     /// Tells whose token it is.
     pub verifier: Verifier<K, C>,
     /// Issues another token to the one session that goes on.
-    pub issuer: Issuer<L>,
+    pub issuer: TokenIssuer<L>,
     /// How long that token lasts.
     pub lifetimes: Lifetimes,
     /// Writes down that sessions were ended.
-    pub trail: AuditTrail,
+    pub audit_log: AuditLog,
     /// For the ids of records.
     pub random: R,
     /// For the time of the sign-out.
@@ -62,7 +62,7 @@ struct SignedOut {
 /// stands for is not any more; a 503 if a session could not be ended, and then the cookies are kept, for the next try.
 pub async fn signout<S, K, L, R, C>(deps: &Signout<S, K, L, R, C>, request: Request) -> Result<Response, Problem>
 where
-    S: FindSession + EndSession + ChangePerson + Sync,
+    S: FindSession + EndSession + UpdateUser + Sync,
     K: LoadKeys + Sync,
     L: LoadSigningKey + Sync,
     R: Random + Sync,
@@ -91,7 +91,7 @@ fn scope(request: &Request) -> Result<Scope, Problem> {
 
 fn cleared(message: &'static str) -> Result<Response, Problem> {
     let mut answer = Response::json(StatusCode::OK, &SignedOut { message })?;
-    answer.headers.extend(cookie::cleared());
+    answer.headers.extend(cookies::cleared());
     Ok(answer)
 }
 
@@ -112,8 +112,8 @@ where
     };
     let Some((user, session)) = own else { return Ok(()) };
     let now = deps.clock.now();
-    let subject = AuditSubject::Person(user);
-    let record = deps.trail.record(AuditKind::SessionEnded, subject, &caller(request), now, &deps.random);
+    let subject = AuditSubject::User(user);
+    let record = deps.audit_log.record(AuditKind::SessionEnded, subject, &caller(request), now, &deps.random);
     let record = record.in_session(session);
     deps.sessions.end_session(user, session, now, &record).await.map_err(AccountError::from)?;
     Ok(())
@@ -132,7 +132,8 @@ where
         return Ok(None);
     };
     let found = deps.sessions.find_session(token.user, token.session).await?;
-    let ends = |found: &SignedIn| found.is_alive(deps.clock.now()).is_ok() && found.session.may_be_ended_by(&token);
+    let ends =
+        |found: &SignedIn| found.ensure_active(deps.clock.now()).is_ok() && found.session.matches_refresh_token(&token);
     Ok(found.filter(ends).map(|_| (token.user, token.session)))
 }
 
@@ -142,9 +143,9 @@ async fn revoke<S, K, L, R, C>(
     deps: &Signout<S, K, L, R, C>,
     request: &Request,
     scope: Scope,
-) -> Result<Option<Grant>, Problem>
+) -> Result<Option<TokenPair>, Problem>
 where
-    S: FindSession + ChangePerson + Sync,
+    S: FindSession + UpdateUser + Sync,
     K: LoadKeys + Sync,
     L: LoadSigningKey + Sync,
     R: Random + Sync,
@@ -152,37 +153,37 @@ where
 {
     let now = deps.clock.now();
     let others = scope == Scope::Others;
-    for _ in 0..ATTEMPTS {
+    for _ in 0..MAX_ATTEMPTS {
         // The key first: what cannot be gone on with must not be revoked.
         let key = async { if others { deps.issuer.signing_key.get().await.map(drop) } else { Ok(()) } };
         let (key, found) = join(key, signed_in(&deps.sessions, &deps.verifier, &deps.clock, request)).await;
-        let (_, SignedIn { person, session }) = found?;
+        let (_, SignedIn { user, session }) = found?;
         key?;
-        let after = person.next_version(now).revoked();
-        let token = RefreshToken::new(person.id, session.id, &deps.random);
-        let carried = others.then(|| session.carried_to(after.epoch, &token, deps.lifetimes, now));
-        let subject = AuditSubject::Person(person.id);
-        let record = deps.trail.record(AuditKind::SessionsRevoked, subject, &caller(request), now, &deps.random);
+        let after = user.next_version(now).revoked();
+        let token = RefreshToken::new(user.id, session.id, &deps.random);
+        let retained_session = others.then(|| session.rebind_to_epoch(after.epoch, &token, deps.lifetimes, now));
+        let subject = AuditSubject::User(user.id);
+        let record = deps.audit_log.record(AuditKind::SessionsRevoked, subject, &caller(request), now, &deps.random);
         let record = record.in_session(session.id).with_detail(if others { "all but this one" } else { "all" });
-        let change = PersonChange {
-            before: &person,
+        let change = UserUpdate {
+            before: &user,
             after: &after,
             password_hash: None,
-            knows_password: false,
-            carried: carried.as_ref(),
+            reset_failed_attempts: false,
+            retained_session: retained_session.as_ref(),
             record: &record,
         };
-        match deps.sessions.change_person(change).await.map_err(AccountError::from)? {
+        match deps.sessions.update_user(change).await.map_err(AccountError::from)? {
             Changed::Yes => {
-                let Some(session) = carried else { return Ok(None) };
+                let Some(session) = retained_session else { return Ok(None) };
                 return Ok(Some(deps.issuer.grant(&after, &session, &token, now).await?));
             }
-            Changed::PersonIsNow(_) => {}
-            Changed::SessionMoved => return Err(AccountError::from(Revoked::SessionEnded).into()),
-            Changed::Taken(identifiers) => return Err(AccountError::IdentifierTaken(identifiers).into()),
+            Changed::VersionConflict(_) => {}
+            Changed::SessionConflict => return Err(AccountError::from(Revoked::SessionEnded).into()),
+            Changed::IdentifierTaken(identifiers) => return Err(AccountError::IdentifierTaken(identifiers).into()),
         }
     }
-    Err(AccountError::PersonKeptChanging.into())
+    Err(AccountError::UserKeptChanging.into())
 }
 
 #[cfg(test)]
@@ -198,11 +199,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::current_key::CurrentKey;
-    use crate::domain::{PersonStatus, Refresh, Session};
+    use crate::app::cached_signing_key::CachedSigningKey;
+    use crate::domain::{Refresh, Session, UserStatus};
     use crate::testing::sessions::{Sessions, session, session_and_token};
     use crate::testing::{
-        Key, LIFETIMES, PublicKeys, ada, body_of, cookie_of, issuer, now, signed_in_as_ada, trail, verifier,
+        Key, LIFETIMES, PublicKeys, ada, audit_log, body_of, cookie_of, issuer, now, signed_in_as_ada, verifier,
         verifier_with,
     };
 
@@ -214,7 +215,7 @@ mod tests {
             verifier: verifier(),
             issuer: issuer(),
             lifetimes: LIFETIMES,
-            trail: trail(),
+            audit_log: audit_log(),
             random: SeededRandom::new(1),
             clock: FixedClock(now()),
         }
@@ -247,7 +248,7 @@ mod tests {
 
     fn assert_cleared(answer: &Response) {
         assert_eq!(answer.status, StatusCode::OK);
-        assert_eq!(answer.headers, cookie::cleared());
+        assert_eq!(answer.headers, cookies::cleared());
     }
 
     fn ended(deps: &Deps) -> Vec<bool> {
@@ -327,8 +328,8 @@ mod tests {
 
         let over: [Change; 3] = [
             |state| state.sessions[0].expires_at = now(),
-            |state| state.person.as_mut().unwrap().epoch = 1,
-            |state| state.person.as_mut().unwrap().status = PersonStatus::Suspended,
+            |state| state.user.as_mut().unwrap().epoch = 1,
+            |state| state.user.as_mut().unwrap().status = UserStatus::Suspended,
         ];
         for change in over {
             let deps = deps_with(Sessions::of_ada([twice.clone()]));
@@ -355,8 +356,8 @@ mod tests {
         let deps = deps();
         assert_cleared(&signout(&deps, request("global")).await.unwrap());
         let state = deps.sessions.state();
-        let person = state.person.clone().unwrap();
-        assert_eq!((person.epoch, person.version), (1, 2));
+        let user = state.user.clone().unwrap();
+        assert_eq!((user.epoch, user.version), (1, 2));
         assert!(state.sessions.iter().all(|session| session.epoch == 0), "none is carried to the new epoch");
         assert_eq!(state.recorded[0].detail.as_deref(), Some("all"));
         drop(state);
@@ -379,7 +380,7 @@ mod tests {
         assert_eq!((principal.session_id, principal.epoch), (session(5).id, 1));
         let mut state = deps.sessions.state();
         let epochs: Vec<_> = state.sessions.iter().map(|session| session.epoch).collect();
-        assert_eq!((state.person.as_ref().unwrap().epoch, epochs), (1, vec![1, 0]));
+        assert_eq!((state.user.as_ref().unwrap().epoch, epochs), (1, vec![1, 0]));
         let kept = state.session(session(5).id);
         assert_eq!((kept.token_expires_at, &kept.refresh_hash), (principal.expires_at, &refresh_token.hash()));
         assert_eq!(
@@ -409,7 +410,7 @@ mod tests {
             let deps = deps();
             deps.sessions.state().session(session(5).id).ended_at = Some(now());
             assert_eq!(signout(&deps, request(scope)).await.unwrap_err().problem_type, &problem_types::UNAUTHENTICATED);
-            assert_eq!(deps.sessions.state().person, Some(ada()));
+            assert_eq!(deps.sessions.state().user, Some(ada()));
         }
     }
 
@@ -418,20 +419,20 @@ mod tests {
         for scope in ["others", "global"] {
             let deps = deps();
             deps.sessions.meanwhile(|state| {
-                let person = state.person.as_mut().unwrap();
-                (person.version, person.email_verified) = (2, true);
+                let user = state.user.as_mut().unwrap();
+                (user.version, user.email_verified) = (2, true);
             });
             assert!(signout(&deps, request(scope)).await.is_ok());
-            let person = deps.sessions.state().person.clone().unwrap();
-            assert_eq!((person.version, person.epoch, person.email_verified), (3, 1, true));
+            let user = deps.sessions.state().user.clone().unwrap();
+            assert_eq!((user.version, user.epoch, user.email_verified), (3, 1, true));
 
             let deps = deps_with(Sessions::of_ada([session(5)]));
             deps.sessions.meanwhile(|state| {
-                let person = state.person.as_mut().unwrap();
-                (person.version, person.epoch) = (2, 1);
+                let user = state.user.as_mut().unwrap();
+                (user.version, user.epoch) = (2, 1);
             });
             assert_eq!(signout(&deps, request(scope)).await.unwrap_err().problem_type, &problem_types::UNAUTHENTICATED);
-            assert_eq!(deps.sessions.state().person.as_ref().unwrap().epoch, 1);
+            assert_eq!(deps.sessions.state().user.as_ref().unwrap().epoch, 1);
         }
     }
 
@@ -440,15 +441,15 @@ mod tests {
         let deps = deps();
         deps.sessions.meanwhile(|state| state.session(session(5).id).ended_at = Some(now()));
         assert_eq!(signout(&deps, request("others")).await.unwrap_err().problem_type, &problem_types::UNAUTHENTICATED);
-        assert_eq!(deps.sessions.state().person, Some(ada()));
+        assert_eq!(deps.sessions.state().user, Some(ada()));
     }
 
     #[tokio::test]
     async fn without_a_key_for_the_token_to_go_on_with_nothing_is_revoked() {
-        let keyless = Issuer { signing_key: CurrentKey::new(Key(None)), ..issuer() };
+        let keyless = TokenIssuer { signing_key: CachedSigningKey::new(Key(None)), ..issuer() };
         let deps = Signout { issuer: keyless, ..deps() };
         assert_eq!(signout(&deps, request("others")).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
-        assert_eq!(deps.sessions.state().person, Some(ada()));
+        assert_eq!(deps.sessions.state().user, Some(ada()));
         assert!(signout(&deps, request("global")).await.is_ok(), "that needs none");
     }
 

@@ -7,11 +7,11 @@ use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::caller::caller;
+use super::client_info::caller;
 use super::credentials::newcomer;
-use crate::domain::Person;
-use crate::sign_up::SignUp;
-use crate::store::CreatePerson;
+use crate::app::sign_up::SignUp;
+use crate::domain::User;
+use crate::store::CreateUser;
 
 /// Somebody new.
 #[derive(Deserialize, ToSchema)]
@@ -46,24 +46,24 @@ pub(super) struct SignedUp<'a> {
 /// A 400 naming every field that is wrong; a 409 if the e-mail address or the phone number is somebody's.
 pub async fn signup<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Response, Problem>
 where
-    S: CreatePerson + Sync,
+    S: CreateUser + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
     let body: Body = json_body(&request)?;
     let caller = caller(&request);
     let newcomer = newcomer(&body.email, body.phone.as_deref(), body.password, deps.password_policy, caller)?;
-    let person = deps.sign_up(newcomer).await?;
-    Response::json(StatusCode::CREATED, &SignedUp::from(&person))
+    let user = deps.sign_up(newcomer).await?;
+    Response::json(StatusCode::CREATED, &SignedUp::from(&user))
 }
 
-impl<'a> From<&'a Person> for SignedUp<'a> {
-    fn from(person: &'a Person) -> Self {
+impl<'a> From<&'a User> for SignedUp<'a> {
+    fn from(user: &'a User) -> Self {
         Self {
-            id: person.id,
-            email: person.email.as_str(),
-            phone: person.phone.as_ref().map(Phone::as_str),
-            created_at: person.created_at,
+            id: user.id,
+            email: user.email.as_str(),
+            phone: user.phone.as_ref().map(Phone::as_str),
+            created_at: user.created_at,
         }
     }
 }
@@ -76,26 +76,26 @@ mod tests {
     use crate::domain::IdentifierKind;
     use crate::http::problem_types;
     use crate::store::{Created, StoreError};
-    use crate::testing::{Newcomers, body_of, now, post, sign_up_of};
+    use crate::testing::{NewUsers, body_of, now, post, sign_up_of};
 
     async fn refused(body: Value) -> Problem {
-        let deps = sign_up_of(Newcomers::default());
+        let deps = sign_up_of(NewUsers::default());
         let problem = signup(&deps, post(&body)).await.unwrap_err();
-        assert!(deps.people.created.lock().unwrap().is_empty());
+        assert!(deps.users.created.lock().unwrap().is_empty());
         problem
     }
 
     #[tokio::test]
     async fn somebody_new_is_created_with_their_password_hashed() {
-        let deps = sign_up_of(Newcomers::default());
+        let deps = sign_up_of(NewUsers::default());
         let body = json!({"email": "Ada@Example.com", "phone": "+33 6 12 34 56 78", "password": "correct horse"});
         let answer = signup(&deps, post(&body)).await.unwrap();
-        let created = deps.people.created.into_inner().unwrap();
-        let [(person, hash)] = created.as_slice() else { panic!("{created:?}") };
+        let created = deps.users.created.into_inner().unwrap();
+        let [(user, hash)] = created.as_slice() else { panic!("{created:?}") };
         assert!(hash.matches(&Secret::new("correct horse".to_owned())));
         assert_eq!(answer.status, StatusCode::CREATED);
         let expected = json!({
-            "id": person.id, "email": "ada@example.com", "phone": "+33612345678", "createdAt": now()
+            "id": user.id, "email": "ada@example.com", "phone": "+33612345678", "createdAt": now()
         });
         assert_eq!(body_of(&answer), expected);
     }
@@ -106,7 +106,7 @@ mod tests {
             json!({"email": "ada@example.com", "password": "correct horse"}),
             json!({"email": "ada@example.com", "password": "correct horse", "phone": null}),
         ] {
-            let answer = signup(&sign_up_of(Newcomers::default()), post(&body)).await.unwrap();
+            let answer = signup(&sign_up_of(NewUsers::default()), post(&body)).await.unwrap();
             assert_eq!(body_of(&answer)["phone"], Value::Null);
         }
     }
@@ -123,12 +123,12 @@ mod tests {
     async fn a_taken_identifier_is_a_409_that_names_it_and_a_busy_store_a_503() {
         let body = json!({"email": "ada@example.com", "password": "correct horse"});
         let answers: [(Result<Created, StoreError>, _); 2] = [
-            (Ok(Created::Taken(vec![IdentifierKind::Email])), &problem_types::IDENTIFIER_TAKEN),
+            (Ok(Created::IdentifierTaken(vec![IdentifierKind::Email])), &problem_types::IDENTIFIER_TAKEN),
             (Err(StoreError::Unavailable("busy".to_owned())), &http_api::problem_types::UNAVAILABLE),
         ];
         for (answer, kind) in answers {
-            let people = Newcomers { instead: Some(answer), ..Newcomers::default() };
-            assert_eq!(signup(&sign_up_of(people), post(&body)).await.unwrap_err().problem_type, kind);
+            let users = NewUsers { instead: Some(answer), ..NewUsers::default() };
+            assert_eq!(signup(&sign_up_of(users), post(&body)).await.unwrap_err().problem_type, kind);
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::issue::Grant;
+use crate::app::token_issuer::TokenPair;
 
 /// A successful response of OAuth 2.0 (RFC 6749, section 5.1), with its names.
 #[derive(Serialize, ToSchema)]
@@ -19,8 +19,8 @@ pub(super) struct Tokens<'a> {
     refresh_expires_in: u64,
 }
 
-impl<'a> From<&'a Grant> for Tokens<'a> {
-    fn from(grant: &'a Grant) -> Self {
+impl<'a> From<&'a TokenPair> for Tokens<'a> {
+    fn from(grant: &'a TokenPair) -> Self {
         Self {
             access_token: grant.access.token.expose(),
             token_type: "Bearer",

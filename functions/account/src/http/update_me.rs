@@ -8,19 +8,19 @@ use lambda_http::http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-use super::caller::caller;
-use super::me::SignedInPerson;
-use super::signed_in::signed_in;
+use super::client_info::caller;
+use super::me::SignedInUser;
+use super::session_auth::signed_in;
+use crate::app::reauthenticate::{PlannedUpdate, ReauthRequest, Reauthenticate};
 use crate::domain::{AuditKind, Password, SignedIn};
-use crate::reauthenticate::{Asker, Plan, Reauthenticate};
-use crate::store::{ChangePerson, CountReauthentication, FindCredential, FindSession, RecordEvent};
+use crate::store::{AppendAuditEvent, CountReauthentication, FindCredential, FindSession, UpdateUser};
 
 /// What the endpoint needs.
 pub struct UpdateMe<S, P, R, C> {
     /// Tells whose token it is.
     pub verifier: Verifier<P, C>,
     /// Asks for the password, and changes the person.
-    pub people: Reauthenticate<S, R, C>,
+    pub users: Reauthenticate<S, R, C>,
 }
 
 /// What somebody wants to be reached by and to sign in by. What is absent stays as it is.
@@ -86,11 +86,11 @@ impl Update {
     }
 
     /// The person as they will be, if that is another than they are. What is new has not been shown to reach them.
-    fn plan(&self, found: &SignedIn, now: Timestamp) -> Option<Plan> {
-        let before = &found.person;
-        let mut person = before.next_version(now);
+    fn plan(&self, found: &SignedIn, now: Timestamp) -> Option<PlannedUpdate> {
+        let before = &found.user;
+        let mut user = before.next_version(now);
         if let Some(email) = self.email.as_ref().filter(|email| **email != before.email) {
-            (person.email, person.email_verified) = (email.clone(), false);
+            (user.email, user.email_verified) = (email.clone(), false);
         }
         let phone = match &self.phone {
             Change::Keep => before.phone.clone(),
@@ -98,16 +98,16 @@ impl Update {
             Change::Set(phone) => Some(phone.clone()),
         };
         if phone != before.phone {
-            (person.phone, person.phone_verified) = (phone, false);
+            (user.phone, user.phone_verified) = (phone, false);
         }
-        let detail = match (person.email != before.email, person.phone != before.phone) {
+        let detail = match (user.email != before.email, user.phone != before.phone) {
             (false, false) => return None,
             (true, false) => "email",
             (false, true) => "phone",
             (true, true) => "email and phone",
         };
         let kind = AuditKind::IdentifierChanged;
-        Some(Plan { person, new_hash: None, carried: None, kind, detail: Some(detail) })
+        Some(PlannedUpdate { user, new_hash: None, retained_session: None, kind, detail: Some(detail) })
     }
 }
 
@@ -120,26 +120,26 @@ impl Update {
 /// somebody else's; a 429 if they have to wait.
 pub async fn update_me<S, P, R, C>(deps: &UpdateMe<S, P, R, C>, request: Request) -> Result<Response, Problem>
 where
-    S: CountReauthentication + FindCredential + FindSession + ChangePerson + RecordEvent + Sync,
+    S: CountReauthentication + FindCredential + FindSession + UpdateUser + AppendAuditEvent + Sync,
     P: LoadKeys + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
-    let people = &deps.people;
-    let (principal, found) = signed_in(&people.people, &deps.verifier, &people.clock, &request).await?;
+    let users = &deps.users;
+    let (principal, found) = signed_in(&users.users, &deps.verifier, &users.clock, &request).await?;
     let Body { email, phone, current_password } = json_body(&request)?;
     let update = Update::read(email, phone)?;
-    if update.plan(&found, people.clock.now()).is_none() {
-        return Response::json(StatusCode::OK, &SignedInPerson::from(&found.person));
+    if update.plan(&found, users.clock.now()).is_none() {
+        return Response::json(StatusCode::OK, &SignedInUser::from(&found.user));
     }
     let new_phone = if let Change::Set(phone) = &update.phone { Some(phone) } else { None };
-    if let Err(refused) = Password::known(&current_password).is_no_identifier(update.email.as_ref(), new_phone) {
+    if let Err(refused) = Password::known(&current_password).reject_identifiers(update.email.as_ref(), new_phone) {
         return Err(Problem::field("currentPassword", format!("{refused}: change it first")));
     }
-    let asker = Asker { principal, password: current_password, caller: caller(&request) };
-    let proven = people.prove(&asker, found).await?;
-    let changed = people.change(&asker, proven, |found, now| update.plan(found, now)).await?;
-    Response::json(StatusCode::OK, &SignedInPerson::from(&changed.person))
+    let asker = ReauthRequest { principal, password: current_password, caller: caller(&request) };
+    let proven = users.verify_password(&asker, found).await?;
+    let changed = users.change(&asker, proven, |found, now| update.plan(found, now)).await?;
+    Response::json(StatusCode::OK, &SignedInUser::from(&changed.user))
 }
 
 #[cfg(test)]
@@ -151,13 +151,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::{Identifier, Person, hash_computations};
+    use crate::domain::{Identifier, User, hash_computations};
     use crate::http::problem_types::{IDENTIFIER_TAKEN, INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
     use crate::testing::ada_on_engine::{AdaOnEngine, Table, asks};
     use crate::testing::{PASSWORD, PublicKeys, ada, body_of, now, verifier};
 
     fn deps(ada: &AdaOnEngine) -> UpdateMe<Table, PublicKeys, SeededRandom, FixedClock> {
-        UpdateMe { verifier: verifier(), people: ada.reauthenticate() }
+        UpdateMe { verifier: verifier(), users: ada.reauthenticate() }
     }
 
     fn proven(mut fields: Value) -> Value {
@@ -181,7 +181,7 @@ mod tests {
     /// Ada has shown that both of her identifiers reach her.
     async fn verified() -> AdaOnEngine {
         let ada = AdaOnEngine::new().await;
-        ada.change(|ada| Person { email_verified: true, phone_verified: true, ..ada }, None).await;
+        ada.change(|ada| User { email_verified: true, phone_verified: true, ..ada }, None).await;
         ada
     }
 
@@ -206,12 +206,12 @@ mod tests {
         for identifier in [email("ada@example.org"), phone("+33687654321")] {
             let credential = ada.credential(&identifier).await.unwrap();
             assert!(credential.password_hash.matches(&Secret::new(PASSWORD.to_owned())));
-            assert_eq!(credential.person, after);
+            assert_eq!(credential.user, after);
         }
         for identifier in self::ada().identifiers() {
             assert_eq!(ada.credential(&identifier).await, None);
         }
-        ada.signs_up(Person { id: UserId::random(&SeededRandom::new(8)), ..self::ada() }).await;
+        ada.signs_up(User { id: UserId::random(&SeededRandom::new(8)), ..self::ada() }).await;
         let recorded = [("IDENTIFIER_CHANGED".to_owned(), Some("email and phone".to_owned()))];
         assert_eq!(ada.recorded().await, recorded);
     }
@@ -268,7 +268,7 @@ mod tests {
     async fn what_somebody_else_has_is_a_409_that_names_it_and_nothing_changes() {
         let ada = AdaOnEngine::new().await;
         let bob = Email::parse("bob@example.com").unwrap();
-        ada.signs_up(Person::new(UserId::random(&SeededRandom::new(8)), bob, None, now())).await;
+        ada.signs_up(User::new(UserId::random(&SeededRandom::new(8)), bob, None, now())).await;
         let problem = update(&ada, json!({"email": "bob@example.com", "phone": null})).await.unwrap_err();
         assert_eq!((problem.problem_type, problem.errors[0].pointer.as_str()), (&IDENTIFIER_TAKEN, "/email"));
         assert_eq!(ada.ada().await, self::ada());
@@ -278,7 +278,7 @@ mod tests {
     async fn nobody_finds_out_in_bulk_which_addresses_are_taken() {
         let ada = AdaOnEngine::new().await;
         let bob = Email::parse("bob@example.com").unwrap();
-        ada.signs_up(Person::new(UserId::random(&SeededRandom::new(8)), bob, None, now())).await;
+        ada.signs_up(User::new(UserId::random(&SeededRandom::new(8)), bob, None, now())).await;
         let own = ada.session(1).await;
         let deps = deps(&ada);
         let mut kinds = Vec::new();
@@ -323,13 +323,13 @@ mod tests {
     #[tokio::test]
     async fn what_happens_meanwhile_is_kept_unless_it_is_the_same() {
         let ada = AdaOnEngine::new().await;
-        ada.before_change.happens(ada.change(|ada| Person { email_verified: true, ..ada }, None));
+        ada.before_change.happens(ada.change(|ada| User { email_verified: true, ..ada }, None));
         let answer = body_of(&update(&ada, json!({"phone": null})).await.unwrap());
         assert_eq!((&answer["emailVerified"], &answer["phone"]), (&json!(true), &Value::Null));
         assert_eq!(ada.ada().await.version, 3);
 
         let ada = AdaOnEngine::new().await;
-        ada.before_change.happens(ada.change(|ada| Person { phone: None, ..ada }, None));
+        ada.before_change.happens(ada.change(|ada| User { phone: None, ..ada }, None));
         assert_eq!(body_of(&update(&ada, json!({"phone": null})).await.unwrap())["phone"], Value::Null);
         assert_eq!(ada.ada().await.version, 2);
     }

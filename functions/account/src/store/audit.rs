@@ -9,13 +9,13 @@ use kernel::{Random, SessionId, Timestamp};
 use serde::Serialize;
 
 use super::transaction::put;
-use super::{AccountTable, StoreError, items};
+use super::{AccountTable, StoreError, records};
 use crate::domain::{AuditRecord, AuditSubject};
 
 /// Writes down what changes nothing else. What accompanies a change is written in the change's transaction.
-pub trait RecordEvent {
+pub trait AppendAuditEvent {
     /// Adds the record to the trail.
-    fn record_event(&self, record: &AuditRecord) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn append_audit_event(&self, record: &AuditRecord) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// The trail's table. Nothing here reads, changes or deletes a record.
@@ -28,7 +28,7 @@ pub struct AuditTable {
 /// A record. Keys: whom it is about, and when it was; by the index: what happened on which day, and when.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AuditItem<'a> {
+struct AuditEventRecord<'a> {
     pk: String,
     sk: String,
     kind_day: String,
@@ -45,13 +45,13 @@ struct AuditItem<'a> {
     expires_at: i64,
 }
 
-impl<'a> From<&'a AuditRecord> for AuditItem<'a> {
+impl<'a> From<&'a AuditRecord> for AuditEventRecord<'a> {
     fn from(record: &'a AuditRecord) -> Self {
         let at = record.at.to_string();
         let day = at.split('T').next().unwrap_or_default();
         Self {
             pk: match &record.subject {
-                AuditSubject::Person(id) => format!("PERSON#{id}"),
+                AuditSubject::User(id) => format!("PERSON#{id}"),
                 AuditSubject::Nobody(hash) => format!("IDENTIFIER#{hash}"),
                 AuditSubject::Deployment => "DEPLOYMENT".to_owned(),
             },
@@ -85,22 +85,22 @@ impl AuditTable {
 
     /// The record as a part of the transaction that makes the change.
     pub(super) fn with(&self, record: &AuditRecord) -> Result<TransactWriteItem, StoreError> {
-        put(&self.name, AuditItem::from(record), Some("attribute_not_exists(pk)"))
+        put(&self.name, AuditEventRecord::from(record), Some("attribute_not_exists(pk)"))
     }
 }
 
-impl RecordEvent for AuditTable {
-    async fn record_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        let item = items::write(AuditItem::from(record))?;
+impl AppendAuditEvent for AuditTable {
+    async fn append_audit_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        let item = records::write(AuditEventRecord::from(record))?;
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
         put.condition_expression("attribute_not_exists(pk)").send().await?;
         Ok(())
     }
 }
 
-impl<R: Random + Sync> RecordEvent for AccountTable<R> {
-    async fn record_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        self.audit()?.record_event(record).await
+impl<R: Random + Sync> AppendAuditEvent for AccountTable<R> {
+    async fn append_audit_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        self.audit()?.append_audit_event(record).await
     }
 }
 
@@ -114,21 +114,21 @@ mod tests {
 
     use super::super::testing::{items_of, now};
     use super::*;
-    use crate::domain::{AuditKind, AuditTrail, Caller};
+    use crate::domain::{AuditKind, AuditLog, Caller};
 
     #[tokio::test]
     async fn a_record_stands_under_its_person_and_its_day_and_none_is_written_over() {
         let engine = Engine::start().await;
         let table = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
-        let trail = AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
+        let audit_log = AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
         let user = UserId::random(&SeededRandom::new(1));
         let caller = Caller { address: Some(Secret::new("192.0.2.1".to_owned())), ..Caller::invocation("r-1") };
-        let record = trail
-            .record(AuditKind::SignedIn, AuditSubject::Person(user), &caller, now(), &SeededRandom::new(2))
+        let record = audit_log
+            .record(AuditKind::SignedIn, AuditSubject::User(user), &caller, now(), &SeededRandom::new(2))
             .in_session(SessionId::random(&SeededRandom::new(3)))
             .with_detail("by phone");
-        assert_eq!(table.record_event(&record).await, Ok(()));
-        assert!(table.record_event(&record).await.is_err());
+        assert_eq!(table.append_audit_event(&record).await, Ok(()));
+        assert!(table.append_audit_event(&record).await.is_err());
 
         let items = items_of(&engine, &table.name).await;
         let [item] = items.as_slice() else { panic!("{items:?}") };

@@ -9,14 +9,14 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use kernel::{Random, Timestamp, UserId};
 use serde::Deserialize;
 
-use super::items::{self, IdentifierItem, Item};
+use super::records::{self, IdentifierRecord, Item};
 use super::transaction::retry_on_conflict;
 use super::{AccountTable, Credential, StoreError};
 use crate::domain::Identifier;
-use crate::domain::throttle::{Attempts, FREE_ATTEMPTS, LONGEST_WAIT, MEMORY, growing_waits};
+use crate::domain::throttle::{ATTEMPT_WINDOW, Attempts, BURST, MAX_BACKOFF, backoff_steps};
 
 /// How often it is tried to begin to count anew while others do so too.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// Counts attempts.
 pub trait CountAttempt {
@@ -69,7 +69,7 @@ struct Counter {
 
 impl Counter {
     fn read(item: Item) -> Result<Attempts, StoreError> {
-        let counter: Self = items::read(item)?;
+        let counter: Self = records::read(item)?;
         let last_at = Timestamp::from_unix_millis(counter.last_attempt_at).map_err(StoreError::internal)?;
         Ok(Attempts { count: counter.attempts, last_at })
     }
@@ -93,12 +93,12 @@ impl Count {
         let ago = |wait: Duration| number(now.unix_millis().saturating_sub_unsigned(millis(wait)));
         let mut values = HashMap::from([
             (":zero".to_owned(), number(0)),
-            (":free".to_owned(), number(FREE_ATTEMPTS)),
-            (":longest".to_owned(), ago(LONGEST_WAIT)),
-            (":forgotten".to_owned(), ago(MEMORY)),
+            (":free".to_owned(), number(BURST)),
+            (":longest".to_owned(), ago(MAX_BACKOFF)),
+            (":forgotten".to_owned(), ago(ATTEMPT_WINDOW)),
         ]);
         let mut waited = vec!["attempts < :free".to_owned(), "lastAttemptAt <= :longest".to_owned()];
-        for (attempts, wait) in growing_waits() {
+        for (attempts, wait) in backoff_steps() {
             waited.push(format!("(attempts <= :n{attempts} AND lastAttemptAt <= :t{attempts})"));
             values.insert(format!(":n{attempts}"), number(attempts));
             values.insert(format!(":t{attempts}"), ago(wait));
@@ -126,20 +126,20 @@ fn millis(duration: Duration) -> u64 {
 
 impl<R: Random + Sync> CountAttempt for AccountTable<R> {
     async fn count_attempt(&self, identifier: &Identifier, now: Timestamp) -> Result<Counted, StoreError> {
-        let item = match self.count(&items::identifier_key(identifier), now).await? {
+        let item = match self.count(&records::identifier_key(identifier), now).await? {
             Ok(item) => item,
             Err(Locked(wait)) => return Ok(Counted::Locked(wait)),
         };
         let attempts = Counter::read(item.clone())?.count;
         let credential =
-            if item.contains_key("userId") { Some(items::read::<IdentifierItem>(item)?.try_into()?) } else { None };
+            if item.contains_key("userId") { Some(records::read::<IdentifierRecord>(item)?.try_into()?) } else { None };
         Ok(Counted::Allowed { credential, attempts })
     }
 }
 
 impl<R: Random + Sync> CountReauthentication for AccountTable<R> {
     async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<Result<u32, Locked>, StoreError> {
-        match self.count(&items::attempts_key(user), now).await? {
+        match self.count(&records::attempts_key(user), now).await? {
             Ok(item) => Ok(Ok(Counter::read(item)?.count)),
             Err(locked) => Ok(Err(locked)),
         }
@@ -150,7 +150,7 @@ impl<R: Random> AccountTable<R> {
     /// Counts an attempt on the item of this key, and answers with the item as it is then.
     async fn count(&self, key: &Item, now: Timestamp) -> Result<Result<Item, Locked>, StoreError> {
         let mut count = Count::one_more(now);
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let stands = match self.write_count(key, now, &count).await? {
                 Ok(item) => return Ok(Ok(item)),
                 Err(item) => Counter::read(item)?,
@@ -185,7 +185,7 @@ impl<R: Random> AccountTable<R> {
                 .set_expression_attribute_values(Some(values.clone()))
                 .expression_attribute_values(":one", number(1))
                 .expression_attribute_values(":now", number(now.unix_millis()))
-                .expression_attribute_values(":forget", number(now.plus(MEMORY).unix_seconds()))
+                .expression_attribute_values(":forget", number(now.plus(ATTEMPT_WINDOW).unix_seconds()))
                 .return_values(ReturnValue::AllNew)
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
                 .send()
@@ -209,8 +209,8 @@ mod tests {
 
     use contact::{Email, Phone};
 
-    use super::super::testing::{Accounts, hash, now, person, record};
-    use super::super::{CreatePerson, Created};
+    use super::super::testing::{Accounts, hash, now, record, user};
+    use super::super::{CreateUser, Created};
     use super::*;
     use crate::domain::AuditKind;
 
@@ -304,7 +304,7 @@ mod tests {
         for identifier in [ada(), nobody()] {
             attempt(&accounts, &identifier, now()).await.unwrap();
         }
-        for item in accounts.items().await {
+        for item in accounts.records().await {
             let Some(expires_at) = item.get("expiresAt") else { continue };
             match item.get("userId") {
                 Some(_) => assert_eq!(expires_at, &AttributeValue::S(ada_person.id.to_string())),
@@ -319,14 +319,14 @@ mod tests {
         for _ in 0..6 {
             accounts.table.count_attempt(&nobody(), now()).await.unwrap();
         }
-        let bob = person(2, "bob@example.com", Some("+33600000000"));
-        assert_eq!(accounts.table.create_person(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        let bob = user(2, "bob@example.com", Some("+33600000000"));
+        assert_eq!(accounts.table.create_user(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
         let Counted::Allowed { credential: Some(credential), attempts: 1 } =
             accounts.table.count_attempt(&nobody(), now()).await.unwrap()
         else {
             panic!()
         };
-        assert_eq!(credential.person, bob);
+        assert_eq!(credential.user, bob);
     }
 
     #[tokio::test]

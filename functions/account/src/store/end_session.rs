@@ -5,9 +5,9 @@ use std::future::Future;
 use aws_sdk_dynamodb::types::AttributeValue;
 use kernel::{Random, SessionId, Timestamp, UserId};
 
-use super::items::ENDED_SESSION_VERSION;
+use super::records::ENDED_SESSION_VERSION;
 use super::transaction::{commit, update};
-use super::{AccountTable, StoreError, items};
+use super::{AccountTable, StoreError, records};
 use crate::domain::AuditRecord;
 
 /// Ends sessions.
@@ -41,7 +41,7 @@ impl<R: Random + Sync> EndSession for AccountTable<R> {
         now: Timestamp,
         record: &AuditRecord,
     ) -> Result<Ended, StoreError> {
-        let end = update(&self.name, items::session_key(user, session), |change| {
+        let end = update(&self.name, records::session_key(user, session), |change| {
             change
                 .update_expression("SET endedAt = :now, version = :ended")
                 // Without the first, the end of a session that is gone would make one.
@@ -94,6 +94,6 @@ mod tests {
         let record = record(AuditKind::SessionEnded);
         let outcome = accounts.table.end_session(ada.id, session(2).id, now(), &record).await;
         assert_eq!(outcome, Ok(Ended::NoSuchSession));
-        assert_eq!((accounts.items().await.len(), accounts.audited().await.len()), (3, 0));
+        assert_eq!((accounts.records().await.len(), accounts.audited().await.len()), (3, 0));
     }
 }

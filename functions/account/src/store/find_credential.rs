@@ -4,9 +4,9 @@ use std::future::Future;
 
 use kernel::Random;
 
-use super::items::{self, IdentifierItem};
+use super::records::{self, IdentifierRecord};
 use super::{AccountTable, StoreError};
-use crate::domain::{Identifier, PasswordHash, Person};
+use crate::domain::{Identifier, PasswordHash, User};
 
 /// Finds credentials.
 pub trait FindCredential {
@@ -21,7 +21,7 @@ pub trait FindCredential {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     /// Whose it is: a copy, which [`StartSession`](super::StartSession) checks.
-    pub person: Person,
+    pub user: User,
     /// The hash of their password.
     pub password_hash: PasswordHash,
 }
@@ -32,11 +32,11 @@ impl<R: Random + Sync> FindCredential for AccountTable<R> {
             .client
             .get_item()
             .table_name(&self.name)
-            .set_key(Some(items::identifier_key(identifier)))
+            .set_key(Some(records::identifier_key(identifier)))
             .consistent_read(true)
             .send()
             .await?;
-        answer.item.map(|item| items::read::<IdentifierItem>(item)?.try_into()).transpose()
+        answer.item.map(|item| records::read::<IdentifierRecord>(item)?.try_into()).transpose()
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
         let (accounts, ada) = Accounts::with_ada().await;
         let identifier = Identifier::Email(ada.email);
         let hash = AttributeValue::S("hunter2".to_owned());
-        accounts.set(items::identifier_key(&identifier), "passwordHash", hash).await;
+        accounts.set(records::identifier_key(&identifier), "passwordHash", hash).await;
         let Err(StoreError::Internal(text)) = accounts.table.find_credential(&identifier).await else { panic!() };
         assert!(!text.contains("hunter2"), "{text}");
     }

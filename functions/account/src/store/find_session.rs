@@ -5,7 +5,7 @@ use std::future::Future;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use kernel::{Random, SessionId, UserId};
 
-use super::items::{self, Item, PersonItem, SessionItem};
+use super::records::{self, Item, SessionRecord, UserRecord};
 use super::{AccountTable, StoreError};
 use crate::domain::SignedIn;
 
@@ -22,8 +22,8 @@ pub trait FindSession {
 impl<R: Random + Sync> FindSession for AccountTable<R> {
     async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
         let both = KeysAndAttributes::builder()
-            .keys(items::person_key(user))
-            .keys(items::session_key(user, session))
+            .keys(records::user_key(user))
+            .keys(records::session_key(user, session))
             .consistent_read(true)
             .build()
             .map_err(StoreError::internal)?;
@@ -32,34 +32,34 @@ impl<R: Random + Sync> FindSession for AccountTable<R> {
             return Err(StoreError::Unavailable("the table has too much to do to read two items".to_owned()));
         }
         let found = answer.responses.and_then(|mut responses| responses.remove(&self.name)).unwrap_or_default();
-        let (people, sessions): (Vec<_>, Vec<_>) = found.into_iter().partition(is_person);
-        let (Some(person), Some(session)) = (people.into_iter().next(), sessions.into_iter().next()) else {
+        let (users, sessions): (Vec<_>, Vec<_>) = found.into_iter().partition(is_user);
+        let (Some(user), Some(session)) = (users.into_iter().next(), sessions.into_iter().next()) else {
             return Ok(None);
         };
         Ok(Some(SignedIn {
-            person: items::read::<PersonItem>(person)?.into(),
-            session: items::read::<SessionItem>(session)?.try_into()?,
+            user: records::read::<UserRecord>(user)?.into(),
+            session: records::read::<SessionRecord>(session)?.try_into()?,
         }))
     }
 }
 
-fn is_person(item: &Item) -> bool {
-    item.get("sk").is_some_and(|sk| *sk == AttributeValue::S(items::PROFILE.to_owned()))
+fn is_user(item: &Item) -> bool {
+    item.get("sk").is_some_and(|sk| *sk == AttributeValue::S(records::PROFILE.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::items::person_key;
-    use super::super::testing::{Accounts, hash, person, record, session, start};
-    use super::super::{CreatePerson, Created};
+    use super::super::records::user_key;
+    use super::super::testing::{Accounts, hash, record, session, start, user};
+    use super::super::{CreateUser, Created};
     use super::*;
     use crate::domain::AuditKind;
 
     #[tokio::test]
     async fn a_session_is_found_for_its_own_person_only_and_in_one_round_trip() {
         let (accounts, ada) = Accounts::with_ada().await;
-        let bob = person(2, "bob@example.com", None);
-        assert_eq!(accounts.table.create_person(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        let bob = user(2, "bob@example.com", None);
+        assert_eq!(accounts.table.create_user(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
         start(&accounts, &ada, &session(2)).await.unwrap();
         accounts.engine.round_trips();
         assert!(accounts.table.find_session(ada.id, session(2).id).await.unwrap().is_some());
@@ -72,7 +72,7 @@ mod tests {
     async fn the_session_of_a_person_who_is_gone_is_not_found() {
         let (accounts, ada) = Accounts::with_ada().await;
         start(&accounts, &ada, &session(2)).await.unwrap();
-        accounts.delete(person_key(ada.id)).await;
+        accounts.delete(user_key(ada.id)).await;
         assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
     }
 }

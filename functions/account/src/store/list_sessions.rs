@@ -5,9 +5,9 @@ use std::future::Future;
 use aws_sdk_dynamodb::types::AttributeValue;
 use kernel::{Random, UserId};
 
-use super::items::{self, PROFILE, PersonItem, SESSION_PREFIX, SessionItem};
+use super::records::{self, PROFILE, SESSION_PREFIX, SessionRecord, UserRecord};
 use super::{AccountTable, StoreError};
-use crate::domain::{Person, Session};
+use crate::domain::{Session, User};
 
 /// Lists sessions.
 pub trait ListSessions {
@@ -15,49 +15,49 @@ pub trait ListSessions {
     fn list_sessions(
         &self,
         user: UserId,
-    ) -> impl Future<Output = Result<Option<(Person, Vec<Session>)>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<(User, Vec<Session>)>, StoreError>> + Send;
 }
 
 /// Finds people.
-pub trait FindPerson {
+pub trait FindUser {
     /// The person, as of now.
-    fn find_person(&self, user: UserId) -> impl Future<Output = Result<Option<Person>, StoreError>> + Send;
+    fn find_user(&self, user: UserId) -> impl Future<Output = Result<Option<User>, StoreError>> + Send;
 }
 
 impl<R: Random + Sync> ListSessions for AccountTable<R> {
-    async fn list_sessions(&self, user: UserId) -> Result<Option<(Person, Vec<Session>)>, StoreError> {
+    async fn list_sessions(&self, user: UserId) -> Result<Option<(User, Vec<Session>)>, StoreError> {
         let mut pages = self
             .client
             .query()
             .table_name(&self.name)
             // The person sorts before the sessions, and nothing else stands between.
             .key_condition_expression("pk = :user AND sk BETWEEN :first AND :last")
-            .expression_attribute_values(":user", AttributeValue::S(items::user_partition(user)))
+            .expression_attribute_values(":user", AttributeValue::S(records::user_partition(user)))
             .expression_attribute_values(":first", AttributeValue::S(PROFILE.to_owned()))
             .expression_attribute_values(":last", AttributeValue::S(format!("{SESSION_PREFIX}~")))
             .consistent_read(true)
             .into_paginator()
             .items()
             .send();
-        let mut person = None;
+        let mut user = None;
         let mut sessions = Vec::new();
         while let Some(item) = pages.next().await {
             let item = item?;
             if item.get("sk").is_some_and(|sk| *sk == AttributeValue::S(PROFILE.to_owned())) {
-                person = Some(items::read::<PersonItem>(item)?.into());
+                user = Some(records::read::<UserRecord>(item)?.into());
             } else {
-                sessions.push(items::read::<SessionItem>(item)?.try_into()?);
+                sessions.push(records::read::<SessionRecord>(item)?.try_into()?);
             }
         }
-        Ok(person.map(|person| (person, sessions)))
+        Ok(user.map(|user| (user, sessions)))
     }
 }
 
-impl<R: Random + Sync> FindPerson for AccountTable<R> {
-    async fn find_person(&self, user: UserId) -> Result<Option<Person>, StoreError> {
-        let person = self.client.get_item().table_name(&self.name).set_key(Some(items::person_key(user)));
-        let item = person.consistent_read(true).send().await?.item;
-        Ok(item.map(items::read::<PersonItem>).transpose()?.map(Person::from))
+impl<R: Random + Sync> FindUser for AccountTable<R> {
+    async fn find_user(&self, user: UserId) -> Result<Option<User>, StoreError> {
+        let user = self.client.get_item().table_name(&self.name).set_key(Some(records::user_key(user)));
+        let item = user.consistent_read(true).send().await?.item;
+        Ok(item.map(records::read::<UserRecord>).transpose()?.map(User::from))
     }
 }
 
@@ -65,18 +65,18 @@ impl<R: Random + Sync> FindPerson for AccountTable<R> {
 mod tests {
     use kernel::testing::SeededRandom;
 
-    use super::super::testing::{Accounts, hash, person, record, session, start};
-    use super::super::{CreatePerson, Created};
+    use super::super::testing::{Accounts, hash, record, session, start, user};
+    use super::super::{CreateUser, Created};
     use super::*;
     use crate::domain::AuditKind;
 
     #[tokio::test]
     async fn a_persons_sessions_are_listed_with_them_in_one_round_trip_and_nobody_elses() {
         let (accounts, ada) = Accounts::with_ada().await;
-        let bob = person(2, "bob@example.com", None);
-        assert_eq!(accounts.table.create_person(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
-        for (person, seed) in [(&ada, 2), (&ada, 3), (&bob, 4)] {
-            start(&accounts, person, &session(seed)).await.unwrap();
+        let bob = user(2, "bob@example.com", None);
+        assert_eq!(accounts.table.create_user(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        for (user, seed) in [(&ada, 2), (&ada, 3), (&bob, 4)] {
+            start(&accounts, user, &session(seed)).await.unwrap();
         }
         accounts.engine.round_trips();
         let (found, mut sessions) = accounts.table.list_sessions(ada.id).await.unwrap().unwrap();
@@ -91,8 +91,8 @@ mod tests {
     async fn a_person_is_found_and_nobody_is_not() {
         let (accounts, ada) = Accounts::with_ada().await;
         let nobody = UserId::random(&SeededRandom::new(99));
-        assert_eq!(accounts.table.find_person(ada.id).await, Ok(Some(ada)));
-        assert_eq!(accounts.table.find_person(nobody).await, Ok(None));
+        assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
+        assert_eq!(accounts.table.find_user(nobody).await, Ok(None));
         assert_eq!(accounts.table.list_sessions(nobody).await, Ok(None));
     }
 }

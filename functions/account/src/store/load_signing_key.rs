@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kernel::Secret;
 
-use super::items::{self, CURRENT, PrivateKeyItem};
+use super::records::{self, CURRENT, PrivateKeyRecord};
 use super::{SigningKeyTable, StoreError};
 use crate::domain::SigningKey;
 
@@ -32,8 +32,8 @@ impl LoadSigningKey for SigningKeyTable {
             .consistent_read(true)
             .send()
             .await?;
-        let Some(item) = answer.items.and_then(|items| items.into_iter().next()) else { return Ok(None) };
-        let item: PrivateKeyItem = items::read(item)?;
+        let Some(item) = answer.items.and_then(|records| records.into_iter().next()) else { return Ok(None) };
+        let item: PrivateKeyRecord = records::read(item)?;
         let pkcs8 = STANDARD.decode(item.private_key).map_err(StoreError::internal)?;
         SigningKey::from_pkcs8(Secret::new(pkcs8)).map(Some).map_err(StoreError::internal)
     }

@@ -1,26 +1,26 @@
 //! DynamoDB: one file per port, each port one command or one question, in one round trip.
 //!
 //! Handlers know the ports, which are traits of one method; [`AccountTable`] and [`SigningKeyTable`] implement them.
-//! What the tables hold is in [`items`].
+//! What the tables hold is in [`records`].
 
-pub mod items;
+pub mod records;
 
+mod apply_rotation;
 mod audit;
-mod change_person;
 mod count_attempt;
-mod create_person;
+mod create_user;
 mod end_session;
 mod find_credential;
 mod find_session;
 mod list_sessions;
-mod load_key_ring;
+mod load_key_set;
 mod load_signing_key;
 mod rotate_refresh_token;
 mod start_session;
 #[cfg(test)]
 mod testing;
 mod transaction;
-mod turn_key_ring;
+mod update_user;
 mod verification;
 
 use aws_sdk_dynamodb::Client;
@@ -28,22 +28,22 @@ use config::{ConfigError, Env};
 use kernel::Random;
 use kernel::SystemRandom;
 
-pub use audit::{AuditTable, RecordEvent};
-pub use change_person::{ChangePerson, Changed, PersonChange};
+pub use apply_rotation::{ApplyRotation, KeyTables};
+pub use audit::{AppendAuditEvent, AuditTable};
 pub use count_attempt::{CountAttempt, CountReauthentication, Counted, Locked};
-pub use create_person::{CreatePerson, Created};
+pub use create_user::{CreateUser, Created};
 pub use dynamo::StoreError;
 pub use end_session::{EndSession, Ended};
 pub use find_credential::{Credential, FindCredential};
 pub use find_session::FindSession;
-pub use list_sessions::{FindPerson, ListSessions};
-pub use load_key_ring::LoadKeyRing;
+pub use list_sessions::{FindUser, ListSessions};
+pub use load_key_set::LoadKeySet;
 pub use load_signing_key::LoadSigningKey;
 pub use rotate_refresh_token::RotateRefreshToken;
 pub use start_session::{NewSession, StartSession, Started};
-pub use turn_key_ring::{KeyTables, TurnKeyRing};
+pub use update_user::{Changed, UpdateUser, UserUpdate};
 pub use verification::{
-    CodeAttempt, CountCodeAttempt, FindSentCodes, KeepCode, Kept, NewCode, Verified, VerifyIdentifier,
+    CodeAttempt, CountCodeAttempt, FindCodeHistory, NewCode, StoreCode, StoreCodeOutcome, Verified, VerifyIdentifier,
 };
 
 /// People, what they sign in by, and their sessions.

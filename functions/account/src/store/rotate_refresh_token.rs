@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use kernel::{Random, UserId};
 
-use super::items::{self, SessionItem};
+use super::records::{self, SessionRecord};
 use super::transaction::retry_on_conflict;
 use super::{AccountTable, StoreError};
 use crate::domain::{RefreshTokenHash, Session};
@@ -30,7 +30,7 @@ impl<R: Random + Sync> RotateRefreshToken for AccountTable<R> {
         good: &RefreshTokenHash,
         after: &Session,
     ) -> Result<bool, StoreError> {
-        let item = items::write(SessionItem::new(user, after))?;
+        let item = records::write(SessionRecord::new(user, after))?;
         let outcome = retry_on_conflict(&self.random, || {
             self.client
                 .put_item()
@@ -61,11 +61,11 @@ mod tests {
     use kernel::testing::SeededRandom;
 
     use super::super::testing::{Accounts, LIFETIMES, now, record, session_and_token, start};
-    use super::super::{ChangePerson, Changed, EndSession, FindSession, PersonChange};
+    use super::super::{Changed, EndSession, FindSession, UpdateUser, UserUpdate};
     use super::*;
-    use crate::domain::{AuditKind, Person, Refresh, RefreshToken};
+    use crate::domain::{AuditKind, Refresh, RefreshToken, User};
 
-    async fn with_session() -> (Accounts, Person, Session, RefreshToken) {
+    async fn with_session() -> (Accounts, User, Session, RefreshToken) {
         let (accounts, ada) = Accounts::with_ada().await;
         let (session, token) = session_and_token(&ada, 2);
         start(&accounts, &ada, &session).await.unwrap();
@@ -120,19 +120,19 @@ mod tests {
     async fn a_session_that_was_carried_to_another_epoch_meanwhile_is_not_put_back() {
         let (accounts, ada, session, token) = with_session().await;
         let after = ada.next_version(now()).revoked();
-        let carried = session.carried_to(after.epoch, &token, LIFETIMES, now());
-        let change = PersonChange {
+        let retained_session = session.rebind_to_epoch(after.epoch, &token, LIFETIMES, now());
+        let change = UserUpdate {
             before: &ada,
             after: &after,
             password_hash: None,
-            knows_password: false,
-            carried: Some(&carried),
+            reset_failed_attempts: false,
+            retained_session: Some(&retained_session),
             record: &record(AuditKind::SessionsRevoked),
         };
-        assert_eq!(accounts.table.change_person(change).await, Ok(Changed::Yes));
+        assert_eq!(accounts.table.update_user(change).await, Ok(Changed::Yes));
         let rotation = rotated(&session, &token, 5);
         assert_eq!(accounts.table.rotate_refresh_token(ada.id, &token.hash(), &rotation).await, Ok(false));
-        let rotation = rotated(&carried, &token, 5);
+        let rotation = rotated(&retained_session, &token, 5);
         assert_eq!(accounts.table.rotate_refresh_token(ada.id, &token.hash(), &rotation).await, Ok(true));
     }
 

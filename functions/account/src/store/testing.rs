@@ -9,11 +9,11 @@ use kernel::testing::SeededRandom;
 use kernel::{Secret, Timestamp, UserId};
 use testkit::Engine;
 
-use super::items::Item;
-use super::{AccountTable, AuditTable, CreatePerson, Created, NewSession, StartSession, Started, StoreError};
+use super::records::Item;
+use super::{AccountTable, AuditTable, CreateUser, Created, NewSession, StartSession, Started, StoreError};
 use crate::domain::{
-    AuditKind, AuditRecord, AuditSubject, AuditTrail, Caller, Identifier, Lifetimes, PasswordHash, PasswordPolicy,
-    Person, RefreshToken, Session,
+    AuditKind, AuditLog, AuditRecord, AuditSubject, Caller, Identifier, Lifetimes, PasswordHash, PasswordPolicy,
+    RefreshToken, Session, User,
 };
 
 /// The account table, and the engine it is in.
@@ -29,29 +29,29 @@ impl Accounts {
         let engine = Engine::start().await;
         let name = engine.create_table("account", "AccountTable");
         let audit = engine.create_table("account", "AuditTable");
-        let trail = AuditTable::new(engine.client.clone(), &audit);
-        let table = AccountTable::audited(engine.client.clone(), &name, SeededRandom::new(1), trail);
+        let audit_log = AuditTable::new(engine.client.clone(), &audit);
+        let table = AccountTable::audited(engine.client.clone(), &name, SeededRandom::new(1), audit_log);
         Self { engine, name, table, audit }
     }
 
     /// With Ada in it, as she signed up.
-    pub(super) async fn with_ada() -> (Self, Person) {
+    pub(super) async fn with_ada() -> (Self, User) {
         let accounts = Self::empty().await;
-        let ada = person(1, "ada@example.com", Some("+33612345678"));
-        assert_eq!(accounts.table.create_person(&ada, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        let ada = user(1, "ada@example.com", Some("+33612345678"));
+        assert_eq!(accounts.table.create_user(&ada, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
         accounts.engine.round_trips();
         (accounts, ada)
     }
 
-    pub(super) async fn items(&self) -> Vec<Item> {
+    pub(super) async fn records(&self) -> Vec<Item> {
         items_of(&self.engine, &self.name).await
     }
 
     /// The kinds of what was written down beside the sign-ups, in an order of their own for those of one moment.
     pub(super) async fn audited(&self) -> Vec<String> {
-        let mut items = items_of(&self.engine, &self.audit).await;
-        items.sort_by_key(|item| std::cmp::Reverse(item["kind"].as_s().unwrap().clone()));
-        let kinds = items.iter().map(|item| item["kind"].as_s().unwrap().clone());
+        let mut records = items_of(&self.engine, &self.audit).await;
+        records.sort_by_key(|item| std::cmp::Reverse(item["kind"].as_s().unwrap().clone()));
+        let kinds = records.iter().map(|item| item["kind"].as_s().unwrap().clone());
         kinds.filter(|kind| kind != AuditKind::SignedUp.name()).collect()
     }
 
@@ -80,9 +80,9 @@ pub(super) fn now() -> Timestamp {
     Timestamp::parse("2026-01-31T12:00:00Z").unwrap()
 }
 
-pub(super) fn person(seed: u64, email: &str, phone: Option<&str>) -> Person {
+pub(super) fn user(seed: u64, email: &str, phone: Option<&str>) -> User {
     let phone = phone.map(|phone| Phone::parse(phone).unwrap());
-    Person::new(UserId::random(&SeededRandom::new(seed)), Email::parse(email).unwrap(), phone, now())
+    User::new(UserId::random(&SeededRandom::new(seed)), Email::parse(email).unwrap(), phone, now())
 }
 
 pub(super) const LIFETIMES: Lifetimes = Lifetimes {
@@ -93,27 +93,27 @@ pub(super) const LIFETIMES: Lifetimes = Lifetimes {
 
 /// A session of Ada's, who is in her first epoch.
 pub(super) fn session(seed: u64) -> Session {
-    session_and_token(&person(1, "ada@example.com", None), seed).0
+    session_and_token(&user(1, "ada@example.com", None), seed).0
 }
 
-pub(super) fn session_and_token(person: &Person, seed: u64) -> (Session, RefreshToken) {
-    Session::start(person, Some("a browser".to_owned()), LIFETIMES, now(), &SeededRandom::new(seed))
+pub(super) fn session_and_token(user: &User, seed: u64) -> (Session, RefreshToken) {
+    Session::start(user, Some("a browser".to_owned()), LIFETIMES, now(), &SeededRandom::new(seed))
 }
 
 /// Starts a session as a sign-in by e-mail does.
-pub(super) async fn start(accounts: &Accounts, person: &Person, session: &Session) -> Result<Started, StoreError> {
-    let identifier = Identifier::Email(person.email.clone());
+pub(super) async fn start(accounts: &Accounts, user: &User, session: &Session) -> Result<Started, StoreError> {
+    let identifier = Identifier::Email(user.email.clone());
     let record = record(AuditKind::SignedIn);
-    let new = NewSession { person, identifier: &identifier, new_hash: None, session, record: &record };
+    let new = NewSession { user, identifier: &identifier, new_hash: None, session, record: &record };
     accounts.table.start_session(new).await
 }
 
 /// A record that is none of those before.
 pub(super) fn record(kind: AuditKind) -> AuditRecord {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let trail = AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
+    let audit_log = AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
     let random = SeededRandom::new(NEXT.fetch_add(1, Ordering::Relaxed));
-    trail.record(kind, AuditSubject::Deployment, &Caller::invocation("r-1"), now(), &random)
+    audit_log.record(kind, AuditSubject::Deployment, &Caller::invocation("r-1"), now(), &random)
 }
 
 pub(super) fn hash() -> PasswordHash {

@@ -13,8 +13,8 @@ use dynamo::compat::{self, TransactionOutcome};
 use kernel::Random;
 use serde::Serialize;
 
-use super::items::Item;
-use super::{StoreError, items};
+use super::records::Item;
+use super::{StoreError, records};
 
 /// How long a transaction waits, all in all, while it is in conflict with others on the same items. Two people seldom
 /// sign up with one address, and one seldom signs in twice at once.
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) fn put(table: &str, item: impl Serialize, condition: Option<&str>) -> Result<TransactWriteItem, StoreError> {
     let put = Put::builder()
         .table_name(table)
-        .set_item(Some(items::write(item)?))
+        .set_item(Some(records::write(item)?))
         .set_condition_expression(condition.map(str::to_owned))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .build()

@@ -9,20 +9,20 @@ use aws_sdk_dynamodb::types::{
 use kernel::{Random, Timestamp, UserId};
 use serde::Deserialize;
 
-use super::items::{self, Item, VerificationItem};
+use super::records::{self, Item, VerificationRecord};
 use super::transaction::{commit, retry_on_conflict, update};
-use super::{AccountTable, Changed, PersonChange, StoreError};
-use crate::domain::verification::{CODE_ATTEMPTS, CodeHash, SentCodes};
-use crate::domain::{AuditRecord, IdentifierKind, Person};
+use super::{AccountTable, Changed, StoreError, UserUpdate};
+use crate::domain::verification_code::{CODE_ATTEMPTS, CodeHash, CodeHistory};
+use crate::domain::{AuditRecord, IdentifierKind, User};
 
 /// Finds out when codes were sent.
-pub trait FindSentCodes {
+pub trait FindCodeHistory {
     /// The codes that were sent to this person by e-mail or by SMS in the last day, as of now.
-    fn find_sent_codes(
+    fn find_code_history(
         &self,
         user: UserId,
         kind: IdentifierKind,
-    ) -> impl Future<Output = Result<SentCodes, StoreError>> + Send;
+    ) -> impl Future<Output = Result<CodeHistory, StoreError>> + Send;
 }
 
 /// A code that is about to be sent.
@@ -33,7 +33,7 @@ pub struct NewCode<'a> {
     /// By e-mail or by SMS.
     pub kind: IdentifierKind,
     /// All that were sent, with this one as the last.
-    pub sent: &'a SentCodes,
+    pub sent: &'a CodeHistory,
     /// What is kept of it.
     pub hash: &'a CodeHash,
     /// Until when it is good.
@@ -43,19 +43,19 @@ pub struct NewCode<'a> {
 }
 
 /// Keeps codes.
-pub trait KeepCode {
+pub trait StoreCode {
     /// Keeps the code in place of the one before, or does nothing because another was sent since `sent` was found. Of
     /// several at once, MUST keep one.
-    fn keep_code(&self, new: NewCode<'_>) -> impl Future<Output = Result<Kept, StoreError>> + Send;
+    fn store_code(&self, new: NewCode<'_>) -> impl Future<Output = Result<StoreCodeOutcome, StoreError>> + Send;
 }
 
 /// Whether a code was kept, and may be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kept {
+pub enum StoreCodeOutcome {
     /// It was.
     Yes,
     /// It was not: these have been sent.
-    SentMeanwhile(SentCodes),
+    Superseded(CodeHistory),
 }
 
 /// Counts attempts to return a code.
@@ -83,11 +83,11 @@ pub struct CodeAttempt {
 /// Verifies identifiers.
 pub trait VerifyIdentifier {
     /// Makes the person what they will be, and the code unfit for anybody else: both or nothing. MUST answer
-    /// [`Verified::PersonIsNow`] if they have changed, however close in time, and [`Verified::CodeIsGone`] if another code
+    /// [`Verified::VersionConflict`] if they have changed, however close in time, and [`Verified::CodeExpired`] if another code
     /// has taken this one's place.
     fn verify_identifier(
         &self,
-        change: PersonChange<'_>,
+        change: UserUpdate<'_>,
         kind: IdentifierKind,
         hash: &CodeHash,
     ) -> impl Future<Output = Result<Verified, StoreError>> + Send;
@@ -99,25 +99,28 @@ pub enum Verified {
     /// It is.
     Yes,
     /// It is not: this is how the person is now, or there is no such person any more.
-    PersonIsNow(Option<Box<Person>>),
+    VersionConflict(Option<Box<User>>),
     /// It is not: the code is good no more.
-    CodeIsGone,
+    CodeExpired,
 }
 
-impl<R: Random + Sync> FindSentCodes for AccountTable<R> {
-    async fn find_sent_codes(&self, user: UserId, kind: IdentifierKind) -> Result<SentCodes, StoreError> {
-        let item = self.client.get_item().table_name(&self.name).set_key(Some(items::verification_key(user, kind)));
+impl<R: Random + Sync> FindCodeHistory for AccountTable<R> {
+    async fn find_code_history(&self, user: UserId, kind: IdentifierKind) -> Result<CodeHistory, StoreError> {
+        let item = self.client.get_item().table_name(&self.name).set_key(Some(records::verification_key(user, kind)));
         let item = item.consistent_read(true).send().await?.item;
-        Ok(item.map(items::read::<VerificationItem>).transpose()?.map_or_else(SentCodes::default, SentCodes::from))
+        Ok(item
+            .map(records::read::<VerificationRecord>)
+            .transpose()?
+            .map_or_else(CodeHistory::default, CodeHistory::from))
     }
 }
 
-impl<R: Random + Sync> KeepCode for AccountTable<R> {
-    async fn keep_code(&self, new: NewCode<'_>) -> Result<Kept, StoreError> {
+impl<R: Random + Sync> StoreCode for AccountTable<R> {
+    async fn store_code(&self, new: NewCode<'_>) -> Result<StoreCodeOutcome, StoreError> {
         let before = new.sent.version.saturating_sub(1);
         let code = Put::builder()
             .table_name(&self.name)
-            .set_item(Some(items::write(VerificationItem::from(&new))?))
+            .set_item(Some(records::write(VerificationRecord::from(&new))?))
             .condition_expression("attribute_not_exists(pk) OR version = :before")
             .expression_attribute_values(":before", AttributeValue::N(before.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -125,10 +128,10 @@ impl<R: Random + Sync> KeepCode for AccountTable<R> {
             .map_err(StoreError::internal)?;
         let writes = vec![TransactWriteItem::builder().put(code).build(), self.audit()?.with(new.record)?];
         let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
-            return Ok(Kept::Yes);
+            return Ok(StoreCodeOutcome::Yes);
         };
         let item = reasons.into_iter().next().and_then(|reason| reason.item).unwrap_or_default();
-        Ok(Kept::SentMeanwhile(items::read::<VerificationItem>(item)?.into()))
+        Ok(StoreCodeOutcome::Superseded(records::read::<VerificationRecord>(item)?.into()))
     }
 }
 
@@ -150,7 +153,7 @@ impl<R: Random + Sync> CountCodeAttempt for AccountTable<R> {
             self.client
                 .update_item()
                 .table_name(&self.name)
-                .set_key(Some(items::verification_key(user, kind)))
+                .set_key(Some(records::verification_key(user, kind)))
                 .update_expression("SET attempts = attempts + :one")
                 // Without a code there is no time either, and the condition does not hold.
                 .condition_expression("codeExpiresAt > :now AND attempts < :most")
@@ -172,7 +175,7 @@ impl<R: Random + Sync> CountCodeAttempt for AccountTable<R> {
 }
 
 fn attempt(item: Item) -> Result<CodeAttempt, StoreError> {
-    let counted: Counted = items::read(item)?;
+    let counted: Counted = records::read(item)?;
     let hash = CodeHash::from_stored(counted.code_hash).map_err(StoreError::internal)?;
     Ok(CodeAttempt { hash, number: counted.attempts })
 }
@@ -180,20 +183,20 @@ fn attempt(item: Item) -> Result<CodeAttempt, StoreError> {
 impl<R: Random + Sync> VerifyIdentifier for AccountTable<R> {
     async fn verify_identifier(
         &self,
-        change: PersonChange<'_>,
+        change: UserUpdate<'_>,
         kind: IdentifierKind,
         hash: &CodeHash,
     ) -> Result<Verified, StoreError> {
-        let spend = update(&self.name, items::verification_key(change.before.id, kind), |code| {
+        let spend = update(&self.name, records::verification_key(change.before.id, kind), |code| {
             code.update_expression("REMOVE codeHash, codeExpiresAt, attempts")
                 .condition_expression("codeHash = :hash")
                 .expression_attribute_values(":hash", AttributeValue::S(hash.expose().to_owned()))
         })?;
-        match self.change_person_with(change, Some(spend)).await? {
-            None => Ok(Verified::CodeIsGone),
+        match self.update_user_with(change, Some(spend)).await? {
+            None => Ok(Verified::CodeExpired),
             Some(Changed::Yes) => Ok(Verified::Yes),
-            Some(Changed::PersonIsNow(person)) => Ok(Verified::PersonIsNow(person)),
-            Some(Changed::Taken(_) | Changed::SessionMoved) => {
+            Some(Changed::VersionConflict(user)) => Ok(Verified::VersionConflict(user)),
+            Some(Changed::IdentifierTaken(_) | Changed::SessionConflict) => {
                 Err(StoreError::internal("a verification gains no identifier and carries no session"))
             }
         }
@@ -209,9 +212,9 @@ mod tests {
     use kernel::testing::SeededRandom;
 
     use super::super::testing::{Accounts, now, record, session, start};
-    use super::super::{ChangePerson, FindCredential, FindPerson, ListSessions};
+    use super::super::{FindCredential, FindUser, ListSessions, UpdateUser};
     use super::*;
-    use crate::domain::verification::{CODE_LIFETIME, CODE_PERIOD, Code};
+    use crate::domain::verification_code::{CODE_LIFETIME, CODE_PERIOD, Code};
     use crate::domain::{AuditKind, Identifier};
 
     const EMAIL: IdentifierKind = IdentifierKind::Email;
@@ -227,37 +230,37 @@ mod tests {
         CodeHash::of(&code, &address, &SeededRandom::new(seed)).unwrap()
     }
 
-    async fn keep(accounts: &Accounts, ada: &Person, sent: &SentCodes, hash: &CodeHash) -> Kept {
+    async fn keep(accounts: &Accounts, ada: &User, sent: &CodeHistory, hash: &CodeHash) -> StoreCodeOutcome {
         let record = record(AuditKind::CodeSent);
         let expires_at = sent.times.last().unwrap().plus(CODE_LIFETIME);
         let new = NewCode { user: ada.id, kind: EMAIL, sent, hash, expires_at, record: &record };
-        accounts.table.keep_code(new).await.unwrap()
+        accounts.table.store_code(new).await.unwrap()
     }
 
     /// Ada, to whom one code was sent just now.
-    async fn with_code() -> (Accounts, Person, CodeHash) {
+    async fn with_code() -> (Accounts, User, CodeHash) {
         let (accounts, ada) = Accounts::with_ada().await;
         let hash = hash(1);
-        let sent = SentCodes::default().one_more(now()).unwrap();
-        assert_eq!(keep(&accounts, &ada, &sent, &hash).await, Kept::Yes);
+        let sent = CodeHistory::default().one_more(now()).unwrap();
+        assert_eq!(keep(&accounts, &ada, &sent, &hash).await, StoreCodeOutcome::Yes);
         accounts.engine.round_trips();
         (accounts, ada, hash)
     }
 
-    async fn attempt(accounts: &Accounts, ada: &Person, at: Timestamp) -> Option<u32> {
+    async fn attempt(accounts: &Accounts, ada: &User, at: Timestamp) -> Option<u32> {
         let attempt = accounts.table.count_code_attempt(ada.id, EMAIL, at).await.unwrap();
         attempt.map(|attempt| attempt.number)
     }
 
-    async fn verify(accounts: &Accounts, before: &Person, hash: &CodeHash) -> Verified {
+    async fn verify(accounts: &Accounts, before: &User, hash: &CodeHash) -> Verified {
         let after = before.next_version(at(60)).with_verified(EMAIL);
         let record = record(AuditKind::IdentifierVerified);
-        let change = PersonChange {
+        let change = UserUpdate {
             before,
             after: &after,
             password_hash: None,
-            knows_password: false,
-            carried: None,
+            reset_failed_attempts: false,
+            retained_session: None,
             record: &record,
         };
         accounts.table.verify_identifier(change, EMAIL, hash).await.unwrap()
@@ -266,21 +269,21 @@ mod tests {
     #[tokio::test]
     async fn a_code_is_kept_with_when_it_was_sent_and_may_be_deleted_a_day_after() {
         let (accounts, ada, hash) = with_code().await;
-        let sent = accounts.table.find_sent_codes(ada.id, EMAIL).await.unwrap();
-        assert_eq!(sent, SentCodes { version: 1, times: vec![now()] });
+        let sent = accounts.table.find_code_history(ada.id, EMAIL).await.unwrap();
+        assert_eq!(sent, CodeHistory { version: 1, times: vec![now()] });
         assert_eq!(accounts.engine.round_trips(), ["GetItem"]);
-        let item = accounts.items().await.into_iter().find(|item| item.contains_key("codeHash")).unwrap();
+        let item = accounts.records().await.into_iter().find(|item| item.contains_key("codeHash")).unwrap();
         assert_eq!(item["codeHash"], AttributeValue::S(hash.expose().to_owned()));
         assert_eq!(item["expiresAt"], AttributeValue::N(now().plus(CODE_PERIOD).unix_seconds().to_string()));
-        let by_phone = accounts.table.find_sent_codes(ada.id, IdentifierKind::Phone).await.unwrap();
-        assert_eq!((by_phone, accounts.audited().await), (SentCodes::default(), vec!["CODE_SENT".to_owned()]));
+        let by_phone = accounts.table.find_code_history(ada.id, IdentifierKind::Phone).await.unwrap();
+        assert_eq!((by_phone, accounts.audited().await), (CodeHistory::default(), vec!["CODE_SENT".to_owned()]));
     }
 
     #[tokio::test]
     async fn of_fifty_codes_at_once_one_is_kept_and_the_others_learn_of_it() {
         let (accounts, ada, _) = with_code().await;
         let accounts = Arc::new(accounts);
-        let sent = SentCodes { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
+        let sent = CodeHistory { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
         let hash = hash(2);
         let attempts: Vec<_> = (0..50)
             .map(|_| {
@@ -292,17 +295,20 @@ mod tests {
         for attempt in attempts {
             outcomes.push(attempt.await.unwrap());
         }
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Kept::Yes).count(), 1);
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Kept::SentMeanwhile(sent.clone())).count(), 49);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == StoreCodeOutcome::Yes).count(), 1);
+        assert_eq!(
+            outcomes.iter().filter(|outcome| **outcome == StoreCodeOutcome::Superseded(sent.clone())).count(),
+            49
+        );
         assert_eq!(accounts.audited().await, ["CODE_SENT", "CODE_SENT"]);
     }
 
     #[tokio::test]
     async fn a_code_is_kept_although_the_former_one_was_deleted_in_the_meantime() {
         let (accounts, ada, _) = with_code().await;
-        accounts.delete(items::verification_key(ada.id, EMAIL)).await;
-        let sent = SentCodes { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
-        assert_eq!(keep(&accounts, &ada, &sent, &hash(2)).await, Kept::Yes);
+        accounts.delete(records::verification_key(ada.id, EMAIL)).await;
+        let sent = CodeHistory { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
+        assert_eq!(keep(&accounts, &ada, &sent, &hash(2)).await, StoreCodeOutcome::Yes);
     }
 
     #[tokio::test]
@@ -318,7 +324,7 @@ mod tests {
         assert_eq!(attempt(&accounts, &ada, at(0)).await, None);
         assert_eq!(accounts.engine.round_trips(), ["UpdateItem"]);
         // The next code may be tried as often.
-        let sent = SentCodes { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
+        let sent = CodeHistory { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
         keep(&accounts, &ada, &sent, &self::hash(2)).await;
         assert_eq!(attempt(&accounts, &ada, at(61)).await, Some(1));
     }
@@ -327,7 +333,7 @@ mod tests {
     async fn where_no_code_was_sent_none_is_tried_and_nothing_is_written() {
         let (accounts, ada) = Accounts::with_ada().await;
         assert_eq!(attempt(&accounts, &ada, now()).await, None);
-        assert_eq!(accounts.items().await.len(), 3);
+        assert_eq!(accounts.records().await.len(), 3);
     }
 
     #[tokio::test]
@@ -353,15 +359,15 @@ mod tests {
         let (accounts, ada, hash) = with_code().await;
         assert_eq!(verify(&accounts, &ada, &hash).await, Verified::Yes);
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
-        let person = accounts.table.find_person(ada.id).await.unwrap().unwrap();
-        assert_eq!((person.version, person.email_verified, person.phone_verified), (2, true, false));
+        let user = accounts.table.find_user(ada.id).await.unwrap().unwrap();
+        assert_eq!((user.version, user.email_verified, user.phone_verified), (2, true, false));
         for identifier in ada.identifiers() {
             let copy = accounts.table.find_credential(&identifier).await.unwrap().unwrap();
-            assert_eq!(copy.person, person);
+            assert_eq!(copy.user, user);
         }
         assert_eq!(attempt(&accounts, &ada, now()).await, None);
-        assert!(accounts.items().await.iter().all(|item| !item.contains_key("codeHash")));
-        let sent = accounts.table.find_sent_codes(ada.id, EMAIL).await.unwrap();
+        assert!(accounts.records().await.iter().all(|item| !item.contains_key("codeHash")));
+        let sent = accounts.table.find_code_history(ada.id, EMAIL).await.unwrap();
         assert_eq!(sent.times, [now()], "codes that were returned count too");
         assert_eq!(accounts.audited().await, ["IDENTIFIER_VERIFIED", "CODE_SENT"]);
     }
@@ -370,40 +376,40 @@ mod tests {
     async fn of_two_verifications_by_one_code_one_is_made() {
         let (accounts, ada, hash) = with_code().await;
         let (one, other) = tokio::join!(verify(&accounts, &ada, &hash), verify(&accounts, &ada, &hash));
-        let now = Box::new(accounts.table.find_person(ada.id).await.unwrap().unwrap());
+        let now = Box::new(accounts.table.find_user(ada.id).await.unwrap().unwrap());
         assert_eq!(now.version, 2);
         let mut outcomes = [one, other];
         outcomes.sort_by_key(|outcome| *outcome != Verified::Yes);
-        assert_eq!(outcomes, [Verified::Yes, Verified::PersonIsNow(Some(now))]);
+        assert_eq!(outcomes, [Verified::Yes, Verified::VersionConflict(Some(now))]);
         assert_eq!(accounts.audited().await, ["IDENTIFIER_VERIFIED", "CODE_SENT"]);
     }
 
     #[tokio::test]
     async fn a_person_who_has_changed_is_not_verified_and_the_code_stays() {
         let (accounts, ada, hash) = with_code().await;
-        let after = Person { email: Email::parse("ada@example.org").unwrap(), ..ada.next_version(at(1)) };
+        let after = User { email: Email::parse("ada@example.org").unwrap(), ..ada.next_version(at(1)) };
         let own = super::super::testing::hash();
         let record = record(AuditKind::IdentifierChanged);
-        let change = PersonChange {
+        let change = UserUpdate {
             before: &ada,
             after: &after,
             password_hash: Some(&own),
-            knows_password: true,
-            carried: None,
+            reset_failed_attempts: true,
+            retained_session: None,
             record: &record,
         };
-        assert_eq!(accounts.table.change_person(change).await, Ok(Changed::Yes));
-        let is_now = Verified::PersonIsNow(Some(Box::new(after.clone())));
+        assert_eq!(accounts.table.update_user(change).await, Ok(Changed::Yes));
+        let is_now = Verified::VersionConflict(Some(Box::new(after.clone())));
         assert_eq!(verify(&accounts, &ada, &hash).await, is_now);
-        assert_eq!(accounts.table.find_person(ada.id).await, Ok(Some(after)));
+        assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(after)));
         assert_eq!(attempt(&accounts, &ada, now()).await, Some(1));
     }
 
     #[tokio::test]
     async fn a_code_in_whose_place_another_was_sent_verifies_nothing() {
         let (accounts, ada, _) = with_code().await;
-        assert_eq!(verify(&accounts, &ada, &hash(9)).await, Verified::CodeIsGone);
-        assert_eq!(accounts.table.find_person(ada.id).await, Ok(Some(ada)));
+        assert_eq!(verify(&accounts, &ada, &hash(9)).await, Verified::CodeExpired);
+        assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
         assert_eq!(accounts.audited().await, ["CODE_SENT"]);
     }
 

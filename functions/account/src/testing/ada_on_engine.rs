@@ -13,16 +13,14 @@ use lambda_http::Body;
 use serde_json::Value;
 use testkit::Engine;
 
-use crate::domain::{
-    AuditKind, AuditRecord, AuditSubject, Caller, Identifier, PasswordHash, Person, Session, SignedIn,
-};
-use crate::reauthenticate::Reauthenticate;
+use crate::app::reauthenticate::Reauthenticate;
+use crate::domain::{AuditKind, AuditRecord, AuditSubject, Caller, Identifier, PasswordHash, Session, SignedIn, User};
 use crate::store::{
-    AccountTable, AuditTable, ChangePerson, Changed, CountReauthentication, CreatePerson, Created, Credential,
-    FindCredential, FindPerson, FindSession, Locked, NewSession, PersonChange, RecordEvent, StartSession, Started,
-    StoreError,
+    AccountTable, AppendAuditEvent, AuditTable, Changed, CountReauthentication, CreateUser, Created, Credential,
+    FindCredential, FindSession, FindUser, Locked, NewSession, StartSession, Started, StoreError, UpdateUser,
+    UserUpdate,
 };
-use crate::testing::{PASSWORD, ada, hash, now, session_of_ada, signed_in_as_ada, trail};
+use crate::testing::{PASSWORD, ada, audit_log, hash, now, session_of_ada, signed_in_as_ada};
 
 /// What somebody else does at a moment of their choice.
 pub(crate) type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -58,10 +56,10 @@ impl CountReauthentication for Table {
     }
 }
 
-impl ChangePerson for Table {
-    async fn change_person(&self, change: PersonChange<'_>) -> Result<Changed, StoreError> {
+impl UpdateUser for Table {
+    async fn update_user(&self, change: UserUpdate<'_>) -> Result<Changed, StoreError> {
         self.before_change.comes().await;
-        self.inner.change_person(change).await
+        self.inner.update_user(change).await
     }
 }
 
@@ -78,15 +76,15 @@ impl FindCredential for Table {
     }
 }
 
-impl FindPerson for Table {
-    async fn find_person(&self, user: UserId) -> Result<Option<Person>, StoreError> {
-        self.inner.find_person(user).await
+impl FindUser for Table {
+    async fn find_user(&self, user: UserId) -> Result<Option<User>, StoreError> {
+        self.inner.find_user(user).await
     }
 }
 
-impl RecordEvent for Table {
-    async fn record_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        self.inner.record_event(record).await
+impl AppendAuditEvent for Table {
+    async fn append_audit_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        self.inner.append_audit_event(record).await
     }
 }
 
@@ -118,27 +116,27 @@ impl AdaOnEngine {
     }
 
     /// The table, to which others come first.
-    pub(crate) fn people(&self) -> Table {
+    pub(crate) fn users(&self) -> Table {
         let (before_look, before_change) = (self.before_look.clone(), self.before_change.clone());
         Table { inner: Arc::clone(&self.table), before_look, before_change }
     }
 
     pub(crate) fn reauthenticate(&self) -> Reauthenticate<Table, SeededRandom, FixedClock> {
         let (random, clock) = (SeededRandom::new(402), FixedClock(now()));
-        Reauthenticate { people: self.people(), trail: trail(), random, clock }
+        Reauthenticate { users: self.users(), audit_log: audit_log(), random, clock }
     }
 
     /// What the table asks to be written down with a change.
     pub(crate) fn record(&self, kind: AuditKind) -> AuditRecord {
         let subject = AuditSubject::Deployment;
-        trail().record(kind, subject, &Caller::default(), now(), &self.random)
+        audit_log().record(kind, subject, &Caller::default(), now(), &self.random)
     }
 
     /// Somebody signs up, with Ada's password.
-    pub(crate) fn signs_up(&self, person: Person) -> Meanwhile {
+    pub(crate) fn signs_up(&self, user: User) -> Meanwhile {
         let (table, record) = (Arc::clone(&self.table), self.record(AuditKind::SignedUp));
         Box::pin(async move {
-            assert_eq!(table.create_person(&person, &hash(PASSWORD), &record).await, Ok(Created::Yes));
+            assert_eq!(table.create_user(&user, &hash(PASSWORD), &record).await, Ok(Created::Yes));
         })
     }
 
@@ -148,10 +146,10 @@ impl AdaOnEngine {
     }
 
     /// A session of Ada's, as she is now.
-    pub(crate) async fn session_of(&self, person: &Person, seed: u64) -> Session {
+    pub(crate) async fn session_of(&self, user: &User, seed: u64) -> Session {
         let session = session_of_ada(SessionId::random(&SeededRandom::new(seed)), now());
         let new = NewSession {
-            person,
+            user,
             identifier: &Identifier::Email(ada().email),
             new_hash: None,
             session: &session,
@@ -167,8 +165,8 @@ impl AdaOnEngine {
     }
 
     /// Ada, as she is now.
-    pub(crate) async fn ada(&self) -> Person {
-        self.table.find_person(ada().id).await.unwrap().unwrap()
+    pub(crate) async fn ada(&self) -> User {
+        self.table.find_user(ada().id).await.unwrap().unwrap()
     }
 
     pub(crate) async fn credential(&self, identifier: &Identifier) -> Option<Credential> {
@@ -178,32 +176,32 @@ impl AdaOnEngine {
     /// What somebody else makes of Ada, out of what she is by then, and of her password.
     pub(crate) fn change(
         &self,
-        make: impl FnOnce(Person) -> Person + Send + 'static,
+        make: impl FnOnce(User) -> User + Send + 'static,
         new_hash: Option<PasswordHash>,
     ) -> Meanwhile {
         let (table, record) = (Arc::clone(&self.table), self.record(AuditKind::IdentifierChanged));
         Box::pin(async move {
-            let before = table.find_person(ada().id).await.unwrap().unwrap();
+            let before = table.find_user(ada().id).await.unwrap().unwrap();
             let email = Identifier::Email(before.email.clone());
             let known = table.find_credential(&email).await.unwrap().unwrap().password_hash;
-            let change = PersonChange {
+            let change = UserUpdate {
                 before: &before,
                 after: &make(before.next_version(now())),
                 password_hash: Some(new_hash.as_ref().unwrap_or(&known)),
-                knows_password: false,
-                carried: None,
+                reset_failed_attempts: false,
+                retained_session: None,
                 record: &record,
             };
-            assert_eq!(table.change_person(change).await, Ok(Changed::Yes));
+            assert_eq!(table.update_user(change).await, Ok(Changed::Yes));
         })
     }
 
     /// What the trail tells, of the changes that are under test.
     pub(crate) async fn recorded(&self) -> Vec<(String, Option<String>)> {
         let scan = self.engine.client.scan().table_name(&self.audit).consistent_read(true);
-        let items = scan.send().await.unwrap().items.unwrap_or_default();
+        let records = scan.send().await.unwrap().items.unwrap_or_default();
         let text = |value: &aws_sdk_dynamodb::types::AttributeValue| value.as_s().unwrap().clone();
-        let of_a_person = items.into_iter().filter(|item| text(&item["pk"]) == format!("PERSON#{}", ada().id));
+        let of_a_person = records.into_iter().filter(|item| text(&item["pk"]) == format!("PERSON#{}", ada().id));
         let mut found: Vec<_> = of_a_person.map(|item| (text(&item["kind"]), item.get("detail").map(text))).collect();
         found.sort();
         found

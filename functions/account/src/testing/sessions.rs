@@ -7,14 +7,14 @@ use kernel::testing::SeededRandom;
 use kernel::{SessionId, Timestamp, UserId};
 
 use super::{LIFETIMES, ada, now};
-use crate::domain::{AuditRecord, Person, RefreshToken, RefreshTokenHash, Session, SignedIn};
+use crate::domain::{AuditRecord, RefreshToken, RefreshTokenHash, Session, SignedIn, User};
 use crate::store::{
-    ChangePerson, Changed, EndSession, Ended, FindSession, ListSessions, PersonChange, RotateRefreshToken, StoreError,
+    Changed, EndSession, Ended, FindSession, ListSessions, RotateRefreshToken, StoreError, UpdateUser, UserUpdate,
 };
 
 /// A person and their sessions, as the table has them.
 pub(crate) struct State {
-    pub(crate) person: Option<Person>,
+    pub(crate) user: Option<User>,
     pub(crate) sessions: Vec<Session>,
     /// What was written down, in its order.
     pub(crate) recorded: Vec<AuditRecord>,
@@ -41,7 +41,7 @@ pub(crate) fn session(seed: u64) -> Session {
 
 impl Sessions {
     pub(crate) fn of_ada(sessions: impl IntoIterator<Item = Session>) -> Self {
-        let state = State { person: Some(ada()), sessions: sessions.into_iter().collect(), recorded: Vec::new() };
+        let state = State { user: Some(ada()), sessions: sessions.into_iter().collect(), recorded: Vec::new() };
         Self { state: Mutex::new(state), meanwhile: Mutex::default(), busy: false }
     }
 
@@ -88,17 +88,17 @@ impl State {
 impl FindSession for Sessions {
     async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
         let state = self.read()?;
-        let person = state.person.clone().filter(|person| person.id == user);
+        let user = state.user.clone().filter(|found| found.id == user);
         let session = state.sessions.iter().find(|found| found.id == session).cloned();
-        Ok(person.zip(session).map(|(person, session)| SignedIn { person, session }))
+        Ok(user.zip(session).map(|(user, session)| SignedIn { user, session }))
     }
 }
 
 impl ListSessions for Sessions {
-    async fn list_sessions(&self, user: UserId) -> Result<Option<(Person, Vec<Session>)>, StoreError> {
+    async fn list_sessions(&self, user: UserId) -> Result<Option<(User, Vec<Session>)>, StoreError> {
         let state = self.read()?;
-        let person = state.person.clone().filter(|person| person.id == user);
-        Ok(person.map(|person| (person, state.sessions.clone())))
+        let user = state.user.clone().filter(|found| found.id == user);
+        Ok(user.map(|user| (user, state.sessions.clone())))
     }
 }
 
@@ -111,7 +111,7 @@ impl EndSession for Sessions {
         record: &AuditRecord,
     ) -> Result<Ended, StoreError> {
         let mut state = self.write()?;
-        let is_theirs = state.person.as_ref().is_some_and(|person| person.id == user);
+        let is_theirs = state.user.as_ref().is_some_and(|found| found.id == user);
         let Some(found) = state.sessions.iter_mut().find(|found| is_theirs && found.id == session) else {
             return Ok(Ended::NoSuchSession);
         };
@@ -132,7 +132,7 @@ impl RotateRefreshToken for Sessions {
         after: &Session,
     ) -> Result<bool, StoreError> {
         let mut state = self.write()?;
-        assert_eq!(state.person.as_ref().map(|person| person.id), Some(user));
+        assert_eq!(state.user.as_ref().map(|user| user.id), Some(user));
         let found = state.session(after.id);
         if found.refresh_hash != *good || found.ended_at.is_some() || found.epoch != after.epoch {
             return Ok(false);
@@ -142,19 +142,19 @@ impl RotateRefreshToken for Sessions {
     }
 }
 
-impl ChangePerson for Sessions {
-    async fn change_person(&self, change: PersonChange<'_>) -> Result<Changed, StoreError> {
+impl UpdateUser for Sessions {
+    async fn update_user(&self, change: UserUpdate<'_>) -> Result<Changed, StoreError> {
         let mut state = self.write()?;
         assert_eq!(change.after.version, change.before.version + 1);
-        if state.person.as_ref().is_none_or(|person| person.version != change.before.version) {
-            return Ok(Changed::PersonIsNow(state.person.clone().map(Box::new)));
+        if state.user.as_ref().is_none_or(|user| user.version != change.before.version) {
+            return Ok(Changed::VersionConflict(state.user.clone().map(Box::new)));
         }
-        if let Some(carried) = change.carried {
-            let goes_on = |session: &&mut Session| session.id == carried.id && session.ended_at.is_none();
-            let Some(session) = state.sessions.iter_mut().find(goes_on) else { return Ok(Changed::SessionMoved) };
-            *session = carried.clone();
+        if let Some(retained_session) = change.retained_session {
+            let goes_on = |session: &&mut Session| session.id == retained_session.id && session.ended_at.is_none();
+            let Some(session) = state.sessions.iter_mut().find(goes_on) else { return Ok(Changed::SessionConflict) };
+            *session = retained_session.clone();
         }
-        state.person = Some(change.after.clone());
+        state.user = Some(change.after.clone());
         state.recorded.push(change.record.clone());
         Ok(Changed::Yes)
     }

@@ -1,0 +1,32 @@
+//! Who is signed in, as the table has it and not only the token.
+
+use auth::{LoadKeys, Principal, Verifier};
+use http_api::{Problem, Request, authenticate};
+use kernel::Clock;
+
+use crate::app::error::AccountError;
+use crate::domain::{Revoked, SignedIn};
+use crate::store::FindSession;
+
+/// Who is asking, and the session and the person as they stand now, in one round trip.
+///
+/// # Errors
+///
+/// A 401 if the token is not good, or what it stands for is not any more.
+pub(super) async fn signed_in<S, L, C>(
+    sessions: &S,
+    verifier: &Verifier<L, C>,
+    clock: &C,
+    request: &Request,
+) -> Result<(Principal, SignedIn), Problem>
+where
+    S: FindSession + Sync,
+    L: LoadKeys + Sync,
+    C: Clock + Sync,
+{
+    let principal = authenticate(verifier, request).await?;
+    let found = sessions.find_session(principal.user_id, principal.session_id).await.map_err(AccountError::from)?;
+    let signed_in = found.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
+    signed_in.accept(principal.epoch, clock.now()).map_err(AccountError::from)?;
+    Ok((principal, signed_in))
+}

@@ -1,0 +1,96 @@
+//! The answer to whoever ends all sessions but this one: its former tokens are good no more either, so it goes on with
+//! fresh ones.
+
+use http_api::{Problem, Request, Response, uses_cookie};
+use lambda_http::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::cookies;
+use crate::app::token_issuer::TokenPair;
+
+/// A word to say that it is done, and the tokens to go on with. A browser has them in its cookies.
+#[derive(Default, Serialize, ToSchema)]
+pub(super) struct Reissued<'a> {
+    message: &'static str,
+    /// Only for whoever sent a token in a header, as all that follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    access_token: Option<&'a str>,
+    /// Always Bearer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    token_type: Option<&'static str>,
+    /// How long the access token is good for, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    expires_in: Option<u64>,
+    /// Good for the next tokens, once. The former one is good no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    refresh_token: Option<&'a str>,
+    /// How long the session goes on without a refresh, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    refresh_expires_in: Option<u64>,
+}
+
+/// The answer, with the tokens where the request had its own.
+///
+/// # Errors
+///
+/// None that a client could cause.
+pub(super) fn reissued(message: &'static str, grant: &TokenPair, request: &Request) -> Result<Response, Problem> {
+    if uses_cookie(request) {
+        let answer = Response::json(StatusCode::OK, &Reissued { message, ..Reissued::default() })?;
+        return Ok(cookies::set_both(answer, grant));
+    }
+    let reissued = Reissued {
+        message,
+        access_token: Some(grant.access.token.expose()),
+        token_type: Some("Bearer"),
+        expires_in: Some(grant.access.expires_in.as_secs()),
+        refresh_token: Some(grant.refresh_token.expose()),
+        refresh_expires_in: Some(grant.refresh_expires_in.as_secs()),
+    };
+    Response::json(StatusCode::OK, &reissued)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kernel::Secret;
+    use lambda_http::Body;
+    use serde_json::json;
+
+    use super::*;
+    use crate::app::token_issuer::IssuedAccessToken;
+    use crate::testing::{body_of, cookie_of};
+
+    fn answer_to(header: &'static str, value: &str) -> Response {
+        let mut request = Request::new(Body::Empty);
+        request.headers_mut().insert(header, value.parse().unwrap());
+        let grant = TokenPair {
+            access: IssuedAccessToken { token: Secret::new("d.e.f".to_owned()), expires_in: Duration::from_mins(15) },
+            refresh_token: Secret::new("r".to_owned()),
+            refresh_expires_in: Duration::from_hours(1),
+        };
+        reissued("Done.", &grant, &request).unwrap()
+    }
+
+    #[test]
+    fn fresh_tokens_come_where_the_former_one_came_from_and_only_there() {
+        let by_cookie = answer_to("cookie", "access_token=a.b.c");
+        assert_eq!(body_of(&by_cookie), json!({"message": "Done."}));
+        assert_eq!(cookie_of(&by_cookie, "access_token").as_deref(), Some("d.e.f"));
+        assert_eq!(cookie_of(&by_cookie, "refresh_token").as_deref(), Some("r"));
+
+        let by_header = answer_to("authorization", "Bearer a.b.c");
+        let expected = json!({
+            "message": "Done.", "access_token": "d.e.f", "token_type": "Bearer", "expires_in": 900,
+            "refresh_token": "r", "refresh_expires_in": 3600
+        });
+        assert_eq!((body_of(&by_header), by_header.headers.as_slice()), (expected, [].as_slice()));
+    }
+}

@@ -1,0 +1,12 @@
+//! Commands without a route: key rotation, invoked by CloudFormation, a schedule or an operator, and the status of users,
+//! set by an operator.
+
+mod cfn_response;
+mod custom_resource;
+mod rotate_keys;
+mod set_user_status;
+
+pub use cfn_response::CfnResponseSender;
+pub use custom_resource::{DeliverResponse, DeliveryFailed, Response};
+pub use rotate_keys::{Ring, RotateKeys, RotationFailed, rotate_keys};
+pub use set_user_status::{SetStatusError, SetUserStatus, UserStatusView, set_user_status};

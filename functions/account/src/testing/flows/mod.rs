@@ -1,0 +1,3 @@
+mod credentials;
+mod sessions;
+mod verification;
