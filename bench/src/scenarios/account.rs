@@ -82,7 +82,7 @@ impl World {
         world
     }
 
-    fn table(&self) -> AccountTable<SystemRandom> {
+    fn table(&self) -> AccountTable {
         AccountTable::from_env(&self.env, self.client.clone()).expect("a complete environment")
     }
 

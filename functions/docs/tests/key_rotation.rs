@@ -52,7 +52,7 @@ struct Deployment {
     engine: Engine,
     clock: TestClock,
     random: SeededRandom,
-    rotate: RotateKeys<KeyTables<SeededRandom>, CfnResponseSender, SeededRandom, TestClock>,
+    rotate: RotateKeys<KeyTables, CfnResponseSender, SeededRandom, TestClock>,
     jwks: Jwks<TableKeys, TestClock>,
     payments: Table,
     /// The public keys as the stream saw them last, by sort key.

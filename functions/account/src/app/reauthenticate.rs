@@ -165,7 +165,7 @@ impl ReauthRequest {
 pub fn from_env(
     env: &Env,
     client: Client,
-) -> Result<Reauthenticate<AccountTable<SystemRandom>, SystemRandom, SystemClock>, ConfigError> {
+) -> Result<Reauthenticate<AccountTable, SystemRandom, SystemClock>, ConfigError> {
     Ok(Reauthenticate {
         users: AccountTable::from_env(env, client)?,
         audit_log: settings::audit_log(env)?,

@@ -122,7 +122,7 @@ where
 pub async fn from_env(
     env: &Env,
     client: Client,
-) -> Result<RefreshSession<AccountTable<SystemRandom>, SigningKeyTable, SystemRandom, SystemClock>, ConfigError> {
+) -> Result<RefreshSession<AccountTable, SigningKeyTable, SystemRandom, SystemClock>, ConfigError> {
     Ok(RefreshSession {
         sessions: AccountTable::from_env(env, client.clone())?,
         issuer: TokenIssuer::from_env(env, client).await?,

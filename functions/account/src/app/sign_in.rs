@@ -148,7 +148,7 @@ pub(crate) fn check(credential: Option<Credential>, password: &Secret<String>) -
 pub async fn from_env(
     env: &Env,
     client: Client,
-) -> Result<SignIn<AccountTable<SystemRandom>, SigningKeyTable, SystemRandom, SystemClock>, ConfigError> {
+) -> Result<SignIn<AccountTable, SigningKeyTable, SystemRandom, SystemClock>, ConfigError> {
     Ok(SignIn {
         users: AccountTable::from_env(env, client.clone())?,
         issuer: TokenIssuer::from_env(env, client).await?,

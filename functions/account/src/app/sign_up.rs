@@ -63,10 +63,7 @@ impl<S: CreateUser, R: Random, C: Clock> SignUp<S, R, C> {
 /// # Errors
 ///
 /// [`ConfigError`] if a setting is missing.
-pub fn from_env(
-    env: &Env,
-    client: Client,
-) -> Result<SignUp<AccountTable<SystemRandom>, SystemRandom, SystemClock>, ConfigError> {
+pub fn from_env(env: &Env, client: Client) -> Result<SignUp<AccountTable, SystemRandom, SystemClock>, ConfigError> {
     Ok(SignUp {
         users: AccountTable::from_env(env, client)?,
         password_policy: env.parsed("PASSWORD_MIN_LENGTH")?,

@@ -1,6 +1,7 @@
 //! Turning the key ring.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use auth::table_keys;
 use aws_sdk_dynamodb::Client;
@@ -26,26 +27,32 @@ pub trait ApplyRotation {
 }
 
 /// The tables that hold the halves of the signing keys, and the trail of what becomes of them.
-#[derive(Debug, Clone)]
-pub struct KeyTables<R> {
+#[derive(Clone)]
+pub struct KeyTables {
     pub(super) client: Client,
     account_table: String,
     pub(super) signing_key_table: String,
     audit: AuditTable,
     /// Spreads retries in time.
-    random: R,
+    random: Arc<dyn Random + Send + Sync>,
 }
 
-impl<R: Random> KeyTables<R> {
+impl KeyTables {
     /// Public halves go to the one table, private ones and the ring to the other.
     pub fn new(
         client: Client,
         account_table: impl Into<String>,
         signing_key_table: impl Into<String>,
         audit: AuditTable,
-        random: R,
+        random: impl Random + Send + Sync + 'static,
     ) -> Self {
-        Self { client, account_table: account_table.into(), signing_key_table: signing_key_table.into(), audit, random }
+        Self {
+            client,
+            account_table: account_table.into(),
+            signing_key_table: signing_key_table.into(),
+            audit,
+            random: Arc::new(random),
+        }
     }
 
     /// The ring after the turn, on the condition that it is still the one before it.
@@ -101,7 +108,7 @@ impl<R: Random> KeyTables<R> {
     }
 }
 
-impl<R: Random + Sync> ApplyRotation for KeyTables<R> {
+impl ApplyRotation for KeyTables {
     async fn apply_rotation(
         &self,
         turn: &KeySetChange,
@@ -126,7 +133,7 @@ impl<R: Random + Sync> ApplyRotation for KeyTables<R> {
         for record in records {
             writes.push(self.audit.with(record)?);
         }
-        let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
+        let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
             return Ok(turn.ring.clone());
         };
         let of_the_ring = reasons.into_iter().next().filter(condition_failed);
@@ -154,7 +161,7 @@ mod tests {
     use super::*;
     use crate::domain::{AuditKind, AuditSubject, SigningKey};
 
-    async fn tables() -> (Engine, KeyTables<SeededRandom>) {
+    async fn tables() -> (Engine, KeyTables) {
         let engine = Engine::start().await;
         let account_table = engine.create_table("account", "AccountTable");
         let signing_key_table = engine.create_table("account", "SigningKeyTable");
@@ -186,7 +193,7 @@ mod tests {
         }
     }
 
-    impl KeyTables<SeededRandom> {
+    impl KeyTables {
         async fn turn(&self, turn: KeySetChange) -> KeySet {
             self.apply_rotation(&turn, &[], now()).await.unwrap()
         }

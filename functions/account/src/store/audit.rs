@@ -5,7 +5,7 @@ use std::future::Future;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use config::{ConfigError, Env};
-use kernel::{Random, SessionId, Timestamp};
+use kernel::{SessionId, Timestamp};
 use serde::Serialize;
 
 use super::transaction::put;
@@ -98,7 +98,7 @@ impl AppendAuditEvent for AuditTable {
     }
 }
 
-impl<R: Random + Sync> AppendAuditEvent for AccountTable<R> {
+impl AppendAuditEvent for AccountTable {
     async fn append_audit_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
         self.audit()?.append_audit_event(record).await
     }

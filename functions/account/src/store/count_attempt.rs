@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use kernel::{Random, Timestamp, UserId};
+use kernel::{Timestamp, UserId};
 use serde::Deserialize;
 
 use super::records::{self, IdentifierRecord, Item};
@@ -124,7 +124,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl<R: Random + Sync> CountAttempt for AccountTable<R> {
+impl CountAttempt for AccountTable {
     async fn count_attempt(&self, identifier: &Identifier, now: Timestamp) -> Result<Counted, StoreError> {
         let item = match self.count(&records::identifier_key(identifier), now).await? {
             Ok(item) => item,
@@ -137,7 +137,7 @@ impl<R: Random + Sync> CountAttempt for AccountTable<R> {
     }
 }
 
-impl<R: Random + Sync> CountReauthentication for AccountTable<R> {
+impl CountReauthentication for AccountTable {
     async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<Result<u32, Locked>, StoreError> {
         match self.count(&records::attempts_key(user), now).await? {
             Ok(item) => Ok(Ok(Counter::read(item)?.count)),
@@ -146,7 +146,7 @@ impl<R: Random + Sync> CountReauthentication for AccountTable<R> {
     }
 }
 
-impl<R: Random> AccountTable<R> {
+impl AccountTable {
     /// Counts an attempt on the item of this key, and answers with the item as it is then.
     async fn count(&self, key: &Item, now: Timestamp) -> Result<Result<Item, Locked>, StoreError> {
         let mut count = Count::one_more(now);
@@ -173,7 +173,7 @@ impl<R: Random> AccountTable<R> {
         now: Timestamp,
         Count { attempts, condition, values }: &Count,
     ) -> Result<Result<Item, Item>, StoreError> {
-        let outcome = retry_on_conflict(&self.random, || {
+        let outcome = retry_on_conflict(&*self.random, || {
             self.client
                 .update_item()
                 .table_name(&self.name)

@@ -3,7 +3,6 @@
 use std::future::Future;
 
 use dynamo::compat::condition_failed;
-use kernel::Random;
 
 use super::records::{IdentifierRecord, UserRecord};
 use super::transaction::{commit, put};
@@ -31,7 +30,7 @@ pub enum Created {
     IdentifierTaken(Vec<IdentifierKind>),
 }
 
-impl<R: Random + Sync> CreateUser for AccountTable<R> {
+impl CreateUser for AccountTable {
     async fn create_user(
         &self,
         user: &User,
@@ -45,7 +44,7 @@ impl<R: Random + Sync> CreateUser for AccountTable<R> {
             writes.push(put(&self.name, item, Some("attribute_not_exists(userId)"))?);
         }
         writes.push(self.audit()?.with(record)?);
-        let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
+        let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
             return Ok(Created::Yes);
         };
         let taken: Vec<_> = identifiers

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use kernel::{Random, SessionId, Timestamp, UserId};
+use kernel::{SessionId, Timestamp, UserId};
 
 use super::records::ENDED_SESSION_VERSION;
 use super::transaction::{commit, update};
@@ -33,7 +33,7 @@ pub enum Ended {
     NoSuchSession,
 }
 
-impl<R: Random + Sync> EndSession for AccountTable<R> {
+impl EndSession for AccountTable {
     async fn end_session(
         &self,
         user: UserId,
@@ -49,7 +49,7 @@ impl<R: Random + Sync> EndSession for AccountTable<R> {
                 .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
                 .expression_attribute_values(":ended", AttributeValue::N(ENDED_SESSION_VERSION.to_string()))
         })?;
-        let Err(reasons) = commit(&self.client, &self.random, vec![end, self.audit()?.with(record)?]).await? else {
+        let Err(reasons) = commit(&self.client, &*self.random, vec![end, self.audit()?.with(record)?]).await? else {
             return Ok(Ended::Now);
         };
         let there_is_one = reasons.first().and_then(|reason| reason.item.as_ref()).is_some_and(|item| !item.is_empty());

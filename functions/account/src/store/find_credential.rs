@@ -2,8 +2,6 @@
 
 use std::future::Future;
 
-use kernel::Random;
-
 use super::records::{self, IdentifierRecord};
 use super::{AccountTable, StoreError};
 use crate::domain::{Identifier, PasswordHash, User};
@@ -26,7 +24,7 @@ pub struct Credential {
     pub password_hash: PasswordHash,
 }
 
-impl<R: Random + Sync> FindCredential for AccountTable<R> {
+impl FindCredential for AccountTable {
     async fn find_credential(&self, identifier: &Identifier) -> Result<Option<Credential>, StoreError> {
         let answer = self
             .client

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use kernel::{Random, SessionId, UserId};
+use kernel::{SessionId, UserId};
 
 use super::records::{self, Item, SessionRecord, UserRecord};
 use super::{AccountTable, StoreError};
@@ -19,7 +19,7 @@ pub trait FindSession {
     ) -> impl Future<Output = Result<Option<SignedIn>, StoreError>> + Send;
 }
 
-impl<R: Random + Sync> FindSession for AccountTable<R> {
+impl FindSession for AccountTable {
     async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
         let both = KeysAndAttributes::builder()
             .keys(records::user_key(user))

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use kernel::{Random, UserId};
+use kernel::UserId;
 
 use super::records::{self, PROFILE, SESSION_PREFIX, SessionRecord, UserRecord};
 use super::{AccountTable, StoreError};
@@ -24,7 +24,7 @@ pub trait FindUser {
     fn find_user(&self, user: UserId) -> impl Future<Output = Result<Option<User>, StoreError>> + Send;
 }
 
-impl<R: Random + Sync> ListSessions for AccountTable<R> {
+impl ListSessions for AccountTable {
     async fn list_sessions(&self, user: UserId) -> Result<Option<(User, Vec<Session>)>, StoreError> {
         let mut pages = self
             .client
@@ -53,7 +53,7 @@ impl<R: Random + Sync> ListSessions for AccountTable<R> {
     }
 }
 
-impl<R: Random + Sync> FindUser for AccountTable<R> {
+impl FindUser for AccountTable {
     async fn find_user(&self, user: UserId) -> Result<Option<User>, StoreError> {
         let user = self.client.get_item().table_name(&self.name).set_key(Some(records::user_key(user)));
         let item = user.consistent_read(true).send().await?.item;

@@ -2,8 +2,6 @@
 
 use std::future::Future;
 
-use kernel::Random;
-
 use super::records::{self, KeySetRecord};
 use super::{KeyTables, StoreError};
 use crate::domain::KeySet;
@@ -14,7 +12,7 @@ pub trait LoadKeySet {
     fn load_key_set(&self) -> impl Future<Output = Result<Option<KeySet>, StoreError>> + Send;
 }
 
-impl<R: Random + Sync> LoadKeySet for KeyTables<R> {
+impl LoadKeySet for KeyTables {
     async fn load_key_set(&self) -> Result<Option<KeySet>, StoreError> {
         let get = self.client.get_item().table_name(&self.signing_key_table).set_key(Some(records::key_set_key()));
         let Some(item) = get.consistent_read(true).send().await?.item else { return Ok(None) };

@@ -23,6 +23,8 @@ mod transaction;
 mod update_user;
 mod verification;
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
 use kernel::Random;
@@ -47,24 +49,29 @@ pub use verification::{
 };
 
 /// People, what they sign in by, and their sessions.
-#[derive(Debug, Clone)]
-pub struct AccountTable<R> {
+#[derive(Clone)]
+pub struct AccountTable {
     client: Client,
     name: String,
     /// Spreads retries in time.
-    random: R,
+    random: Arc<dyn Random + Send + Sync>,
     /// Where commands write down what they did.
     audit: Option<AuditTable>,
 }
 
-impl<R: Random> AccountTable<R> {
+impl AccountTable {
     /// The table of this name, to ask questions.
-    pub fn new(client: Client, name: impl Into<String>, random: R) -> Self {
-        Self { client, name: name.into(), random, audit: None }
+    pub fn new(client: Client, name: impl Into<String>, random: impl Random + Send + Sync + 'static) -> Self {
+        Self { client, name: name.into(), random: Arc::new(random), audit: None }
     }
 
     /// The table of this name, to ask and to give commands, which are written down in the trail.
-    pub fn audited(client: Client, name: impl Into<String>, random: R, audit: AuditTable) -> Self {
+    pub fn audited(
+        client: Client,
+        name: impl Into<String>,
+        random: impl Random + Send + Sync + 'static,
+        audit: AuditTable,
+    ) -> Self {
         Self { audit: Some(audit), ..Self::new(client, name, random) }
     }
 
@@ -73,7 +80,7 @@ impl<R: Random> AccountTable<R> {
     }
 }
 
-impl AccountTable<SystemRandom> {
+impl AccountTable {
     /// The tables that `ACCOUNT_TABLE` and `AUDIT_TABLE` name.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use kernel::{Random, UserId};
+use kernel::UserId;
 
 use super::records::{self, SessionRecord};
 use super::transaction::retry_on_conflict;
@@ -23,7 +23,7 @@ pub trait RotateRefreshToken {
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
-impl<R: Random + Sync> RotateRefreshToken for AccountTable<R> {
+impl RotateRefreshToken for AccountTable {
     async fn rotate_refresh_token(
         &self,
         user: UserId,
@@ -31,7 +31,7 @@ impl<R: Random + Sync> RotateRefreshToken for AccountTable<R> {
         after: &Session,
     ) -> Result<bool, StoreError> {
         let item = records::write(SessionRecord::new(user, after))?;
-        let outcome = retry_on_conflict(&self.random, || {
+        let outcome = retry_on_conflict(&*self.random, || {
             self.client
                 .put_item()
                 .table_name(&self.name)

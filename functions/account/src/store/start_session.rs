@@ -4,7 +4,6 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use dynamo::compat::condition_failed;
-use kernel::Random;
 
 use super::records::{self, SessionRecord, UserRecord};
 use super::transaction::{commit, put, update};
@@ -44,7 +43,7 @@ pub enum Started {
     StaleCredential,
 }
 
-impl<R: Random + Sync> StartSession for AccountTable<R> {
+impl StartSession for AccountTable {
     async fn start_session(&self, new: NewSession<'_>) -> Result<Started, StoreError> {
         let NewSession { user, identifier, new_hash, session, record } = new;
         // Checked in the transaction that writes the session, so a revocation cannot slip in between.
@@ -84,7 +83,7 @@ impl<R: Random + Sync> StartSession for AccountTable<R> {
                 }
             })?);
         }
-        let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
+        let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
             return Ok(Started::Yes);
         };
         let Some(about_the_person) = reasons.into_iter().next().filter(condition_failed) else {

@@ -20,7 +20,7 @@ use crate::domain::{
 pub(super) struct Accounts {
     pub(super) engine: Engine,
     pub(super) name: String,
-    pub(super) table: AccountTable<SeededRandom>,
+    pub(super) table: AccountTable,
     audit: String,
 }
 

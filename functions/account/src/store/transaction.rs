@@ -48,7 +48,7 @@ pub(super) fn update(
 /// Writes all or nothing. If it was refused, answers with one reason per write, in their order.
 pub(super) async fn commit(
     client: &Client,
-    random: &impl Random,
+    random: &(dyn Random + Send + Sync),
     writes: Vec<TransactWriteItem>,
 ) -> Result<Result<(), Vec<CancellationReason>>, StoreError> {
     let mut waited = Duration::ZERO;
@@ -67,7 +67,10 @@ pub(super) async fn commit(
 
 /// Sends a write of one item, again while a transaction holds it
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>): the SDK itself does not.
-pub(super) async fn retry_on_conflict<T, E, F>(random: &impl Random, send: impl Fn() -> F) -> Result<T, SdkError<E>>
+pub(super) async fn retry_on_conflict<T, E, F>(
+    random: &(dyn Random + Send + Sync),
+    send: impl Fn() -> F,
+) -> Result<T, SdkError<E>>
 where
     E: ProvideErrorMetadata,
     F: Future<Output = Result<T, SdkError<E>>>,

@@ -4,7 +4,6 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use dynamo::compat::condition_failed;
-use kernel::Random;
 
 use super::records::{self, IdentifierRecord, UserAttributes, UserRecord};
 use super::transaction::{commit, put, update};
@@ -59,14 +58,14 @@ enum Part {
     Other,
 }
 
-impl<R: Random + Sync> UpdateUser for AccountTable<R> {
+impl UpdateUser for AccountTable {
     async fn update_user(&self, change: UserUpdate<'_>) -> Result<Changed, StoreError> {
         let changed = self.update_user_with(change, None).await?;
         changed.ok_or_else(|| StoreError::internal("a change was refused by a write that is not in it"))
     }
 }
 
-impl<R: Random + Sync> AccountTable<R> {
+impl AccountTable {
     /// Changes a person, and with them what else is given. `None` if the condition of that does not hold.
     pub(super) async fn update_user_with(
         &self,
@@ -102,7 +101,7 @@ impl<R: Random + Sync> AccountTable<R> {
         }
         writes.extend(more.map(|write| (Part::More, write)));
         let (parts, writes): (Vec<_>, Vec<_>) = writes.into_iter().unzip();
-        let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
+        let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
             return Ok(Some(Changed::Yes));
         };
         let mut taken = Vec::new();
@@ -135,7 +134,7 @@ impl<R: Random + Sync> AccountTable<R> {
     }
 }
 
-impl<R: Random> AccountTable<R> {
+impl AccountTable {
     /// Brings the copy of a person that an identifier holds up to date.
     fn change_copy(
         &self,

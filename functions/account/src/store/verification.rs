@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use kernel::{Random, Timestamp, UserId};
+use kernel::{Timestamp, UserId};
 use serde::Deserialize;
 
 use super::records::{self, Item, VerificationRecord};
@@ -104,7 +104,7 @@ pub enum Verified {
     CodeExpired,
 }
 
-impl<R: Random + Sync> FindCodeHistory for AccountTable<R> {
+impl FindCodeHistory for AccountTable {
     async fn find_code_history(&self, user: UserId, kind: IdentifierKind) -> Result<CodeHistory, StoreError> {
         let item = self.client.get_item().table_name(&self.name).set_key(Some(records::verification_key(user, kind)));
         let item = item.consistent_read(true).send().await?.item;
@@ -115,7 +115,7 @@ impl<R: Random + Sync> FindCodeHistory for AccountTable<R> {
     }
 }
 
-impl<R: Random + Sync> StoreCode for AccountTable<R> {
+impl StoreCode for AccountTable {
     async fn store_code(&self, new: NewCode<'_>) -> Result<StoreCodeOutcome, StoreError> {
         let before = new.sent.version.saturating_sub(1);
         let code = Put::builder()
@@ -127,7 +127,7 @@ impl<R: Random + Sync> StoreCode for AccountTable<R> {
             .build()
             .map_err(StoreError::internal)?;
         let writes = vec![TransactWriteItem::builder().put(code).build(), self.audit()?.with(new.record)?];
-        let Err(reasons) = commit(&self.client, &self.random, writes).await? else {
+        let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
             return Ok(StoreCodeOutcome::Yes);
         };
         let item = reasons.into_iter().next().and_then(|reason| reason.item).unwrap_or_default();
@@ -142,14 +142,14 @@ struct Counted {
     attempts: u32,
 }
 
-impl<R: Random + Sync> CountCodeAttempt for AccountTable<R> {
+impl CountCodeAttempt for AccountTable {
     async fn count_code_attempt(
         &self,
         user: UserId,
         kind: IdentifierKind,
         now: Timestamp,
     ) -> Result<Option<CodeAttempt>, StoreError> {
-        let outcome = retry_on_conflict(&self.random, || {
+        let outcome = retry_on_conflict(&*self.random, || {
             self.client
                 .update_item()
                 .table_name(&self.name)
@@ -180,7 +180,7 @@ fn attempt(item: Item) -> Result<CodeAttempt, StoreError> {
     Ok(CodeAttempt { hash, number: counted.attempts })
 }
 
-impl<R: Random + Sync> VerifyIdentifier for AccountTable<R> {
+impl VerifyIdentifier for AccountTable {
     async fn verify_identifier(
         &self,
         change: UserUpdate<'_>,

@@ -28,7 +28,7 @@ pub(crate) type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The account table, to which others come first.
 #[derive(Clone)]
 pub(crate) struct Table {
-    inner: Arc<AccountTable<SeededRandom>>,
+    inner: Arc<AccountTable>,
     before_look: Moment,
     before_change: Moment,
 }
@@ -91,7 +91,7 @@ impl AppendAuditEvent for Table {
 /// Ada, and where she is kept.
 pub(crate) struct AdaOnEngine {
     pub(crate) engine: Engine,
-    pub(crate) table: Arc<AccountTable<SeededRandom>>,
+    pub(crate) table: Arc<AccountTable>,
     /// Before an attempt is counted.
     pub(crate) before_look: Moment,
     /// Before a person is changed.

@@ -20,9 +20,9 @@ use crate::testing::{LIFETIMES, audit_log, body_of, now, post, signing_key};
 
 struct Functions {
     engine: Engine,
-    sign_up: SignUp<AccountTable<SeededRandom>, SeededRandom, FixedClock>,
-    sign_in: SignIn<AccountTable<SeededRandom>, SigningKeyTable, SeededRandom, FixedClock>,
-    me: Me<AccountTable<SeededRandom>, TableKeys, FixedClock>,
+    sign_up: SignUp<AccountTable, SeededRandom, FixedClock>,
+    sign_in: SignIn<AccountTable, SigningKeyTable, SeededRandom, FixedClock>,
+    me: Me<AccountTable, TableKeys, FixedClock>,
     validate: Validate<TableKeys, FixedClock>,
 }
 

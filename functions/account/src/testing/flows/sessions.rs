@@ -36,7 +36,7 @@ const LIFETIMES: Lifetimes = Lifetimes {
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-type Table = AccountTable<SeededRandom>;
+type Table = AccountTable;
 
 /// A deployment in which Ada has signed up.
 struct Deployment {

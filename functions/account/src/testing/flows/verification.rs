@@ -42,9 +42,9 @@ struct Functions {
     engine: Engine,
     clock: ManualClock,
     post: Post,
-    table: AccountTable<SeededRandom>,
-    send: SendCodes<AccountTable<SeededRandom>, Post, PublicKeys, SeededRandom, ManualClock>,
-    confirm: ConfirmCode<AccountTable<SeededRandom>, PublicKeys, SeededRandom, ManualClock>,
+    table: AccountTable,
+    send: SendCodes<AccountTable, Post, PublicKeys, SeededRandom, ManualClock>,
+    confirm: ConfirmCode<AccountTable, PublicKeys, SeededRandom, ManualClock>,
 }
 
 /// The token was issued at the start, and the walks take less than it lasts.
