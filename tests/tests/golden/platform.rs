@@ -1,0 +1,427 @@
+//! Both contexts over in-process tables, with a manual clock and seeded randomness. All that the golden tests know of the
+//! code's names is here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use account::current_key::CurrentKey;
+use account::delivery::{NotSent, SendCode};
+use account::domain::verification::Code;
+use account::domain::{AccessTokens, AuditTrail, Identifier, Lifetimes};
+use account::events::{HttpPut, RotateKeys, SetPersonStatus, rotate_keys, set_person_status};
+use account::http as auth_api;
+use account::issue::Issuer;
+use account::reauthenticate::Reauthenticate;
+use account::refresh::RefreshSession;
+use account::sign_in::SignIn;
+use account::sign_up::SignUp;
+use account::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
+use account::verification::{ConfirmVerification, SendVerification};
+use auth::{Principal, Verifier};
+use aws_lambda_events::dynamodb::EventRecord;
+use aws_sdk_dynamodb::types::AttributeValue;
+use kernel::random::Seeded;
+use kernel::time::TurnedClock;
+use kernel::{Clock, Secret, Timestamp};
+use lambda_http::RequestExt;
+use payment::http as payment_api;
+use payment::http::create_payment::PaymentDesk;
+use payment::http::open_account::{Limits, Opener};
+use payment::http::provider_webhook::WebhookDesk;
+use payment::http::update_payment_status::StatusDesk;
+use payment::http::{Poster, SelfDeposit};
+use payment::secrets::{LoadSecrets, LoadSecretsError, Secrets};
+use payment::store::Table;
+use runtime::http::{Answer, Problem, Request};
+use runtime::keys::TableKeys;
+use serde_json::{Map, Value, json};
+use testkit::Engine;
+use webhook::WebhookSecret;
+
+pub(crate) const TABLES: [&str; 4] = ["AccountTable", "SigningKeyTable", "AuditTable", "PaymentTable"];
+
+const LIFETIMES: Lifetimes = Lifetimes {
+    access_token: Duration::from_mins(15),
+    idle: Duration::from_hours(1),
+    absolute: Duration::from_hours(24),
+};
+const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// What a request is answered with: the status and the body.
+pub(crate) type Outcome = (u16, Value);
+
+#[derive(Clone, Default)]
+struct Mailbox(Arc<Mutex<String>>);
+
+impl SendCode for Mailbox {
+    async fn send_code(&self, _to: &Identifier, code: &Code) -> Result<(), NotSent> {
+        code.expose().clone_into(&mut self.0.lock().unwrap());
+        Ok(())
+    }
+}
+
+struct WebhookSecrets;
+
+impl LoadSecrets for WebhookSecrets {
+    async fn load_secrets(&self) -> Result<Vec<WebhookSecret>, LoadSecretsError> {
+        Ok(vec![WebhookSecret::parse(WEBHOOK_SECRET).unwrap()])
+    }
+}
+
+pub(crate) struct Platform {
+    engine: Engine,
+    pub(crate) clock: TurnedClock,
+    mailbox: Mailbox,
+    sign_up: SignUp<AccountTable<Seeded>, Seeded, TurnedClock>,
+    sign_in: SignIn<AccountTable<Seeded>, SigningKeyTable, Seeded, TurnedClock>,
+    refresh: RefreshSession<AccountTable<Seeded>, SigningKeyTable, Seeded, TurnedClock>,
+    sign_out: auth_api::Signout<AccountTable<Seeded>, TableKeys, SigningKeyTable, Seeded, TurnedClock>,
+    end_session: auth_api::EndSession<AccountTable<Seeded>, TableKeys, Seeded, TurnedClock>,
+    change_password: auth_api::ChangePassword<AccountTable<Seeded>, TableKeys, SigningKeyTable, Seeded, TurnedClock>,
+    update_me: auth_api::UpdateMe<AccountTable<Seeded>, TableKeys, Seeded, TurnedClock>,
+    send_code: auth_api::SendCodes<AccountTable<Seeded>, Mailbox, TableKeys, Seeded, TurnedClock>,
+    confirm_code: auth_api::ConfirmCode<AccountTable<Seeded>, TableKeys, Seeded, TurnedClock>,
+    set_status: SetPersonStatus<AccountTable<Seeded>, Seeded, TurnedClock>,
+    rotate: RotateKeys<KeyTables<Seeded>, HttpPut, Seeded, TurnedClock>,
+    table: Table,
+    opener: Opener<Table, TurnedClock, Seeded>,
+    transfers: Poster<Table, TurnedClock, Seeded>,
+    payments: PaymentDesk<Table, TurnedClock, Seeded>,
+    status: StatusDesk<Table, TurnedClock>,
+    webhooks: WebhookDesk<Table, WebhookSecrets, TurnedClock>,
+}
+
+fn audit_trail() -> AuditTrail {
+    AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24 * 400))
+}
+
+impl Platform {
+    /// An empty platform. Rotate the keys before anyone signs in.
+    pub(crate) async fn new() -> Self {
+        let engine = Engine::start().await;
+        for table in TABLES {
+            engine.create_table(if table == "PaymentTable" { "payment" } else { "account" }, table);
+        }
+        let clock = TurnedClock::at(Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
+        let client = || engine.client.clone();
+        let audit = AuditTable::new(client(), "AuditTable");
+        let users = |seed| AccountTable::audited(client(), "AccountTable", Seeded::new(seed), audit.clone());
+        let issuer = || Issuer {
+            signing_key: CurrentKey::new(SigningKeyTable::new(client(), "SigningKeyTable")),
+            tokens: AccessTokens::new("issuer", "audience"),
+        };
+        let verifier = || Verifier::new("issuer", "audience", TableKeys::new(client(), "AccountTable"), clock.clone());
+        let reauthenticate = |seed| Reauthenticate {
+            people: users(seed),
+            trail: audit_trail(),
+            random: Seeded::new(seed + 1),
+            clock: clock.clone(),
+        };
+        let mailbox = Mailbox::default();
+        let table = Table::new(client(), "PaymentTable", clock.clone(), Seeded::new(30));
+        let default_currency = kernel::Currency::parse("USD").unwrap();
+        Self {
+            sign_up: SignUp {
+                people: users(1),
+                password_policy: "8".parse().unwrap(),
+                trail: audit_trail(),
+                random: Seeded::new(2),
+                clock: clock.clone(),
+            },
+            sign_in: SignIn {
+                people: users(3),
+                issuer: issuer(),
+                lifetimes: LIFETIMES,
+                trail: audit_trail(),
+                random: Seeded::new(4),
+                clock: clock.clone(),
+            },
+            refresh: RefreshSession {
+                sessions: users(5),
+                issuer: issuer(),
+                lifetimes: LIFETIMES,
+                trail: audit_trail(),
+                random: Seeded::new(6),
+                clock: clock.clone(),
+            },
+            sign_out: auth_api::Signout {
+                sessions: users(7),
+                verifier: verifier(),
+                issuer: issuer(),
+                lifetimes: LIFETIMES,
+                trail: audit_trail(),
+                random: Seeded::new(8),
+                clock: clock.clone(),
+            },
+            end_session: auth_api::EndSession {
+                sessions: users(9),
+                verifier: verifier(),
+                trail: audit_trail(),
+                random: Seeded::new(10),
+                clock: clock.clone(),
+            },
+            change_password: auth_api::ChangePassword {
+                verifier: verifier(),
+                people: reauthenticate(11),
+                password_policy: "8".parse().unwrap(),
+                issuer: issuer(),
+                lifetimes: LIFETIMES,
+            },
+            update_me: auth_api::UpdateMe { verifier: verifier(), people: reauthenticate(13) },
+            send_code: auth_api::SendCodes {
+                verifier: verifier(),
+                send: SendVerification {
+                    codes: users(15),
+                    delivery: mailbox.clone(),
+                    trail: audit_trail(),
+                    random: Seeded::new(16),
+                    clock: clock.clone(),
+                },
+            },
+            confirm_code: auth_api::ConfirmCode {
+                verifier: verifier(),
+                confirm: ConfirmVerification {
+                    people: users(17),
+                    trail: audit_trail(),
+                    random: Seeded::new(18),
+                    clock: clock.clone(),
+                },
+            },
+            set_status: SetPersonStatus {
+                people: users(19),
+                trail: audit_trail(),
+                random: Seeded::new(20),
+                clock: clock.clone(),
+            },
+            rotate: RotateKeys {
+                keys: KeyTables::new(client(), "AccountTable", "SigningKeyTable", audit.clone(), Seeded::new(21)),
+                policy: "30".parse().unwrap(),
+                trail: audit_trail(),
+                responses: HttpPut::default(),
+                random: Seeded::new(22),
+                clock: clock.clone(),
+            },
+            opener: Opener {
+                store: table.clone(),
+                clock: clock.clone(),
+                random: Seeded::new(31),
+                default_currency,
+                limits: Limits {
+                    max_credit_limit: kernel::Amount::from_minor(100_000).unwrap(),
+                    max_loan_principal: kernel::Amount::from_minor(100_000).unwrap(),
+                    max_accounts_per_user: 20,
+                },
+                self_deposit: SelfDeposit::Enabled,
+            },
+            transfers: Poster {
+                ledger: table.clone(),
+                clock: clock.clone(),
+                random: Seeded::new(32),
+                default_currency,
+            },
+            payments: PaymentDesk {
+                store: table.clone(),
+                clock: clock.clone(),
+                random: Seeded::new(33),
+                provider_name: "momo".to_owned(),
+            },
+            status: StatusDesk { store: table.clone(), clock: clock.clone(), self_deposit: SelfDeposit::Enabled },
+            webhooks: WebhookDesk {
+                store: table.clone(),
+                secrets: Secrets::new(WebhookSecrets, clock.clone()),
+                clock: clock.clone(),
+            },
+            table,
+            mailbox,
+            clock,
+            engine,
+        }
+    }
+
+    pub(crate) fn wait(&self, seconds: u64) {
+        self.clock.turn(Duration::from_secs(seconds));
+    }
+
+    /// Sends a request to an endpoint of the account context.
+    pub(crate) async fn auth(&self, endpoint: &str, token: Option<&str>, body: &Value, parameter: &str) -> Outcome {
+        let mut request = request(body);
+        if let Some(token) = token {
+            request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
+        let query = |name: &str| BTreeMap::from([(name.to_owned(), vec![parameter.to_owned()])]).into_iter();
+        outcome(match endpoint {
+            "sign-up" => auth_api::signup(&self.sign_up, request).await,
+            "register" => auth_api::register(&self.sign_up, request).await,
+            "sign-in" => auth_api::signin(&self.sign_in, request).await,
+            "login" => auth_api::login(&self.sign_in, request).await,
+            "refresh" => auth_api::refresh(&self.refresh, request).await,
+            "sign-out" => {
+                let request =
+                    request.with_query_string_parameters(query("scope").collect::<std::collections::HashMap<_, _>>());
+                auth_api::signout(&self.sign_out, request).await
+            }
+            "end-session" => {
+                let parameters = std::collections::HashMap::from([("id".to_owned(), parameter.to_owned())]);
+                auth_api::end_session(&self.end_session, request.with_path_parameters(parameters)).await
+            }
+            "change-password" => auth_api::change_password(&self.change_password, request).await,
+            "update-me" => auth_api::update_me(&self.update_me, request).await,
+            "send-code" => auth_api::send_code(&self.send_code, request).await,
+            "confirm-code" => auth_api::confirm_code(&self.confirm_code, request).await,
+            other => panic!("{other}"),
+        })
+    }
+
+    /// The last verification code that was sent.
+    pub(crate) fn code(&self) -> String {
+        self.mailbox.0.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn rotate_keys(&self, event: Value) -> Value {
+        serde_json::to_value(rotate_keys(&self.rotate, event, "rotation-1".to_owned()).await.unwrap()).unwrap()
+    }
+
+    pub(crate) async fn set_status(&self, event: Value) -> Value {
+        let result = set_person_status(&self.set_status, event, "operator-1".to_owned()).await.unwrap();
+        serde_json::to_value(result).unwrap()
+    }
+
+    /// Who a token speaks for, to the payment context.
+    pub(crate) async fn principal(&self, token: &str) -> Principal {
+        let keys = TableKeys::new(self.engine.client.clone(), "AccountTable");
+        Verifier::new("issuer", "audience", keys, self.clock.clone()).verify(token).await.unwrap()
+    }
+
+    /// Sends a request to an endpoint of the payment context.
+    pub(crate) async fn pay(&self, endpoint: &str, principal: Principal, request: &Request) -> Outcome {
+        outcome(match endpoint {
+            "open-account" => payment_api::open_account::handle(&self.opener, principal, request).await,
+            "deposit" => payment_api::deposit::handle(&self.transfers, SelfDeposit::Enabled, principal, request).await,
+            "withdraw" => payment_api::withdraw::handle(&self.transfers, principal, request).await,
+            "send" => payment_api::send::handle(&self.transfers, principal, request).await,
+            "create-payment" => payment_api::create_payment::handle(&self.payments, principal, request).await,
+            "update-payment-status" => {
+                payment_api::update_payment_status::handle(&self.status, principal, request).await
+            }
+            "provider-webhook" => payment_api::provider_webhook::handle(&self.webhooks, request).await,
+            other => panic!("{other}"),
+        })
+    }
+
+    /// Makes another transaction conflict with the next one, on the last of two or three items.
+    pub(crate) fn conflict_on(&self, index: usize, of: usize) {
+        self.engine.raise_transaction_conflicts(1, index, of);
+    }
+
+    /// A signed webhook.
+    pub(crate) fn webhook(&self, id: &str, body: &Value) -> Request {
+        let mut request = request(body);
+        let now = self.clock.now();
+        let signature = WebhookSecret::parse(WEBHOOK_SECRET).unwrap().sign(id, now, body.to_string().as_bytes());
+        let seconds = now.unix_seconds().to_string();
+        for (name, value) in
+            [(webhook::ID, id), (webhook::TIMESTAMP, seconds.as_str()), (webhook::SIGNATURE, &signature)]
+        {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        request
+    }
+
+    /// The messages of a stream that inserts every item of the account context or of the payment context, in the order
+    /// of their keys.
+    pub(crate) async fn events(&self) -> Vec<String> {
+        let mut events = Vec::new();
+        for record in self.inserts("AccountTable").await {
+            let event = account::events::to_publish(&record).unwrap();
+            events.extend(event.map(|event| serde_json::to_string(&event).unwrap()));
+        }
+        for record in self.inserts("PaymentTable").await {
+            let event = payment::events::to_publish(&record).unwrap();
+            events.extend(event.map(|event| serde_json::to_string(&event).unwrap()));
+        }
+        events
+    }
+
+    /// Applies an event of the account context on the payment side.
+    pub(crate) async fn sync(&self, message: &str) {
+        payment::sync::apply(&self.table, message).await.unwrap();
+    }
+
+    async fn inserts(&self, table: &str) -> Vec<EventRecord> {
+        let items = self.items(table).await;
+        let record = |item: &Value| {
+            serde_json::from_value(json!({
+                "eventID": "1", "eventName": "INSERT", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
+                "awsRegion": "eu-west-1",
+                "dynamodb": {
+                    "ApproximateCreationDateTime": 1_769_860_800.0, "SequenceNumber": "1", "SizeBytes": 1,
+                    "StreamViewType": "NEW_AND_OLD_IMAGES",
+                    "Keys": {"pk": item["pk"], "sk": item["sk"]}, "NewImage": item,
+                },
+            }))
+            .unwrap()
+        };
+        items.iter().map(record).collect()
+    }
+
+    /// Every item of a table in DynamoDB's JSON, in the order of their keys.
+    pub(crate) async fn items(&self, table: &str) -> Vec<Value> {
+        let found = self.engine.client.scan().table_name(table).consistent_read(true).send().await.unwrap();
+        let item = |item: std::collections::HashMap<String, AttributeValue>| {
+            Value::Object(item.iter().map(|(name, value)| (name.clone(), as_json(value))).collect())
+        };
+        let mut items: Vec<_> = found.items.unwrap_or_default().into_iter().map(item).collect();
+        items.sort_by_key(|item| (item["pk"].to_string(), item["sk"].to_string()));
+        items
+    }
+}
+
+fn as_json(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) => json!({"S": text}),
+        AttributeValue::N(digits) => json!({"N": digits}),
+        AttributeValue::Bool(value) => json!({"BOOL": value}),
+        AttributeValue::Null(value) => json!({"NULL": value}),
+        AttributeValue::L(values) => json!({"L": values.iter().map(as_json).collect::<Vec<_>>()}),
+        AttributeValue::M(members) => {
+            let members: Map<_, _> = members.iter().map(|(name, value)| (name.clone(), as_json(value))).collect();
+            json!({"M": members})
+        }
+        AttributeValue::Ss(texts) => {
+            let mut texts = texts.clone();
+            texts.sort();
+            json!({"SS": texts})
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A request as API Gateway sends it.
+pub(crate) fn request(body: &Value) -> Request {
+    let event = json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "",
+        "headers": {"content-type": "application/json", "user-agent": "golden/1.0"},
+        "requestContext": {
+            "accountId": "123456789012",
+            "http": {"method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
+            "requestId": "JKJaXmPLvHcESHA=", "stage": "$default", "timeEpoch": 1_769_860_800_000_i64,
+        },
+        "body": body.to_string(), "isBase64Encoded": false,
+    });
+    lambda_http::request::from_str(&event.to_string()).unwrap()
+}
+
+/// A request with an idempotency key.
+pub(crate) fn keyed(body: &Value, key: &str) -> Request {
+    let mut request = request(body);
+    request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+    request
+}
+
+fn outcome(result: Result<Answer, Problem>) -> Outcome {
+    match result {
+        Ok(answer) => (answer.status.as_u16(), serde_json::from_str(&answer.body).unwrap_or_default()),
+        Err(problem) => (problem.kind.status, json!({"code": problem.kind.code})),
+    }
+}
