@@ -164,7 +164,9 @@ pub enum Actor {
 pub struct StatusChange {
     /// The new status.
     pub status: PaymentStatus,
+    /// The time of the change.
     pub at: Timestamp,
+    /// The initiator of the change.
     pub by: Actor,
 }
 

@@ -19,7 +19,7 @@ use crate::domain::{Note, PaymentAccountId, Posting, TransferType};
 
 const FIELDS: PartyFields = PartyFields { from: "fromPaymentAccountId", to: "toPaymentAccountId" };
 
-/// A transfer from one of the user's accounts to any account.
+/// A transfer from one of your accounts to any account.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Send)]
