@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn revoked_token_can_not_name_an_account() {
+    async fn revoked_token_cannot_name_an_account() {
         let (app, ada, state) = app().await;
         app.open_debit(ada, "main", 0).await;
         app.replicate(ada.id, 1, 2).await;

@@ -37,7 +37,7 @@ async fn keyed_creation_is_executed_once_and_replayed() {
 }
 
 #[tokio::test]
-async fn revoked_token_can_not_name_an_account_to_credit() {
+async fn revoked_token_cannot_name_an_account_to_credit() {
     let app = TestApp::new().await;
     let ada = app.user().await;
     app.open_debit(ada, "ada", 0).await;

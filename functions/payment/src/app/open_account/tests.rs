@@ -32,7 +32,7 @@ async fn own_accounts_are_listed_in_two_round_trips() {
 }
 
 #[tokio::test]
-async fn user_who_is_not_replicated_can_not_open_an_account() {
+async fn user_who_is_not_replicated_cannot_open_an_account() {
     let app = TestApp::new().await;
     let unknown = TestUser { id: UserId::random(&app.random), ..app.user().await };
     let outcome = app.open(unknown, "main", NewAccount::Debit { deposit: Some(amount(1)), write_shards: None }).await;

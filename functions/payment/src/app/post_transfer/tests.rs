@@ -203,7 +203,7 @@ async fn concurrent_requests_with_one_key_post_one_transfer() {
 }
 
 #[tokio::test]
-async fn token_with_an_old_epoch_can_not_move_money() {
+async fn token_with_an_old_epoch_cannot_move_money() {
     let app = TestApp::new().await;
     let (ada, bob) = (app.user().await, app.user().await);
     app.open_debit(ada, "ada", 100).await;
@@ -219,7 +219,7 @@ async fn token_with_an_old_epoch_can_not_move_money() {
 }
 
 #[tokio::test]
-async fn token_of_an_ended_session_can_not_move_money() {
+async fn token_of_an_ended_session_cannot_move_money() {
     let app = TestApp::new().await;
     let ada = app.user().await;
     app.open_debit(ada, "ada", 100).await;

@@ -61,7 +61,7 @@ async fn one_of_concurrent_final_transitions_succeeds() {
 }
 
 #[tokio::test]
-async fn owner_can_not_credit_if_self_deposit_is_disabled() {
+async fn owner_cannot_credit_if_self_deposit_is_disabled() {
     let app = TestApp::new().await;
     let ada = app.user().await;
     app.open_debit(ada, "ada", 0).await;
@@ -78,7 +78,7 @@ async fn owner_can_not_credit_if_self_deposit_is_disabled() {
 }
 
 #[tokio::test]
-async fn revoked_token_can_not_credit_but_the_provider_can() {
+async fn revoked_token_cannot_credit_but_the_provider_can() {
     let app = TestApp::new().await;
     let ada = app.user().await;
     app.open_debit(ada, "ada", 0).await;
