@@ -53,7 +53,7 @@ impl Visitor<'_> for Integer {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<i64, E> {
-        // Out of range for every domain type.
+        // A value that exceeds i64 is out of range for every domain type.
         Ok(i64::try_from(value).unwrap_or(i64::MAX))
     }
 }
