@@ -3,12 +3,11 @@
 use auth::Principal;
 use aws_sdk_dynamodb::Client;
 use config::Env;
-use contracts::{User, UserStatus};
 use kernel::SystemRandom;
 use kernel::{Clock, SessionId, SystemClock, UserId};
-use payment::http::open_account::{self, Opener};
-use payment::store::Table;
-use payment::store::users::SyncUser;
+use payment::domain::{User, UserStatus};
+use payment::http::open_account;
+use payment::store::Store;
 use serde_json::json;
 
 use crate::scenarios::posting;
@@ -16,7 +15,7 @@ use crate::scenarios::posting;
 /// The payment table, and the settings of the functions on it.
 pub struct Wallets {
     /// The table.
-    pub table: Table,
+    pub store: Store,
     /// As `template.yaml` has them, with the conveniences of a development stage.
     pub env: Env,
 }
@@ -32,7 +31,7 @@ impl Wallets {
             ("MAX_LOAN_PRINCIPAL", "5000000"),
             ("PROVIDER_NAME", "simulator"),
         ]);
-        Self { table: Table::new(client, table, SystemClock, SystemRandom), env }
+        Self { store: Store::new(client, table, SystemClock, SystemRandom), env }
     }
 
     /// Somebody who is known here, and signed in.
@@ -40,25 +39,25 @@ impl Wallets {
         let principal = somebody();
         let email = "somebody@example.com".to_owned();
         let user = User { id: principal.user_id, email, status: UserStatus::Active, epoch: principal.epoch };
-        self.table.sync_user(&user, 1).await.expect("a person");
+        self.store.replicate_user(&user, 1).await.expect("a person");
         principal
     }
 
     /// Opens a DEBIT account that holds this much.
     pub async fn open(&self, owner: Principal, id: &str, balance: i64) {
         let body = json!({"paymentAccountType": "DEBIT", "paymentAccountId": id, "balance": balance});
-        open_account::handle(&self.opener(), owner, &posting(&body)).await.expect("an account that opens");
+        open_account::handle(&self.opener(), owner, posting(&body)).await.expect("an account that opens");
     }
 
     /// Opens a DEBIT account that takes in money in so many shards.
     pub async fn open_with_shards(&self, owner: Principal, id: &str, shards: u8) {
         let body = json!({"paymentAccountType": "DEBIT", "paymentAccountId": id, "intakeShards": shards});
-        open_account::handle(&self.opener(), owner, &posting(&body)).await.expect("an account that opens");
+        open_account::handle(&self.opener(), owner, posting(&body)).await.expect("an account that opens");
     }
 
     /// What opens accounts.
-    pub fn opener(&self) -> Opener<Table> {
-        Opener::from_env(&self.env, self.table.clone()).expect("a complete environment")
+    pub fn opener(&self) -> open_account::State {
+        open_account::State::from_env(&self.env, self.store.clone()).expect("a complete environment")
     }
 }
 

@@ -4,9 +4,7 @@ use crate::wallets::Wallets;
 use auth::{Claims, Principal};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use contracts::SigningKey;
 use kernel::{Clock, KeyId, SystemClock};
-use payment::store::keys::SyncKey;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use testkit::Engine;
@@ -47,8 +45,7 @@ impl World {
         let wallets = Wallets::new(engine.client.clone(), "PaymentTable");
         let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a key");
         let public_key = URL_SAFE_NO_PAD.encode(key.public_key().as_ref());
-        let published = SigningKey { kid: KeyId::new(KEY_ID), public_key };
-        wallets.table.sync_key(&published, 1).await.expect("a key that verifies");
+        wallets.store.put_key(&KeyId::new(KEY_ID), &public_key, 1).await.expect("a key that verifies");
         let setting = |name: &str| {
             let mut values = programs.iter().filter_map(|program| program.environment("").remove(name));
             values.next().unwrap_or_else(|| panic!("a function with {name}"))

@@ -6,15 +6,12 @@ use auth::Principal;
 use http_api::Request;
 use kernel::{Clock, SystemClock};
 use lambda_http::RequestExt;
-use payment::http::create_payment::{self, PaymentDesk};
-use payment::http::open_account;
-use payment::http::provider_webhook::{self, WebhookDesk};
-use payment::http::update_payment_status::{self, StatusDesk};
+use payment::app::webhook_secrets::{LoadSecrets, LoadSecretsError, WebhookSecrets};
 use payment::http::{
-    Poster, SelfDeposit, deposit, get_payment, get_transfer, histories, list_accounts, list_payments, send, withdraw,
+    create_payment, deposit, get_payment, get_transfer, list_accounts, list_history, list_payments, open_account,
+    provider_webhook, send, update_payment_status, withdraw,
 };
-use payment::secrets::{LoadSecrets, LoadSecretsError, Secrets};
-use payment::store::Table;
+use payment::store::Store;
 use serde_json::{Value, json};
 use testkit::Engine;
 use webhook::WebhookSecret;
@@ -34,12 +31,12 @@ struct World {
 }
 
 impl World {
-    fn table(&self) -> &Table {
-        &self.wallets.table
+    fn store(&self) -> &Store {
+        &self.wallets.store
     }
 
-    fn poster(&self) -> Poster<Table> {
-        Poster::from_env(&self.wallets.env, self.table().clone()).expect("a complete environment")
+    fn transfers(&self) -> send::State {
+        send::State::from_env(&self.wallets.env, self.store().clone()).expect("a complete environment")
     }
 }
 
@@ -64,53 +61,54 @@ async fn accounts(world: &World, log: &mut Log) {
     const OPEN: &str = "POST /payments/accounts";
     let opener = world.wallets.opener();
     let main = named(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "ada-main", "balance": 90_000}), "a");
-    log.add(OPEN, "success", answers(201), open_account::handle(&opener, world.ada, &main)).await;
-    log.add(OPEN, "replay", answers(201), open_account::handle(&opener, world.ada, &main)).await;
+    log.add(OPEN, "success", answers(201), open_account::handle(&opener, world.ada, main.clone())).await;
+    log.add(OPEN, "replay", answers(201), open_account::handle(&opener, world.ada, main.clone())).await;
     let bare = posting(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "ben-main"}));
-    log.add(OPEN, "success, without a deposit", answers(201), open_account::handle(&opener, world.ben, &bare)).await;
+    log.add(OPEN, "success, without a deposit", answers(201), open_account::handle(&opener, world.ben, bare.clone()))
+        .await;
     let taken = refuses(409, "account_id_taken");
-    log.add(OPEN, "refusal", taken, open_account::handle(&opener, world.ada, &bare)).await;
+    log.add(OPEN, "refusal", taken, open_account::handle(&opener, world.ada, bare.clone())).await;
     let loan = json!({"paymentAccountType": "LOAN", "principal": 1000, "disburseTo": "ada-main"});
     let loan = named(&loan, "b");
-    log.add(OPEN, "success, a loan", answers(201), open_account::handle(&opener, world.ada, &loan)).await;
+    log.add(OPEN, "success, a loan", answers(201), open_account::handle(&opener, world.ada, loan.clone())).await;
     for path in ["GET /payments/accounts", "GET /payments/account"] {
-        log.add(path, "success", answers(200), list_accounts::handle(world.table(), world.ada)).await;
+        log.add(path, "success", answers(200), list_accounts::handle(world.store(), world.ada, empty())).await;
     }
 }
 
 async fn one_sided(world: &World, log: &mut Log) {
     const DEPOSIT: &str = "POST /payments/deposit";
     const WITHDRAW: &str = "POST /payments/withdraw";
-    let poster = world.poster();
+    let poster = world.transfers();
     let body = json!({"paymentAccountId": "ada-main", "amount": 500});
     let euros = json!({"paymentAccountId": "ada-main", "amount": 500, "currency": "EUR"});
     let much = json!({"paymentAccountId": "ada-main", "amount": 1_000_000});
-    let enabled = SelfDeposit::Enabled;
+    let deposits = deposit::State::from_env(&world.wallets.env, world.store().clone()).expect("a complete environment");
     let (body, euros, much) =
         (named(&body, "c"), (posting(&euros), named(&euros, "d")), (posting(&much), named(&much, "e")));
-    log.add(DEPOSIT, "success", answers(201), deposit::handle(&poster, enabled, world.ada, &body)).await;
-    log.add(DEPOSIT, "replay", answers(201), deposit::handle(&poster, enabled, world.ada, &body)).await;
+    log.add(DEPOSIT, "success", answers(201), deposit::handle(&deposits, world.ada, body.clone())).await;
+    log.add(DEPOSIT, "replay", answers(201), deposit::handle(&deposits, world.ada, body.clone())).await;
     let mismatch = || refuses(422, "currency_mismatch");
-    log.add(DEPOSIT, "refusal", mismatch(), deposit::handle(&poster, enabled, world.ada, &euros.0)).await;
-    log.add(DEPOSIT, "refusal, named", mismatch(), deposit::handle(&poster, enabled, world.ada, &euros.1)).await;
-    log.add(WITHDRAW, "success", answers(201), withdraw::handle(&poster, world.ada, &body)).await;
-    log.add(WITHDRAW, "replay", answers(201), withdraw::handle(&poster, world.ada, &body)).await;
+    log.add(DEPOSIT, "refusal", mismatch(), deposit::handle(&deposits, world.ada, euros.0.clone())).await;
+    log.add(DEPOSIT, "refusal, named", mismatch(), deposit::handle(&deposits, world.ada, euros.1.clone())).await;
+    log.add(WITHDRAW, "success", answers(201), withdraw::handle(&poster, world.ada, body.clone())).await;
+    log.add(WITHDRAW, "replay", answers(201), withdraw::handle(&poster, world.ada, body.clone())).await;
     let insufficient = || refuses(422, "insufficient_funds");
-    log.add(WITHDRAW, "refusal", insufficient(), withdraw::handle(&poster, world.ada, &much.0)).await;
-    log.add(WITHDRAW, "refusal, named", insufficient(), withdraw::handle(&poster, world.ada, &much.1)).await;
+    log.add(WITHDRAW, "refusal", insufficient(), withdraw::handle(&poster, world.ada, much.0.clone())).await;
+    log.add(WITHDRAW, "refusal, named", insufficient(), withdraw::handle(&poster, world.ada, much.1.clone())).await;
 }
 
 async fn sends(world: &World, log: &mut Log) {
     const SEND: &str = "POST /payments/send";
-    let poster = world.poster();
+    let poster = world.transfers();
     let wish = |amount: i64| json!({"fromPaymentAccountId": "ada-main", "toPaymentAccountId": "ben-main", "amount": amount, "note": "Dinner"});
     let (dinner, much) = (named(&wish(2550), "f"), (posting(&wish(1_000_000)), named(&wish(1_000_000), "g")));
-    log.add(SEND, "success", answers(201), send::handle(&poster, world.ada, &dinner)).await;
-    log.add(SEND, "replay", answers(201), send::handle(&poster, world.ada, &dinner)).await;
+    log.add(SEND, "success", answers(201), send::handle(&poster, world.ada, dinner.clone())).await;
+    log.add(SEND, "replay", answers(201), send::handle(&poster, world.ada, dinner.clone())).await;
     let insufficient = || refuses(422, "insufficient_funds");
-    log.add(SEND, "refusal", insufficient(), send::handle(&poster, world.ada, &much.0)).await;
-    log.add(SEND, "refusal, named", insufficient(), send::handle(&poster, world.ada, &much.1)).await;
-    log.add(SEND, "refusal, replayed", insufficient(), send::handle(&poster, world.ada, &much.1)).await;
+    log.add(SEND, "refusal", insufficient(), send::handle(&poster, world.ada, much.0.clone())).await;
+    log.add(SEND, "refusal, named", insufficient(), send::handle(&poster, world.ada, much.1.clone())).await;
+    log.add(SEND, "refusal, replayed", insufficient(), send::handle(&poster, world.ada, much.1.clone())).await;
     // As large as a transfer can be: the longest ids, the widest characters.
     let (from, to) = (format!("ada-{}", "x".repeat(60)), format!("ben-{}", "x".repeat(60)));
     world.wallets.open(world.ada, &from, 9_007_199_254_740_991).await;
@@ -120,7 +118,7 @@ async fn sends(world: &World, log: &mut Log) {
         "note": "\u{1F389}".repeat(140),
     });
     let widest = named(&widest, &"k".repeat(255));
-    log.add(SEND, "success, the largest", answers(201), send::handle(&poster, world.ada, &widest)).await;
+    log.add(SEND, "success, the largest", answers(201), send::handle(&poster, world.ada, widest.clone())).await;
 }
 
 /// A payee whom many pay at once.
@@ -128,31 +126,31 @@ async fn shards(world: &World, engine: &Engine, log: &mut Log) {
     let shop = world.wallets.user().await;
     let open = posting(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "shop", "intakeShards": 8}));
     let opener = world.wallets.opener();
-    let sharded = open_account::handle(&opener, shop, &open);
+    let sharded = open_account::handle(&opener, shop, open.clone());
     log.add("POST /payments/accounts", "success, with eight shards", answers(201), sharded).await;
-    let poster = world.poster();
+    let poster = world.transfers();
     let pay =
         posting(&json!({"fromPaymentAccountId": "ada-main", "toPaymentAccountId": "shop", "amount": 7, "note": "Tea"}));
     engine.raise_transaction_conflicts(1, 2, 3);
-    let first = send::handle(&poster, world.ada, &pay);
+    let first = send::handle(&poster, world.ada, pay.clone());
     log.add("POST /payments/send", "success, to a payee found busy", answers(201), first).await;
-    let next = send::handle(&poster, world.ada, &pay);
+    let next = send::handle(&poster, world.ada, pay.clone());
     log.add("POST /payments/send", "success, to a payee known to be busy", answers(201), next).await;
-    let accounts = list_accounts::handle(world.table(), shop);
+    let accounts = list_accounts::handle(world.store(), shop, empty());
     log.add("GET /payments/accounts", "success, with eight shards", answers(200), accounts).await;
     let all = posting(&json!({"paymentAccountId": "shop", "amount": 14}));
-    let drawn = withdraw::handle(&poster, shop, &all);
+    let drawn = withdraw::handle(&poster, shop, all.clone());
     log.add("POST /payments/withdraw", "success, drawing on shards", answers(201), drawn).await;
 }
 
 async fn reads(world: &World, log: &mut Log) {
     const HISTORIES: &str = "GET /payments/histories";
     const TRANSFER: &str = "GET /payments/transfers/{id}";
-    let poster = world.poster();
+    let poster = world.transfers();
     let mut last = Value::Null;
     for _ in 0..PAGE {
         let body = json!({"fromPaymentAccountId": "ada-main", "toPaymentAccountId": "ben-main", "amount": 1});
-        let answer = send::handle(&poster, world.ada, &posting(&body)).await.expect("money that moves");
+        let answer = send::handle(&poster, world.ada, posting(&body)).await.expect("money that moves");
         last = serde_json::from_str(&answer.body).expect("a transfer");
     }
     let asking = |account: &str| {
@@ -160,14 +158,20 @@ async fn reads(world: &World, log: &mut Log) {
         empty().with_query_string_parameters(parameters)
     };
     let (all, main, others) = (empty(), asking("ada-main"), asking("ben-main"));
-    log.add(HISTORIES, "success", answers(200), histories::handle(world.table(), world.ada, &all)).await;
-    log.add(HISTORIES, "success, one account", answers(200), histories::handle(world.table(), world.ada, &main)).await;
+    log.add(HISTORIES, "success", answers(200), list_history::handle(world.store(), world.ada, all.clone())).await;
+    log.add(
+        HISTORIES,
+        "success, one account",
+        answers(200),
+        list_history::handle(world.store(), world.ada, main.clone()),
+    )
+    .await;
     let unknown = refuses(404, "account_not_found");
-    log.add(HISTORIES, "refusal", unknown, histories::handle(world.table(), world.ada, &others)).await;
+    log.add(HISTORIES, "refusal", unknown, list_history::handle(world.store(), world.ada, others.clone())).await;
     let transfer = at(empty(), "id", last["id"].as_str().expect("an id"));
-    log.add(TRANSFER, "success", answers(200), get_transfer::handle(world.table(), world.ada, &transfer)).await;
+    log.add(TRANSFER, "success", answers(200), get_transfer::handle(world.store(), world.ada, transfer.clone())).await;
     let unknown = refuses(404, "transfer_not_found");
-    log.add(TRANSFER, "refusal", unknown, get_transfer::handle(world.table(), somebody(), &transfer)).await;
+    log.add(TRANSFER, "refusal", unknown, get_transfer::handle(world.store(), somebody(), transfer.clone())).await;
 }
 
 fn ask() -> Value {
@@ -181,28 +185,32 @@ async fn collections(world: &World, log: &mut Log) {
     const CREATE: &str = "POST /api/payments";
     const GET: &str = "GET /api/payments/{reference}";
     const STATUS: &str = "POST /api/payments/{reference}/status";
-    let desk = PaymentDesk::from_env(&world.wallets.env, world.table().clone()).expect("a complete environment");
+    let desk =
+        create_payment::State::from_env(&world.wallets.env, world.store().clone()).expect("a complete environment");
     let asked = named(&ask(), "h");
-    let created = log.add(CREATE, "success", answers(201), create_payment::handle(&desk, world.ada, &asked)).await;
-    log.add(CREATE, "replay", answers(201), create_payment::handle(&desk, world.ada, &asked)).await;
+    let created =
+        log.add(CREATE, "success", answers(201), create_payment::handle(&desk, world.ada, asked.clone())).await;
+    log.add(CREATE, "replay", answers(201), create_payment::handle(&desk, world.ada, asked.clone())).await;
     let others = posting(&ask());
     let unknown = refuses(404, "account_not_found");
-    log.add(CREATE, "refusal", unknown, create_payment::handle(&desk, world.ben, &others)).await;
+    log.add(CREATE, "refusal", unknown, create_payment::handle(&desk, world.ben, others.clone())).await;
     let created: Value = serde_json::from_str(&created.expect("a payment").body).expect("a payment");
     let reference = created["reference"].as_str().expect("a reference");
     let this = at(empty(), "reference", reference);
-    let table = world.table();
-    log.add("GET /api/payments", "success", answers(200), list_payments::handle(table, world.ada, &empty())).await;
-    log.add(GET, "success", answers(200), get_payment::handle(table, world.ada, &this)).await;
-    log.add(GET, "refusal", refuses(404, "payment_not_found"), get_payment::handle(table, world.ben, &this)).await;
-    let desk = StatusDesk::from_env(&world.wallets.env, table.clone()).expect("a complete environment");
+    let table = world.store();
+    log.add("GET /api/payments", "success", answers(200), list_payments::handle(table, world.ada, empty())).await;
+    log.add(GET, "success", answers(200), get_payment::handle(table, world.ada, this.clone())).await;
+    log.add(GET, "refusal", refuses(404, "payment_not_found"), get_payment::handle(table, world.ben, this.clone()))
+        .await;
+    let desk =
+        update_payment_status::State::from_env(&world.wallets.env, table.clone()).expect("a complete environment");
     let to = |status: &str| at(posting(&json!({"status": status})), "reference", reference);
     let (pending, success) = (to("PENDING"), to("SUCCESS"));
     let illegal = refuses(400, "invalid_transition");
-    log.add(STATUS, "refusal", illegal, update_payment_status::handle(&desk, world.ada, &success)).await;
-    log.add(STATUS, "success", answers(200), update_payment_status::handle(&desk, world.ada, &pending)).await;
+    log.add(STATUS, "refusal", illegal, update_payment_status::handle(&desk, world.ada, success.clone())).await;
+    log.add(STATUS, "success", answers(200), update_payment_status::handle(&desk, world.ada, pending.clone())).await;
     let credits = "success, crediting an account";
-    log.add(STATUS, credits, answers(200), update_payment_status::handle(&desk, world.ada, &success)).await;
+    log.add(STATUS, credits, answers(200), update_payment_status::handle(&desk, world.ada, success.clone())).await;
 }
 
 /// The secret that the provider shares with us.
@@ -232,29 +240,38 @@ fn told(reference: &str, status: &str, id: &str) -> Request {
 
 async fn webhooks(world: &World, log: &mut Log) {
     const WEBHOOK: &str = "POST /api/payments/webhook/provider";
-    let desk = PaymentDesk::from_env(&world.wallets.env, world.table().clone()).expect("a complete environment");
-    let created = create_payment::handle(&desk, world.ada, &posting(&ask())).await.expect("a payment");
+    let desk =
+        create_payment::State::from_env(&world.wallets.env, world.store().clone()).expect("a complete environment");
+    let created = create_payment::handle(&desk, world.ada, posting(&ask())).await.expect("a payment");
     let created: Value = serde_json::from_str(&created.body).expect("a payment");
     let reference = created["reference"].as_str().expect("a reference");
-    let desk = StatusDesk::from_env(&world.wallets.env, world.table().clone()).expect("a complete environment");
+    let desk = update_payment_status::State::from_env(&world.wallets.env, world.store().clone())
+        .expect("a complete environment");
     let pending = at(posting(&json!({"status": "PENDING"})), "reference", reference);
-    update_payment_status::handle(&desk, world.ada, &pending).await.expect("a payment that the provider has");
+    update_payment_status::handle(&desk, world.ada, pending.clone()).await.expect("a payment that the provider has");
 
-    let secrets = Secrets::new(Shared, SystemClock);
-    secrets.known().await.expect("the secret, loaded as in init");
-    let desk = WebhookDesk { store: world.table().clone(), secrets, clock: SystemClock };
+    let secrets = WebhookSecrets::new(Shared);
+    secrets.get(SystemClock.now()).await.expect("the secret, loaded as in init");
+    let desk = provider_webhook::State { store: world.store().clone(), secrets };
     let success = told(reference, "SUCCESS", "msg-1");
-    log.add(WEBHOOK, "success, crediting an account", answers(200), provider_webhook::handle(&desk, &success)).await;
-    log.add(WEBHOOK, "replay", answers(200), provider_webhook::handle(&desk, &success)).await;
-    let repeated = told(reference, "SUCCESS", "msg-2");
-    log.add(WEBHOOK, "success, nothing new", answers(200), provider_webhook::handle(&desk, &repeated)).await;
-    let contradiction = told(reference, "FAILED", "msg-3");
-    log.add(WEBHOOK, "success, kept for reconciliation", answers(200), provider_webhook::handle(&desk, &contradiction))
+    log.add(WEBHOOK, "success, crediting an account", answers(200), provider_webhook::handle(&desk, success.clone()))
         .await;
+    log.add(WEBHOOK, "replay", answers(200), provider_webhook::handle(&desk, success.clone())).await;
+    let repeated = told(reference, "SUCCESS", "msg-2");
+    log.add(WEBHOOK, "success, nothing new", answers(200), provider_webhook::handle(&desk, repeated.clone())).await;
+    let contradiction = told(reference, "FAILED", "msg-3");
+    log.add(
+        WEBHOOK,
+        "success, kept for reconciliation",
+        answers(200),
+        provider_webhook::handle(&desk, contradiction.clone()),
+    )
+    .await;
     let reused = told(reference, "FAILED", "msg-1");
-    log.add(WEBHOOK, "refusal", refuses(409, "webhook_id_reused"), provider_webhook::handle(&desk, &reused)).await;
+    log.add(WEBHOOK, "refusal", refuses(409, "webhook_id_reused"), provider_webhook::handle(&desk, reused.clone()))
+        .await;
     let mut forged = told(reference, "SUCCESS", "msg-4");
     forged.headers_mut().remove(webhook::SIGNATURE);
     let forgery = refuses(401, "invalid_signature");
-    log.add(WEBHOOK, "refusal, a forgery", forgery, provider_webhook::handle(&desk, &forged)).await;
+    log.add(WEBHOOK, "refusal, a forgery", forgery, provider_webhook::handle(&desk, forged.clone())).await;
 }

@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use contact::Email;
 use kernel::testing::SeededRandom;
 use kernel::{Clock, Secret, Timestamp, UserId};
-use payment::store::Table;
+use payment::store::Store;
 use serde_json::{Value, json};
 use testkit::Engine;
 
@@ -54,7 +54,7 @@ struct Deployment {
     random: SeededRandom,
     rotate: RotateKeys<KeyTables, CfnResponseSender, SeededRandom, TestClock>,
     jwks: Jwks<TableKeys, TestClock>,
-    payments: Table,
+    payments: Store,
     /// The public keys as the stream saw them last, by sort key.
     seen: BTreeMap<String, Item>,
     /// Events on their way to the payment side, and when each is there.
@@ -96,7 +96,7 @@ impl Deployment {
         let mut deployment = Self {
             rotate,
             jwks: Jwks::new(TableKeys::new(client(), ACCOUNT), clock.clone()),
-            payments: Table::new(client(), PAYMENT, clock.clone(), SeededRandom::new(3)),
+            payments: Store::new(client(), PAYMENT, clock.clone(), SeededRandom::new(3)),
             random: SeededRandom::new(4),
             seen: BTreeMap::new(),
             on_their_way: Vec::new(),
@@ -154,7 +154,7 @@ impl Deployment {
             std::mem::take(&mut self.on_their_way).into_iter().partition(|(at, _)| *at <= now);
         self.on_their_way = on_their_way;
         for (_, body) in there {
-            payment::sync::apply(&self.payments, &body).await.unwrap();
+            payment::events::inbound::apply(&self.payments, &body).await.unwrap();
         }
     }
 

@@ -1,24 +1,25 @@
-//! The payment context: payment accounts, the transfers between them, and a replica of users.
+//! The payment context: payment accounts, the transfers between them, payments, and a replica of users.
 //!
-//! | module | holds | may touch |
+//! | module | contents | depends on |
 //! |---|---|---|
-//! | [`domain`] | types and rules: accounts, transfers, what may be refused | the kernel alone |
-//! | [`store`] | DynamoDB: one file per port, each port one command or one question | the domain, the SDK |
-//! | [`http`] | one file per endpoint: parse, call a port, answer; problems in one place | the domain, the ports |
-//! | [`events`] | which change of the table is which event, for whoever listens | the domain, the contracts, the store's items |
-//! | [`sync`] | what the account context's events change here | the contracts, the ports |
-//! | `bin/` | one file per Lambda: configuration and dependencies, nothing else | all of it |
+//! | [`domain`] | types and business rules | shared vocabulary only |
+//! | [`store`] | the payment table in DynamoDB | the domain |
+//! | [`app`] | use cases, their settings and [`app::PaymentError`] | the domain, the store |
+//! | [`http`] | one file per endpoint, and the mapping of errors to problems | the use cases, the store's queries |
+//! | [`events`] | consumed and published events | the domain, the store |
+//! | `bin/` | one file per Lambda function | all of the above |
 //!
-//! Money rule: every movement is one transfer with two sides, written in one transaction with the balances it changes,
-//! and no read comes before it. Read [`store::ledger`] first: it is the heart.
+//! Every movement of money is one transfer with two sides, written in the same transaction as the balances that it changes,
+//! without a preceding read: see [`store::transfers`].
 
+pub mod app;
 pub mod domain;
 pub mod events;
 pub mod http;
-pub mod secrets;
 pub mod store;
-pub mod sync;
 
 mod serve;
+#[cfg(test)]
+mod testing;
 
 pub use serve::serve;

@@ -1,4 +1,4 @@
-//! What every endpoint of this context starts with: the table, and the public keys to verify tokens with.
+//! The start-up that all endpoints for authenticated users share.
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -7,38 +7,37 @@ use auth::table_keys::TableKeys;
 use auth::{Principal, Verifier};
 use config::{ConfigError, Env};
 use http_api::{Problem, Request, Response, authenticate};
-use kernel::SystemClock;
-use kernel::SystemRandom;
+use kernel::{SystemClock, SystemRandom};
 
-use crate::http::verified::RequireVerified;
-use crate::store::Table;
+use crate::app::config::RequireVerified;
+use crate::store::Store;
 
-/// Runs an endpoint for signed-in people. `init` makes what `handle` depends on; `handle` is given who is asking, so it
-/// cannot forget to find out. Who has not verified what the deployment wants verified may only look.
-pub fn serve<D, H, HF>(init: impl FnOnce(&Env, Table) -> Result<D, ConfigError>, handle: H) -> ExitCode
+/// Runs an endpoint for authenticated users. `init` builds the state; `handle` receives the authenticated principal, so no
+/// endpoint can omit authentication. Users who have not verified the required identifier can only read.
+pub fn serve<S, H, HF>(init: impl FnOnce(&Env, Store) -> Result<S, ConfigError>, handle: H) -> ExitCode
 where
-    D: Send + Sync + 'static,
-    H: Fn(&'static D, Principal, Request) -> HF + Sync + Copy + Send + 'static,
+    S: Send + Sync + 'static,
+    H: Fn(&'static S, Principal, Request) -> HF + Sync + Copy + Send + 'static,
     HF: Future<Output = Result<Response, Problem>> + Send,
 {
     http_api::serve(
         async |env: Env| {
             let client = aws::dynamodb_client(&env)?;
-            let name = env.required("PAYMENT_TABLE")?;
-            let keys = TableKeys::new(client.clone(), name);
+            let table = env.required("PAYMENT_TABLE")?;
+            let keys = TableKeys::new(client.clone(), table);
             let verifier =
                 Verifier::new(env.required("TOKEN_ISSUER")?, env.required("TOKEN_AUDIENCE")?, keys, SystemClock);
             let required: RequireVerified = env.parsed("REQUIRE_VERIFIED")?;
-            let deps = init(&env, Table::new(client, name, SystemClock, SystemRandom))?;
+            let state = init(&env, Store::new(client, table, SystemClock, SystemRandom))?;
             if let Err(error) = verifier.warm_up().await {
-                tracing::warn!(%error, "the first request will load them");
+                tracing::warn!(%error, "preloading the public keys failed; the first request loads them");
             }
-            Ok((verifier, required, deps))
+            Ok((verifier, required, state))
         },
-        move |(verifier, required, deps), request| async move {
+        move |(verifier, required, state), request| async move {
             let principal = authenticate(verifier, &request).await?;
             required.check(&principal, request.method())?;
-            handle(deps, principal, request).await
+            handle(state, principal, request).await
         },
     )
 }

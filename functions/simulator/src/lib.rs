@@ -1,14 +1,14 @@
-//! Plays the provider of payments, so that the whole loop runs where there is no provider: on one machine, and in
-//! staging. Never in production.
+//! Simulates the payment provider, so that payments can be completed without one: on a development machine and in staging.
+//! Never deployed to production.
 //!
-//! | module | holds | may touch |
+//! | module | contents | depends on |
 //! |---|---|---|
-//! | [`outcome`] | what becomes of a payment, by its customer's phone number, and the webhooks that say so | the contracts |
-//! | [`provider`] | one pending payment: late, or signed and told | the ports |
-//! | [`queue`], [`secret`], [`webhooks`] | a port each, and AWS or HTTP behind it | the SDK |
-//! | `bin/` | configuration and dependencies, nothing else | all of it |
+//! | [`outcome`] | the outcome of a payment, by its customer's phone number, and the webhooks that report it | the event contracts |
+//! | [`provider`] | processing of a pending payment: delayed, or reported by signed webhooks | the traits of the other modules |
+//! | [`queue`], [`secret`], [`webhooks`] | one trait each, implemented with AWS or HTTP | the SDK |
+//! | `bin/` | configuration | all of the above |
 //!
-//! It is an outsider: it knows the events that leave the payment context and the public webhook, and nothing else.
+//! It knows the payment context only by its published events and its public webhook endpoint.
 
 pub mod outcome;
 pub mod provider;

@@ -1,28 +1,28 @@
-//! What becomes of a payment, and the webhooks that say so.
+//! The outcome of a payment, and the webhooks that report it.
 
 use contracts::Payment;
 use kernel::Timestamp;
 use serde::Serialize;
 
-/// What the provider makes of a payment. Fixed by the customer's phone number, from the block that North America keeps
-/// for fiction: such a phone is nobody's.
+/// The outcome of a payment. It is determined by the customer's phone number, from the range that North America reserves for
+/// fiction, so that no such number is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The customer pays. Also for every number that is not of the table.
+    /// The customer pays. Also the outcome for all numbers outside the table.
     Success,
-    /// The customer does not.
+    /// The customer does not pay.
     Failure,
-    /// The customer pays, and the provider says so twice, by the same message.
+    /// The customer pays, and the same webhook is delivered twice.
     Duplicate,
-    /// The customer pays after a long time.
+    /// The customer pays after a delay.
     Late,
-    /// The customer pays, and another message says that they did not.
+    /// The customer pays, and a second webhook reports a failure.
     Contradictory,
-    /// The provider never says anything.
+    /// No webhook is sent.
     Never,
 }
 
-/// The numbers that are not simply paid, as `docs/simulator.md` has them.
+/// The phone numbers with a fixed outcome, as documented in `docs/simulator.md`.
 const BY_PHONE: [(&str, Outcome); 6] = [
     ("+12025550100", Outcome::Success),
     ("+12025550101", Outcome::Failure),
@@ -32,47 +32,40 @@ const BY_PHONE: [(&str, Outcome); 6] = [
     ("+12025550105", Outcome::Never),
 ];
 
-/// One message to the webhook. The same payment always has the same messages, to the byte: a message that is sent again
-/// after a failure is a repetition, and no second message.
+/// A webhook message. The messages of a payment are always the same, byte for byte, so that a retry after a failure repeats a
+/// message and does not create another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Its id.
     pub id: String,
-    /// What it says.
-    pub verdict: Verdict,
+    pub report: StatusReport,
 }
 
-/// What a message says.
+/// The body of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Verdict {
-    /// Of which payment.
+pub struct StatusReport {
     pub reference: String,
-    /// What became of it.
     pub status: Status,
-    /// The provider's own id of it.
+    /// The provider's id of the payment.
     pub provider_transaction_id: String,
-    /// When it was handed to the provider.
+    /// The time at which the payment was handed to the provider.
     pub timestamp: Timestamp,
 }
 
-/// What became of a payment.
+/// The reported status of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
-    /// Paid.
     Success,
-    /// Not paid.
     Failed,
 }
 
 impl Outcome {
-    /// What becomes of payments by this customer.
-    pub fn of(customer_phone: &str) -> Self {
+    pub fn for_phone(customer_phone: &str) -> Self {
         BY_PHONE.iter().find(|(phone, _)| *phone == customer_phone).map_or(Self::Success, |(_, outcome)| *outcome)
     }
 
-    /// The messages that tell it, in their order.
+    /// The messages that report this outcome, in the order of delivery.
     pub fn messages(self, payment: &Payment, handed_over_at: Timestamp) -> Vec<Message> {
         let statuses: &[(u8, Status)] = match self {
             Self::Success | Self::Late => &[(1, Status::Success)],
@@ -83,7 +76,7 @@ impl Outcome {
         };
         let message = |(number, status): &(u8, Status)| Message {
             id: format!("sim-{}-{number}", payment.reference),
-            verdict: Verdict {
+            report: StatusReport {
                 reference: payment.reference.clone(),
                 status: *status,
                 provider_transaction_id: format!("SIM-{}", payment.reference),
@@ -109,27 +102,27 @@ pub(crate) mod tests {
         .unwrap()
     }
 
-    fn told(phone: &str) -> Vec<(String, Status)> {
+    fn reported(phone: &str) -> Vec<(String, Status)> {
         let now = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
-        let messages = Outcome::of(phone).messages(&payment(phone), now);
-        messages.into_iter().map(|message| (message.id, message.verdict.status)).collect()
+        let messages = Outcome::for_phone(phone).messages(&payment(phone), now);
+        messages.into_iter().map(|message| (message.id, message.report.status)).collect()
     }
 
     #[test]
-    fn the_phone_number_fixes_what_is_told() {
+    fn phone_number_determines_the_messages() {
         use Status::{Failed, Success};
         let first = |status| ("sim-PAY-1-1".to_owned(), status);
-        assert_eq!(told("+250788123456"), [first(Success)]);
-        assert_eq!(told("+12025550100"), [first(Success)]);
-        assert_eq!(told("+12025550101"), [first(Failed)]);
-        assert_eq!(told("+12025550102"), [first(Success), first(Success)]);
-        assert_eq!(told("+12025550103"), [first(Success)]);
-        assert_eq!(told("+12025550104"), [first(Success), ("sim-PAY-1-2".to_owned(), Failed)]);
-        assert_eq!(told("+12025550105"), []);
+        assert_eq!(reported("+250788123456"), [first(Success)]);
+        assert_eq!(reported("+12025550100"), [first(Success)]);
+        assert_eq!(reported("+12025550101"), [first(Failed)]);
+        assert_eq!(reported("+12025550102"), [first(Success), first(Success)]);
+        assert_eq!(reported("+12025550103"), [first(Success)]);
+        assert_eq!(reported("+12025550104"), [first(Success), ("sim-PAY-1-2".to_owned(), Failed)]);
+        assert_eq!(reported("+12025550105"), []);
     }
 
     #[test]
-    fn a_payment_takes_each_of_the_numbers_as_it_stands_here() {
+    fn every_listed_number_is_a_valid_phone_number() {
         for (phone, _) in BY_PHONE {
             assert_eq!(Phone::parse(phone).unwrap().as_str(), phone);
         }

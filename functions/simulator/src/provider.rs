@@ -1,4 +1,4 @@
-//! One pending payment, on its way through the provider.
+//! Processing of a pending payment.
 
 use std::time::Duration;
 
@@ -6,53 +6,45 @@ use contracts::{Envelope, PaymentEvent, Unreadable};
 use kernel::Clock;
 
 use crate::outcome::{Message, Outcome};
-use crate::queue::{NotQueued, SendLater};
-use crate::secret::{NoSecret, SigningSecret};
-use crate::webhooks::{NotPosted, PostWebhook, Signed};
+use crate::queue::{QueueError, SendLater};
+use crate::secret::{SecretError, SigningSecret};
+use crate::webhooks::{DeliveryError, PostWebhook, SignedMessage};
 
-/// What the function needs.
 #[derive(Debug)]
 pub struct Provider<Q, S, W, C> {
-    /// Where pending payments wait.
+    /// The queue of pending payments.
     pub queue: Q,
-    /// What messages are signed with.
     pub secret: S,
-    /// Where messages go.
     pub webhooks: W,
-    /// The clock.
     pub clock: C,
-    /// How long a late payment takes.
+    /// The delay of a payment with [`Outcome::Late`].
     pub late: Duration,
 }
 
-/// Why a payment was not dealt with. Its message is delivered again, and in the end to the dead-letter queue.
+/// The reason why a payment was not processed. Its message is delivered again, and finally moved to the dead-letter queue.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
-    /// No event.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// Another event than the subscription asks for.
+    /// The event has another type than the subscription selects.
     #[error("not an event of a pending payment")]
     NotPending,
-    /// It could not be put off.
     #[error(transparent)]
-    NotQueued(#[from] NotQueued),
-    /// It could not be signed.
+    Queue(#[from] QueueError),
     #[error(transparent)]
-    NoSecret(#[from] NoSecret),
-    /// The message is none.
-    #[error("the webhook's body cannot be written: {0}")]
-    Unwritable(#[from] serde_json::Error),
-    /// It could not be told.
+    Secret(#[from] SecretError),
+    #[error("the webhook's body can't be serialized: {0}")]
+    Serialize(#[from] serde_json::Error),
     #[error(transparent)]
-    NotPosted(#[from] NotPosted),
+    Delivery(#[from] DeliveryError),
 }
 
-/// Deals with the payment of one event: puts it off if it is to be late, and tells what became of it if not.
+/// Processes the event of a pending payment: delays it if its outcome is late, and otherwise reports the outcome. Safe to
+/// repeat, because the messages are the same.
 ///
 /// # Errors
 ///
-/// [`ProviderError`] if not all of that was done. To do it again is harmless: the messages are the same.
+/// [`ProviderError`] if the payment was not processed completely.
 pub async fn settle<Q, S, W, C>(provider: &Provider<Q, S, W, C>, body: &str) -> Result<(), ProviderError>
 where
     Q: SendLater,
@@ -62,20 +54,20 @@ where
 {
     let Envelope { occurred_at, event, .. } = Envelope::<PaymentEvent>::read(body)?;
     let PaymentEvent::Pending(payment) = event else { return Err(ProviderError::NotPending) };
-    let outcome = Outcome::of(&payment.customer_phone);
-    let left = provider.clock.now().until(occurred_at.plus(provider.late));
-    if outcome == Outcome::Late && !left.is_zero() {
-        provider.queue.send_later(body, left).await?;
-        tracing::info!(payment.reference, ?left, "put off");
+    let outcome = Outcome::for_phone(&payment.customer_phone);
+    let remaining = provider.clock.now().until(occurred_at.plus(provider.late));
+    if outcome == Outcome::Late && !remaining.is_zero() {
+        provider.queue.send_later(body, remaining).await?;
+        tracing::info!(payment.reference, delay = ?remaining, "delivery delayed");
         return Ok(());
     }
-    for Message { id, verdict } in outcome.messages(&payment, occurred_at) {
-        let body = serde_json::to_vec(&verdict)?;
+    for Message { id, report } in outcome.messages(&payment, occurred_at) {
+        let body = serde_json::to_vec(&report)?;
         let sent_at = provider.clock.now();
         let signature = provider.secret.signing_secret().await?.sign(&id, sent_at, &body);
-        provider.webhooks.post_webhook(Signed { id, sent_at, signature, body }).await?;
+        provider.webhooks.post_webhook(SignedMessage { id, sent_at, signature, body }).await?;
     }
-    tracing::info!(payment.reference, ?outcome, "dealt with");
+    tracing::info!(payment.reference, ?outcome, "payment settled");
     Ok(())
 }
 
@@ -94,36 +86,36 @@ mod tests {
     const LATE: Duration = Duration::from_secs(30);
 
     #[derive(Default)]
-    struct Queue(Mutex<Vec<(String, Duration)>>);
+    struct FakeQueue(Mutex<Vec<(String, Duration)>>);
 
-    impl SendLater for Queue {
-        async fn send_later(&self, body: &str, delay: Duration) -> Result<(), NotQueued> {
+    impl SendLater for FakeQueue {
+        async fn send_later(&self, body: &str, delay: Duration) -> Result<(), QueueError> {
             self.0.lock().unwrap().push((body.to_owned(), delay));
             Ok(())
         }
     }
 
-    struct Secret;
+    struct FixedSecret;
 
-    impl SigningSecret for Secret {
-        async fn signing_secret(&self) -> Result<WebhookSecret, NoSecret> {
-            WebhookSecret::parse("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").map_err(|_| NoSecret("none".to_owned()))
+    impl SigningSecret for FixedSecret {
+        async fn signing_secret(&self) -> Result<WebhookSecret, SecretError> {
+            WebhookSecret::parse("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").map_err(|_| SecretError("invalid".to_owned()))
         }
     }
 
-    /// Takes so many messages, and refuses the rest.
-    struct Webhooks {
-        takes: usize,
-        taken: Mutex<Vec<Signed>>,
+    /// Accepts this many messages and rejects further ones.
+    struct FakeWebhooks {
+        capacity: usize,
+        accepted: Mutex<Vec<SignedMessage>>,
     }
 
-    impl PostWebhook for Webhooks {
-        async fn post_webhook(&self, message: Signed) -> Result<(), NotPosted> {
-            let mut taken = self.taken.lock().unwrap();
-            if taken.len() == self.takes {
-                return Err(NotPosted(aws::HttpError::Refused(503)));
+    impl PostWebhook for FakeWebhooks {
+        async fn post_webhook(&self, message: SignedMessage) -> Result<(), DeliveryError> {
+            let mut accepted = self.accepted.lock().unwrap();
+            if accepted.len() == self.capacity {
+                return Err(DeliveryError(aws::HttpError::Refused(503)));
             }
-            taken.push(message);
+            accepted.push(message);
             Ok(())
         }
     }
@@ -132,9 +124,9 @@ mod tests {
         Timestamp::parse("2026-01-31T12:00:00Z").unwrap().plus(Duration::from_secs(seconds))
     }
 
-    fn provider(takes: usize, now: Timestamp) -> Provider<Queue, Secret, Webhooks, FixedClock> {
-        let webhooks = Webhooks { takes, taken: Mutex::default() };
-        Provider { queue: Queue::default(), secret: Secret, webhooks, clock: FixedClock(now), late: LATE }
+    fn provider(capacity: usize, now: Timestamp) -> Provider<FakeQueue, FixedSecret, FakeWebhooks, FixedClock> {
+        let webhooks = FakeWebhooks { capacity, accepted: Mutex::default() };
+        Provider { queue: FakeQueue::default(), secret: FixedSecret, webhooks, clock: FixedClock(now), late: LATE }
     }
 
     fn pending(phone: &str) -> String {
@@ -143,13 +135,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pending_payment_is_told_by_a_message_that_verifies() {
+    async fn pending_payment_is_reported_by_an_authentic_webhook() {
         let provider = provider(9, at(2));
         settle(&provider, &pending("+250788123456")).await.unwrap();
-        let [message] = provider.webhooks.taken.lock().unwrap().clone().try_into().unwrap();
+        let [message] = provider.webhooks.accepted.lock().unwrap().clone().try_into().unwrap();
         let sent_at = message.sent_at.unix_seconds().to_string();
         let headers = Headers { id: Some(&message.id), timestamp: Some(&sent_at), signature: Some(&message.signature) };
-        let secret = Secret.signing_secret().await.unwrap();
+        let secret = FixedSecret.signing_secret().await.unwrap();
         assert_eq!(verify(&[secret], headers, &message.body, at(2)), Ok("sim-PAY-1-1"));
         assert_eq!(
             serde_json::from_slice::<Value>(&message.body).unwrap(),
@@ -161,40 +153,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_late_payment_is_put_off_for_the_time_that_is_left_and_then_told() {
+    async fn late_payment_is_delayed_and_then_reported() {
         let early = provider(9, at(2));
         let body = pending("+12025550103");
         settle(&early, &body).await.unwrap();
-        assert!(early.webhooks.taken.lock().unwrap().is_empty());
+        assert!(early.webhooks.accepted.lock().unwrap().is_empty());
         assert_eq!(*early.queue.0.lock().unwrap(), [(body.clone(), Duration::from_secs(28))]);
 
         let due = provider(9, at(30));
         settle(&due, &body).await.unwrap();
         assert!(due.queue.0.lock().unwrap().is_empty());
-        assert_eq!(due.webhooks.taken.lock().unwrap().len(), 1);
+        assert_eq!(due.webhooks.accepted.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]
-    async fn what_is_told_again_after_a_failure_is_the_same_to_the_byte() {
+    async fn retry_after_a_failure_sends_identical_messages() {
         let body = pending("+12025550104");
-        let (failing, whole) = (provider(1, at(2)), provider(2, at(9)));
-        assert!(matches!(settle(&failing, &body).await, Err(ProviderError::NotPosted(_))));
-        settle(&whole, &body).await.unwrap();
-        let told = |webhooks: &Webhooks| {
-            let taken = webhooks.taken.lock().unwrap();
-            taken.iter().map(|message| (message.id.clone(), message.body.clone())).collect::<Vec<_>>()
+        let (failing, complete) = (provider(1, at(2)), provider(2, at(9)));
+        assert!(matches!(settle(&failing, &body).await, Err(ProviderError::Delivery(_))));
+        settle(&complete, &body).await.unwrap();
+        let accepted = |webhooks: &FakeWebhooks| {
+            let accepted = webhooks.accepted.lock().unwrap();
+            accepted.iter().map(|message| (message.id.clone(), message.body.clone())).collect::<Vec<_>>()
         };
-        assert_eq!(told(&failing.webhooks), told(&whole.webhooks)[..1]);
-        assert_eq!(told(&whole.webhooks).len(), 2);
+        assert_eq!(accepted(&failing.webhooks), accepted(&complete.webhooks)[..1]);
+        assert_eq!(accepted(&complete.webhooks).len(), 2);
     }
 
     #[tokio::test]
-    async fn what_is_no_pending_payment_is_refused() {
+    async fn event_of_another_type_is_rejected() {
         let provider = provider(9, at(2));
         let failed = Envelope::new("PAY-1", 3, at(0), PaymentEvent::Failed(payment("+250788123456")));
         let failed = serde_json::to_string(&failed).unwrap();
         assert!(matches!(settle(&provider, &failed).await, Err(ProviderError::NotPending)));
         assert!(matches!(settle(&provider, "{}").await, Err(ProviderError::Unreadable(_))));
-        assert!(provider.webhooks.taken.lock().unwrap().is_empty());
+        assert!(provider.webhooks.accepted.lock().unwrap().is_empty());
     }
 }

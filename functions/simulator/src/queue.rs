@@ -1,4 +1,4 @@
-//! The queue that pending payments come by, and go back to when they are to be late.
+//! The queue of pending payments, to which late payments are sent again with a delay.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use config::{ConfigError, Env};
 
-/// Puts messages off.
+/// A queue with delayed delivery.
 pub trait SendLater {
-    /// Sends a message that is delivered after this delay, 15 minutes at most, and not before.
-    fn send_later(&self, body: &str, delay: Duration) -> impl Future<Output = Result<(), NotQueued>>;
+    /// Sends a message that is delivered after this delay, at most 15 minutes.
+    fn send_later(&self, body: &str, delay: Duration) -> impl Future<Output = Result<(), QueueError>>;
 }
 
-/// A message was not put off.
+/// The message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the payment could not be put off: {0}")]
-pub struct NotQueued(pub String);
+#[error("the payment was not queued: {0}")]
+pub struct QueueError(pub String);
 
-/// A queue.
+/// An SQS queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,
@@ -26,7 +26,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The queue that `QUEUE_URL` names. `AWS_ENDPOINT_URL_SQS` goes before `AWS_ENDPOINT_URL`, as the SDKs agree.
+    /// Uses the queue `QUEUE_URL`, and the endpoint `AWS_ENDPOINT_URL_SQS` if it is set, otherwise `AWS_ENDPOINT_URL`.
     ///
     /// # Errors
     ///
@@ -38,12 +38,12 @@ impl Queue {
 }
 
 impl SendLater for Queue {
-    async fn send_later(&self, body: &str, delay: Duration) -> Result<(), NotQueued> {
-        // Whole seconds, and none too few.
+    async fn send_later(&self, body: &str, delay: Duration) -> Result<(), QueueError> {
+        // SQS delays by whole seconds.
         let seconds = delay.as_millis().div_ceil(1000);
-        let seconds = i32::try_from(seconds).map_err(|error| NotQueued(error.to_string()))?;
+        let seconds = i32::try_from(seconds).map_err(|error| QueueError(error.to_string()))?;
         let request = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(seconds);
-        request.send().await.map_err(|error| NotQueued(DisplayErrorContext(error).to_string()))?;
+        request.send().await.map_err(|error| QueueError(DisplayErrorContext(error).to_string()))?;
         Ok(())
     }
 }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_message_is_put_off_for_whole_seconds_and_none_too_few() {
+    async fn delay_is_rounded_up_to_whole_seconds() {
         let (url, request) = serve_once(200, r#"{"MessageId": "1"}"#).await;
         let env = Env::from_iter([
             ("AWS_REGION", "eu-west-1"),

@@ -1,4 +1,4 @@
-//! What the provider signs with.
+//! The secret that the provider signs its webhooks with.
 
 use std::future::Future;
 
@@ -9,34 +9,33 @@ use kernel::Secret;
 use serde::Deserialize;
 use webhook::WebhookSecret;
 
-/// Knows the secret.
+/// The source of the secret.
 pub trait SigningSecret {
-    /// The secret to sign with now.
-    fn signing_secret(&self) -> impl Future<Output = Result<WebhookSecret, NoSecret>>;
+    /// Loads the current secret.
+    fn signing_secret(&self) -> impl Future<Output = Result<WebhookSecret, SecretError>>;
 }
 
-/// There is no secret to sign with. It does not say what there is.
+/// The secret is unavailable or malformed. The message does not contain it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no secret to sign with: {0}")]
-pub struct NoSecret(pub String);
+#[error("signing secret unavailable: {0}")]
+pub struct SecretError(pub String);
 
-/// A secret of AWS Secrets Manager, asked for each time, so that a rotation needs no restart here: a simulator has the
-/// time.
+/// A secret in AWS Secrets Manager. It is loaded for every message, so that a rotation needs no restart.
 #[derive(Debug, Clone)]
 pub struct ManagedSecret {
     client: Client,
     arn: String,
 }
 
-/// The secret's value.
+/// The value of the secret.
 #[derive(Deserialize)]
 struct Value {
     current: Secret<String>,
 }
 
 impl ManagedSecret {
-    /// The secret that `WEBHOOK_SECRET_ARN` names. `AWS_ENDPOINT_URL_SECRETS_MANAGER` goes before `AWS_ENDPOINT_URL`,
-    /// as the SDKs agree.
+    /// Uses the secret `WEBHOOK_SECRET_ARN`, and the endpoint `AWS_ENDPOINT_URL_SECRETS_MANAGER` if it is set, otherwise
+    /// `AWS_ENDPOINT_URL`.
     ///
     /// # Errors
     ///
@@ -49,13 +48,13 @@ impl ManagedSecret {
 }
 
 impl SigningSecret for ManagedSecret {
-    async fn signing_secret(&self) -> Result<WebhookSecret, NoSecret> {
-        let answer = self.client.get_secret_value().secret_id(&self.arn).send().await;
-        // Not the errors themselves: they may print what was answered.
-        let answer = answer.map_err(|error| NoSecret(error.code().unwrap_or("no answer").to_owned()))?;
-        let value: Value = serde_json::from_str(answer.secret_string().unwrap_or_default())
-            .map_err(|_| NoSecret("its value has no `current`".to_owned()))?;
-        WebhookSecret::parse(value.current.expose()).map_err(|error| NoSecret(error.to_string()))
+    async fn signing_secret(&self) -> Result<WebhookSecret, SecretError> {
+        let response = self.client.get_secret_value().secret_id(&self.arn).send().await;
+        // The errors themselves could print the response.
+        let response = response.map_err(|error| SecretError(error.code().unwrap_or("no response").to_owned()))?;
+        let value: Value = serde_json::from_str(response.secret_string().unwrap_or_default())
+            .map_err(|_| SecretError("the value has no field `current`".to_owned()))?;
+        WebhookSecret::parse(value.current.expose()).map_err(|error| SecretError(error.to_string()))
     }
 }
 
@@ -67,9 +66,9 @@ mod tests {
 
     use super::*;
 
-    async fn loaded(value: &str) -> Result<WebhookSecret, NoSecret> {
-        let answer = json!({"ARN": "arn", "Name": "webhook", "SecretString": value}).to_string();
-        let (url, _request) = serve_once(200, &answer).await;
+    async fn loaded(value: &str) -> Result<WebhookSecret, SecretError> {
+        let response = json!({"ARN": "arn", "Name": "webhook", "SecretString": value}).to_string();
+        let (url, _request) = serve_once(200, &response).await;
         let env = Env::from_iter([
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_current_secret_signs() {
+    async fn current_secret_is_used() {
         let text = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         let secret = loaded(&json!({"previous": "", "current": text}).to_string()).await.unwrap();
         let now = Timestamp::from_unix_seconds(1_769_860_800).unwrap();
@@ -90,10 +89,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_value_without_a_usable_secret_is_not_told() {
+    async fn malformed_secret_is_not_in_the_error() {
         for value in [json!("hunter2"), json!({"previous": "hunter2"}), json!({"current": "hunter2"})] {
-            let NoSecret(why) = loaded(&value.to_string()).await.unwrap_err();
-            assert!(!why.contains("hunter2"), "{why}");
+            let SecretError(message) = loaded(&value.to_string()).await.unwrap_err();
+            assert!(!message.contains("hunter2"), "{message}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Telling the platform, by its public webhook.
+//! Delivery of messages to the public webhook endpoint of the platform.
 
 use std::future::Future;
 
@@ -6,50 +6,45 @@ use aws::{HttpClient, HttpError};
 use config::{ConfigError, Env};
 use kernel::Timestamp;
 
-/// A signed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signed {
-    /// Its id.
+pub struct SignedMessage {
     pub id: String,
-    /// When it is sent.
     pub sent_at: Timestamp,
-    /// Its signature.
     pub signature: String,
-    /// What it says.
     pub body: Vec<u8>,
 }
 
-/// Posts messages.
+/// A webhook endpoint.
 pub trait PostWebhook {
-    /// Posts a message. MUST fail unless it was answered with success.
-    fn post_webhook(&self, message: Signed) -> impl Future<Output = Result<(), NotPosted>>;
+    /// Posts a message. Fails unless the response has a 2xx status.
+    fn post_webhook(&self, message: SignedMessage) -> impl Future<Output = Result<(), DeliveryError>>;
 }
 
-/// The platform did not take a message.
+/// The message was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the webhook did not take the message: {0}")]
-pub struct NotPosted(pub HttpError);
+#[error("webhook delivery failed: {0}")]
+pub struct DeliveryError(pub HttpError);
 
-/// A webhook.
+/// A webhook endpoint over HTTP.
 #[derive(Debug)]
 pub struct HttpWebhook {
-    outbound: HttpClient,
+    client: HttpClient,
     url: String,
 }
 
 impl HttpWebhook {
-    /// The webhook at `WEBHOOK_URL`.
+    /// Uses the endpoint `WEBHOOK_URL`.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        Ok(Self { outbound: HttpClient::default(), url: env.required("WEBHOOK_URL")?.to_owned() })
+        Ok(Self { client: HttpClient::default(), url: env.required("WEBHOOK_URL")?.to_owned() })
     }
 }
 
 impl PostWebhook for HttpWebhook {
-    async fn post_webhook(&self, message: Signed) -> Result<(), NotPosted> {
+    async fn post_webhook(&self, message: SignedMessage) -> Result<(), DeliveryError> {
         let sent_at = message.sent_at.unix_seconds().to_string();
         let headers = [
             ("content-type", "application/json"),
@@ -57,7 +52,7 @@ impl PostWebhook for HttpWebhook {
             (webhook::TIMESTAMP, &sent_at),
             (webhook::SIGNATURE, &message.signature),
         ];
-        self.outbound.send("POST", &self.url, &headers, message.body).await.map_err(NotPosted)
+        self.client.send("POST", &self.url, &headers, message.body).await.map_err(DeliveryError)
     }
 }
 
@@ -67,16 +62,20 @@ mod tests {
 
     use super::*;
 
-    async fn post(url: &str) -> Result<(), NotPosted> {
+    async fn post(url: &str) -> Result<(), DeliveryError> {
         let webhook = HttpWebhook::from_env(&Env::from_iter([("WEBHOOK_URL", url)])).unwrap();
         let sent_at = Timestamp::from_unix_seconds(1_769_860_800).unwrap();
-        let signed =
-            Signed { id: "sim-PAY-1-1".to_owned(), sent_at, signature: "v1,abc=".to_owned(), body: b"{}".to_vec() };
-        webhook.post_webhook(signed).await
+        let message = SignedMessage {
+            id: "sim-PAY-1-1".to_owned(),
+            sent_at,
+            signature: "v1,abc=".to_owned(),
+            body: b"{}".to_vec(),
+        };
+        webhook.post_webhook(message).await
     }
 
     #[tokio::test]
-    async fn a_message_is_posted_with_the_headers_of_standard_webhooks() {
+    async fn message_is_posted_with_standard_webhooks_headers() {
         let (url, request) = serve_once(200, "{}").await;
         post(&format!("{url}/api/payments/webhook/provider")).await.unwrap();
         let request = request.await.unwrap();
@@ -88,10 +87,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_no_success_and_no_answer_at_all_are_failures() {
+    async fn error_response_or_no_response_is_a_failure() {
         let (url, _request) = serve_once(503, "").await;
-        assert_eq!(post(&url).await, Err(NotPosted(HttpError::Refused(503))));
-        assert!(matches!(post("http://127.0.0.1:1/").await, Err(NotPosted(HttpError::NoAnswer(_)))));
-        assert!(matches!(post("no url").await, Err(NotPosted(HttpError::Impossible(_)))));
+        assert_eq!(post(&url).await, Err(DeliveryError(HttpError::Refused(503))));
+        assert!(matches!(post("http://127.0.0.1:1/").await, Err(DeliveryError(HttpError::NoAnswer(_)))));
+        assert!(matches!(post("no url").await, Err(DeliveryError(HttpError::Impossible(_)))));
     }
 }

@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::create_payment::{self, PaymentDesk};
+use payment::http::create_payment::{State, handle};
 
 fn main() -> ExitCode {
-    payment::serve(PaymentDesk::from_env, |desk, principal, request| async move {
-        create_payment::handle(desk, principal, &request).await
-    })
+    payment::serve(State::from_env, handle)
 }

@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::get_payment;
+use payment::http::get_payment::handle;
 
 fn main() -> ExitCode {
-    payment::serve(
-        |_, table| Ok(table),
-        |table, principal, request| async move { get_payment::handle(table, principal, &request).await },
-    )
+    payment::serve(|_env, store| Ok(store), handle)
 }

@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::get_transfer;
+use payment::http::get_transfer::handle;
 
 fn main() -> ExitCode {
-    payment::serve(
-        |_, table| Ok(table),
-        |table, principal, request| async move { get_transfer::handle(table, principal, &request).await },
-    )
+    payment::serve(|_env, store| Ok(store), handle)
 }

@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::histories;
+use payment::http::list_history::handle;
 
 fn main() -> ExitCode {
-    payment::serve(
-        |_, table| Ok(table),
-        |table, principal, request| async move { histories::handle(table, principal, &request).await },
-    )
+    payment::serve(|_env, store| Ok(store), handle)
 }

@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::list_accounts;
+use payment::http::list_accounts::handle;
 
 fn main() -> ExitCode {
-    payment::serve(
-        |_, table| Ok(table),
-        |table, principal, _| async move { list_accounts::handle(table, principal).await },
-    )
+    payment::serve(|_env, store| Ok(store), handle)
 }

@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::list_payments;
+use payment::http::list_payments::handle;
 
 fn main() -> ExitCode {
-    payment::serve(
-        |_, table| Ok(table),
-        |table, principal, request| async move { list_payments::handle(table, principal, &request).await },
-    )
+    payment::serve(|_env, store| Ok(store), handle)
 }

@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::open_account::{self, Opener};
+use payment::http::open_account::{State, handle};
 
 fn main() -> ExitCode {
-    payment::serve(Opener::from_env, |opener, principal, request| async move {
-        open_account::handle(opener, principal, &request).await
-    })
+    payment::serve(State::from_env, handle)
 }

@@ -1,9 +1,9 @@
-//! The payment table's stream, to the topic.
+//! Publishes the events of the payment table's stream.
 
 use std::process::ExitCode;
 
-use payment::events::to_publish;
+use payment::events::outbound::event_from_record;
 
 fn main() -> ExitCode {
-    outbox::serve(to_publish)
+    outbox::serve(event_from_record)
 }

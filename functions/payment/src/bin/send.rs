@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::{Poster, send};
+use payment::http::send::{State, handle};
 
 fn main() -> ExitCode {
-    payment::serve(Poster::from_env, |poster, principal, request| async move {
-        send::handle(poster, principal, &request).await
-    })
+    payment::serve(State::from_env, handle)
 }

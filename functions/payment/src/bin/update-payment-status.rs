@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::update_payment_status::{self, StatusDesk};
+use payment::http::update_payment_status::{State, handle};
 
 fn main() -> ExitCode {
-    payment::serve(StatusDesk::from_env, |desk, principal, request| async move {
-        update_payment_status::handle(desk, principal, &request).await
-    })
+    payment::serve(State::from_env, handle)
 }

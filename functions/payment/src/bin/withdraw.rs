@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::{Poster, withdraw};
+use payment::http::withdraw::{State, handle};
 
 fn main() -> ExitCode {
-    payment::serve(Poster::from_env, |poster, principal, request| async move {
-        withdraw::handle(poster, principal, &request).await
-    })
+    payment::serve(State::from_env, handle)
 }

@@ -1,105 +1,116 @@
-//! One request, one effect.
-
-use std::fmt;
+//! Idempotent requests: a repeated request with the same key is executed once.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kernel::{Random, UserId};
 use ring::digest::{Context, SHA256};
-use uuid::Uuid;
+use serde::{Deserialize, Serialize};
 
 use super::PaymentReference;
 
-/// The identity of a request: what it makes bears this id, so it cannot be made twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestId(Uuid);
+kernel::uuid_id! {
+    /// The id of an operation, from which the ids of what it creates are derived: a repeated operation creates nothing new.
+    OperationId
+}
 
-impl RequestId {
-    /// The id.
-    pub const fn uuid(self) -> Uuid {
-        self.0
-    }
-
-    /// The identity of what a payment's success moves: a payment succeeds once.
+impl OperationId {
+    /// The id of the collection that a payment's success posts. A payment succeeds once.
     pub fn of_collection(reference: PaymentReference) -> Self {
-        Self(uuid_of(&[b"collection", reference.to_string().as_bytes()]))
+        Self::derived_from(&[b"collection", reference.to_string().as_bytes()])
     }
 
-    /// The id of a second thing that the same request makes.
+    /// The id of a further effect of the same operation.
     #[must_use]
     pub fn derive(self, purpose: &str) -> Self {
-        Self(uuid_of(&[self.0.as_bytes(), purpose.as_bytes()]))
+        Self::derived_from(&[self.as_bytes(), purpose.as_bytes()])
+    }
+
+    /// A UUID (RFC 9562, version 8) of the first 16 bytes of a SHA-256 digest.
+    fn derived_from(parts: &[&[u8]]) -> Self {
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(digest(parts)) {
+            *to = from;
+        }
+        Self::from_bytes(*uuid::Builder::from_custom_bytes(bytes).as_uuid().as_bytes())
     }
 }
 
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-/// What a client asked, in 32 bytes: the same for the same request, whatever the state it met.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The SHA-256 digest of a request's route and payload, base64url-encoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Fingerprint(String);
 
-impl Fingerprint {
-    /// As it was stored.
-    pub fn from_stored(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// As it is stored.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A request that makes something, and may be sent again.
+/// A request that creates something and can be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Its identity.
-    pub id: RequestId,
-    /// What was asked, where the client named the request: only then can it be recognised when it comes again.
+pub struct IdempotentRequest {
+    pub id: OperationId,
+    /// The fingerprint of the payload, if the request has an idempotency key. Without a key every request is distinct.
     pub fingerprint: Option<Fingerprint>,
 }
 
-impl Request {
-    /// A request that the client named by a key. The same person, route and key give the same id; `asked` is the
-    /// request in a form that does not depend on how its JSON was written.
+impl IdempotentRequest {
+    /// A request with an idempotency key. Its id is derived from the user, the route and the key, its fingerprint from the
+    /// route and the payload, serialized again so that the formatting of the client's JSON has no effect.
     ///
     /// # Errors
     ///
-    /// If `asked` cannot be written as JSON, which is a mistake in its type.
-    pub fn named(
-        user: UserId,
-        route: &str,
-        key: &str,
-        asked: &impl serde::Serialize,
-    ) -> Result<Self, serde_json::Error> {
+    /// [`serde_json::Error`] if the payload can't be serialized, which is a bug in its type.
+    pub fn keyed(user: UserId, route: &str, key: &str, payload: &impl Serialize) -> Result<Self, serde_json::Error> {
         let user = user.to_string();
-        let id = RequestId(uuid_of(&[user.as_bytes(), route.as_bytes(), key.as_bytes()]));
-        let asked = serde_json::to_vec(asked)?;
-        let digest = digest_of(&[route.as_bytes(), &asked]);
+        let id = OperationId::derived_from(&[user.as_bytes(), route.as_bytes(), key.as_bytes()]);
+        let payload = serde_json::to_vec(payload)?;
+        let digest = digest(&[route.as_bytes(), &payload]);
         Ok(Self { id, fingerprint: Some(Fingerprint(URL_SAFE_NO_PAD.encode(digest))) })
     }
 
-    /// A request without a name: each is its own.
-    pub fn unnamed(random: &(impl Random + ?Sized)) -> Self {
-        Self { id: RequestId(kernel::ids::random_uuid(random)), fingerprint: None }
+    /// A request without an idempotency key.
+    pub fn unkeyed(random: &(impl Random + ?Sized)) -> Self {
+        Self { id: OperationId::random(random), fingerprint: None }
+    }
+
+    /// Answers the request with the stored result of an earlier request of the same id.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyReused`] if the earlier request had a different payload.
+    pub fn replay<T>(&self, stored: Stored<T>) -> Result<Idempotent<T>, KeyReused> {
+        if stored.fingerprint.is_some() && stored.fingerprint == self.fingerprint {
+            Ok(Idempotent { value: stored.value, replayed: true })
+        } else {
+            Err(KeyReused)
+        }
     }
 }
 
-/// A UUID (RFC 9562, version 8) from the first bytes of a SHA-256.
-fn uuid_of(parts: &[&[u8]]) -> Uuid {
-    let mut bytes = [0; 16];
-    for (to, from) in bytes.iter_mut().zip(digest_of(parts)) {
-        *to = from;
-    }
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+/// The stored result of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored<T> {
+    pub value: T,
+    pub fingerprint: Option<Fingerprint>,
 }
 
-/// SHA-256 over the parts, each preceded by its length, so that no two lists of parts give the same bytes.
-fn digest_of(parts: &[&[u8]]) -> Vec<u8> {
+/// The idempotency key was used with a different payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("idempotency key reused with a different payload")]
+pub struct KeyReused;
+
+/// The result of a request that can be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotent<T> {
+    pub value: T,
+    /// Whether an earlier request with the same key produced the value.
+    pub replayed: bool,
+}
+
+impl<T> Idempotent<T> {
+    /// The result of a request that was executed now.
+    pub const fn executed(value: T) -> Self {
+        Self { value, replayed: false }
+    }
+}
+
+/// SHA-256 of the parts, each preceded by its length, so that no two lists of parts have the same input.
+fn digest(parts: &[&[u8]]) -> Vec<u8> {
     let mut context = Context::new(&SHA256);
     for part in parts {
         context.update(&part.len().to_be_bytes());
@@ -116,29 +127,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_named_request_is_known_by_person_route_and_key() {
+    fn keyed_request_is_identified_by_user_route_and_key() {
         let (ada, bob) = (UserId::random(&SeededRandom::new(1)), UserId::random(&SeededRandom::new(2)));
-        let asked = json!({"amount": 5});
-        let request = Request::named(ada, "send", "k", &asked).unwrap();
-        assert_eq!(Request::named(ada, "send", "k", &asked).unwrap(), request);
+        let payload = json!({"amount": 5});
+        let request = IdempotentRequest::keyed(ada, "send", "k", &payload).unwrap();
+        assert_eq!(IdempotentRequest::keyed(ada, "send", "k", &payload).unwrap(), request);
         for other in [
-            Request::named(bob, "send", "k", &asked).unwrap(),
-            Request::named(ada, "deposit", "k", &asked).unwrap(),
-            Request::named(ada, "send", "l", &asked).unwrap(),
-            Request::named(ada, "sen", "dk", &asked).unwrap(),
-            Request::unnamed(&SeededRandom::new(3)),
+            IdempotentRequest::keyed(bob, "send", "k", &payload).unwrap(),
+            IdempotentRequest::keyed(ada, "deposit", "k", &payload).unwrap(),
+            IdempotentRequest::keyed(ada, "send", "l", &payload).unwrap(),
+            IdempotentRequest::keyed(ada, "sen", "dk", &payload).unwrap(),
+            IdempotentRequest::unkeyed(&SeededRandom::new(3)),
         ] {
             assert_ne!(other.id, request.id);
         }
-        assert_eq!(request.id.uuid().get_version_num(), 8);
+        assert_eq!(request.id.as_bytes()[6] >> 4, 8, "the version of the UUID");
     }
 
     #[test]
-    fn another_question_under_the_same_key_has_another_fingerprint() {
+    fn different_payload_with_the_same_key_is_not_replayed() {
         let ada = UserId::random(&SeededRandom::new(1));
-        let five = Request::named(ada, "send", "k", &json!({"amount": 5})).unwrap();
-        let six = Request::named(ada, "send", "k", &json!({"amount": 6})).unwrap();
+        let five = IdempotentRequest::keyed(ada, "send", "k", &json!({"amount": 5})).unwrap();
+        let six = IdempotentRequest::keyed(ada, "send", "k", &json!({"amount": 6})).unwrap();
+        let unkeyed = IdempotentRequest::unkeyed(&SeededRandom::new(3));
         assert_eq!(five.id, six.id);
         assert_ne!(five.fingerprint, six.fingerprint);
+        let stored = Stored { value: (), fingerprint: five.fingerprint.clone() };
+        assert_eq!(five.replay(stored.clone()), Ok(Idempotent { value: (), replayed: true }));
+        assert_eq!(six.replay(stored.clone()), Err(KeyReused));
+        assert_eq!(unkeyed.replay(stored), Err(KeyReused));
+        assert_eq!(unkeyed.replay(Stored { value: (), fingerprint: None }), Err(KeyReused));
     }
 }

@@ -1,20 +1,28 @@
-//! Types and rules. Knows nothing of AWS or HTTP.
+//! Types and business rules, free of AWS and HTTP. The `utoipa` attributes shape the schemas of the API's document.
 
 mod account;
+mod cursor;
+mod failure_reason;
 mod idempotency;
-mod intake_shards;
 mod payment;
-mod place;
-mod refusal;
+mod rejection;
+mod revocation;
 mod transfer;
+mod user;
+mod webhook;
+mod write_shards;
 
-pub use account::{Account, AccountStatus, AccountType, InvalidAccountId, NewAccount, PaymentAccountId};
-pub use idempotency::{Fingerprint, Request, RequestId};
-pub use intake_shards::{IntakeShards, InvalidIntakeShards};
+pub use account::{Account, AccountState, AccountStatus, AccountType, InvalidAccountId, NewAccount, PaymentAccountId};
+pub use cursor::Cursor;
+pub use failure_reason::{FailureReason, Party};
+pub use idempotency::{Fingerprint, Idempotent, IdempotentRequest, KeyReused, OperationId, Stored};
 pub use payment::{
-    Actor, Advance, InvalidProviderTransactionId, InvalidReference, Payment, PaymentMethod, PaymentReference,
-    PaymentStatus, ProviderTransactionId, Step,
+    Actor, InvalidProviderTransactionId, InvalidReference, Payment, PaymentMethod, PaymentReference, PaymentStatus,
+    ProviderTransactionId, StatusChange, Transition,
 };
-pub use place::Place;
-pub use refusal::{Party, Refusal};
+pub use rejection::Rejection;
+pub use revocation::{AccountRevocation, EndedSessions, TokenClaims};
 pub use transfer::{Direction, Note, NoteTooLong, Posting, Transfer, TransferId, TransferStatus, TransferType};
+pub use user::{Replica, User, UserStatus};
+pub use webhook::{InvalidTransition, Webhook, WebhookOutcome};
+pub use write_shards::{InvalidWriteShards, WriteShards};

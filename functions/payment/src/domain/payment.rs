@@ -1,31 +1,32 @@
-//! Payments: money that a merchant asks of a customer, and that a provider collects.
+//! Payments: a merchant requests money from a customer, and a provider collects it.
 
 use std::fmt;
 
 use contact::{Email, Phone};
 use kernel::{Amount, Currency, Random, Timestamp, UserId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use strum::{Display, EnumString, VariantArray};
 use utoipa::ToSchema;
 
-use super::{PaymentAccountId, Request};
+use super::{IdempotentRequest, OperationId, PaymentAccountId, Posting, Transfer, TransferStatus};
 
-/// The reference of a payment: `PAY-` and a ULID. Of a request without a key, the ULID begins with the time and sorts by
-/// it; of one with a key it derives from the key, so that one request has one payment.
+/// The reference of a payment: `PAY-` and a ULID. If the request has an idempotency key, the ULID is derived from it, so
+/// that a request creates one payment; otherwise it starts with the time, and references sort by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
 #[schema(value_type = String, pattern = "^PAY-[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 #[schema(example = "PAY-01JZ8QK3Y5T8W2N4V6X8Z0A2C4", description = "The reference of a payment.")]
 pub struct PaymentReference(ulid::Ulid);
 
-/// The text is not the reference of a payment.
+/// The text is not a payment reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a payment's reference, such as PAY-01JZ8QK3Y5T8W2N4V6X8Z0A2C4")]
 pub struct InvalidReference;
 
 impl PaymentReference {
-    /// The reference of the payment that a request makes.
-    pub fn of(request: &Request, now: Timestamp, random: &(impl Random + ?Sized)) -> Self {
+    /// The reference of the payment that a request creates.
+    pub fn new(request: &IdempotentRequest, now: Timestamp, random: &(impl Random + ?Sized)) -> Self {
         if request.fingerprint.is_some() {
-            return Self(ulid::Ulid::from(request.id.uuid().as_u128()));
+            return Self(ulid::Ulid::from(u128::from_be_bytes(*request.id.as_bytes())));
         }
         let mut bytes = [0; 16];
         random.fill(&mut bytes);
@@ -33,11 +34,11 @@ impl PaymentReference {
         Self(ulid::Ulid::from_parts(millis, u128::from_be_bytes(bytes)))
     }
 
-    /// Reads a reference in the form in which it is printed.
+    /// Parses the printed form.
     ///
     /// # Errors
     ///
-    /// [`InvalidReference`] for anything else.
+    /// [`InvalidReference`] for any other text.
     pub fn parse(text: &str) -> Result<Self, InvalidReference> {
         let reference = text.strip_prefix("PAY-").and_then(|ulid| ulid::Ulid::from_string(ulid).ok()).map(Self);
         reference.filter(|reference| reference.to_string() == text).ok_or(InvalidReference)
@@ -50,40 +51,50 @@ impl fmt::Display for PaymentReference {
     }
 }
 
-/// Where a payment stands. INITIATED -> PENDING -> SUCCESS or FAILED, and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+impl Serialize for PaymentReference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PaymentReference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The status of a payment: INITIATED, then PENDING, then SUCCESS or FAILED.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    VariantArray,
+    ToSchema,
+)]
 #[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum PaymentStatus {
-    /// The merchant has asked for it.
+    /// The merchant requested it.
     Initiated,
-    /// It is with the provider.
+    /// It was handed to the provider.
     Pending,
-    /// The customer has paid.
+    /// The customer paid. Terminal.
     Success,
-    /// The customer has not, and will not.
+    /// The customer did not pay. Terminal.
     Failed,
 }
 
 impl PaymentStatus {
-    /// Every status there is.
-    pub const ALL: [Self; 4] = [Self::Initiated, Self::Pending, Self::Success, Self::Failed];
-
-    /// As it is stored and sent.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Initiated => "INITIATED",
-            Self::Pending => "PENDING",
-            Self::Success => "SUCCESS",
-            Self::Failed => "FAILED",
-        }
-    }
-
-    /// The other way round.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
-
-    /// The one status from which a payment may come to this one. None for the first.
+    /// The status that precedes this one, if any.
     pub const fn predecessor(self) -> Option<Self> {
         match self {
             Self::Initiated => None,
@@ -92,166 +103,154 @@ impl PaymentStatus {
         }
     }
 
-    /// Whether nothing comes after it.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Success | Self::Failed)
     }
 }
 
-impl fmt::Display for PaymentStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// How the customer pays.
+/// The payment method of the customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PaymentMethod {
-    /// From a mobile money wallet.
+    /// A mobile money wallet.
     MobileMoney,
 }
 
-impl PaymentMethod {
-    /// As it is stored and sent.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MobileMoney => "MOBILE_MONEY",
-        }
-    }
-
-    /// The other way round.
-    pub fn parse(text: &str) -> Option<Self> {
-        (text == Self::MobileMoney.as_str()).then_some(Self::MobileMoney)
-    }
-}
-
-/// The provider's own id of a payment: 1 to 128 printable ASCII characters.
+/// The provider's id of a payment: 1 to 128 printable ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$", example = "MTN-884213")]
 pub struct ProviderTransactionId(String);
 
-/// The text cannot be a provider's id.
+/// The text is not a valid provider's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 128 printable ASCII characters")]
 pub struct InvalidProviderTransactionId;
 
 impl ProviderTransactionId {
-    /// Reads an id.
-    ///
     /// # Errors
     ///
-    /// [`InvalidProviderTransactionId`] if it is empty, too long or has other characters.
+    /// [`InvalidProviderTransactionId`] if the text is empty, too long or has other characters.
     pub fn parse(text: &str) -> Result<Self, InvalidProviderTransactionId> {
-        let legal = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if legal { Ok(Self(text.to_owned())) } else { Err(InvalidProviderTransactionId) }
+        let is_valid = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_valid { Ok(Self(text.to_owned())) } else { Err(InvalidProviderTransactionId) }
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Who moved a payment on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+impl<'de> Deserialize<'de> for ProviderTransactionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The initiator of a status change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Actor {
-    /// Whose payment it is.
+    /// The merchant.
     Owner,
     /// The provider, by webhook.
     Provider,
 }
 
-impl Actor {
-    /// As it is stored and sent.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Owner => "OWNER",
-            Self::Provider => "PROVIDER",
-        }
-    }
-
-    /// The other way round.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Owner, Self::Provider].into_iter().find(|actor| actor.as_str() == text)
-    }
-}
-
-/// One step of a payment's way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+/// An entry in the history of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PaymentStep)]
-pub struct Step {
-    /// What it came to be.
+pub struct StatusChange {
+    /// The new status.
     pub status: PaymentStatus,
-    /// When.
+    /// The time of the change.
     pub at: Timestamp,
-    /// By whom.
+    /// The initiator of the change.
     pub by: Actor,
 }
 
-/// A payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
-    /// Its reference.
     pub reference: PaymentReference,
-    /// Whose it is: the merchant's.
+    /// The merchant.
     pub owner: UserId,
-    /// How much the customer is asked for.
     pub amount: Amount,
-    /// In which currency.
     pub currency: Currency,
-    /// How the customer pays.
     pub method: PaymentMethod,
-    /// The customer's phone.
     pub customer_phone: Phone,
-    /// The customer's e-mail address.
     pub customer_email: Email,
-    /// Where it stands.
     pub status: PaymentStatus,
-    /// Who collects it.
     pub provider_name: String,
-    /// The provider's own id of it, once there is one.
+    /// The provider's id of the payment, once it is known.
     pub provider_transaction_id: Option<ProviderTransactionId>,
-    /// The owner's account that is credited when it succeeds, if any.
+    /// The owner's account that is credited when the payment succeeds.
     pub payment_account_id: Option<PaymentAccountId>,
-    /// When it was asked for.
     pub created_at: Timestamp,
-    /// When it last changed.
     pub updated_at: Timestamp,
-    /// How it came to where it stands, oldest first.
-    pub history: Vec<Step>,
-    /// 1 at first, and one more at each change.
+    /// Oldest first.
+    pub history: Vec<StatusChange>,
+    /// 1 when created, incremented by each change.
     pub version: u64,
 }
 
-/// A step that a payment is to take.
+/// A change of a payment's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Advance {
-    /// What it is to be.
+pub struct Transition {
     pub to: PaymentStatus,
-    /// The provider's own id of it, if it comes with this step.
+    /// The provider's id of the payment, if it is reported with this change.
     pub provider_transaction_id: Option<ProviderTransactionId>,
-    /// When.
     pub at: Timestamp,
-    /// By whom.
     pub by: Actor,
 }
 
+impl Transition {
+    pub const fn status_change(&self) -> StatusChange {
+        StatusChange { status: self.to, at: self.at, by: self.by }
+    }
+}
+
 impl Payment {
-    /// The payment after a step that is legal from where it stands.
+    /// The payment after a valid transition.
     #[must_use]
-    pub fn advanced(&self, advance: &Advance) -> Self {
+    pub fn after(&self, transition: &Transition) -> Self {
         let mut next = self.clone();
-        next.status = advance.to;
-        next.updated_at = advance.at;
+        next.status = transition.to;
+        next.updated_at = transition.at;
         next.version += 1;
-        next.history.push(Step { status: advance.to, at: advance.at, by: advance.by });
-        if let Some(id) = &advance.provider_transaction_id {
+        next.history.push(transition.status_change());
+        if let Some(id) = &transition.provider_transaction_id {
             next.provider_transaction_id = Some(id.clone());
         }
         next
+    }
+
+    /// The payment as it was when it was created, which is the response to a replayed request.
+    #[must_use]
+    pub fn as_created(self) -> Self {
+        Self {
+            status: PaymentStatus::Initiated,
+            provider_transaction_id: None,
+            updated_at: self.created_at,
+            history: self.history.into_iter().take(1).collect(),
+            version: 1,
+            ..self
+        }
+    }
+
+    /// The collection that a transition posts: a success credits the payment's account, if it has one.
+    pub fn collection(&self, transition: &Transition) -> Option<Transfer> {
+        let to = self.payment_account_id.clone().filter(|_| transition.to == PaymentStatus::Success)?;
+        Some(Transfer {
+            id: OperationId::of_collection(self.reference).into(),
+            posting: Posting::Collection { to },
+            status: TransferStatus::Completed,
+            amount: self.amount,
+            currency: self.currency,
+            note: None,
+            initiated_by: self.owner,
+            created_at: transition.at,
+        })
     }
 }
 
@@ -262,17 +261,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_three_steps_are_legal() {
+    fn payment_status_has_three_valid_transitions() {
         use PaymentStatus::{Failed, Initiated, Pending, Success};
-        let steps = PaymentStatus::ALL.into_iter().filter_map(|to| to.predecessor().map(|from| (from, to)));
-        assert_eq!(steps.collect::<Vec<_>>(), [(Initiated, Pending), (Pending, Success), (Pending, Failed)]);
+        let transitions = PaymentStatus::VARIANTS.iter().filter_map(|to| to.predecessor().map(|from| (from, *to)));
+        assert_eq!(transitions.collect::<Vec<_>>(), [(Initiated, Pending), (Pending, Success), (Pending, Failed)]);
     }
 
     #[test]
-    fn a_reference_reads_back_and_sorts_by_time() {
+    fn reference_round_trips_and_sorts_by_time() {
         let random = SeededRandom::new(1);
-        let request = Request::unnamed(&random);
-        let at = |seconds| PaymentReference::of(&request, Timestamp::from_unix_seconds(seconds).unwrap(), &random);
+        let request = IdempotentRequest::unkeyed(&random);
+        let at = |seconds| PaymentReference::new(&request, Timestamp::from_unix_seconds(seconds).unwrap(), &random);
         let (earlier, later) = (at(1_769_860_800), at(1_769_860_801));
         assert!(earlier.to_string() < later.to_string());
         assert_eq!(PaymentReference::parse(&earlier.to_string()), Ok(earlier));
@@ -280,17 +279,17 @@ mod tests {
     }
 
     #[test]
-    fn a_named_request_has_one_reference_whenever_it_comes() {
+    fn keyed_request_always_has_the_same_reference() {
         let ada = UserId::random(&SeededRandom::new(1));
-        let request = Request::named(ada, "create-payment", "k", &5).unwrap();
+        let request = IdempotentRequest::keyed(ada, "create-payment", "k", &5).unwrap();
         let at = |seconds| {
-            PaymentReference::of(&request, Timestamp::from_unix_seconds(seconds).unwrap(), &SeededRandom::new(7))
+            PaymentReference::new(&request, Timestamp::from_unix_seconds(seconds).unwrap(), &SeededRandom::new(7))
         };
         assert_eq!(at(1), at(2));
     }
 
     #[test]
-    fn only_the_printed_form_is_a_reference() {
+    fn reference_in_another_form_is_rejected() {
         let long = format!("PAY-8{}", "0".repeat(25));
         for text in ["", "PAY-", "01JZ8QK3Y5T8W2N4V6X8Z0A2C4", "PAY-01jz8qk3y5t8w2n4v6x8z0a2c4", "PAY-x", &long] {
             assert_eq!(PaymentReference::parse(text), Err(InvalidReference), "{text}");

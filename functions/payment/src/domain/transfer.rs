@@ -1,100 +1,52 @@
-//! Transfers: the only way money moves.
-
-use std::fmt;
+//! Transfers, which are the only way in which money moves.
 
 use kernel::{Amount, Currency, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::{PaymentAccountId, Refusal, RequestId};
+use super::{FailureReason, OperationId, Party, PaymentAccountId};
 
-/// The id of a transfer. It derives from the request that asked for it, so one request has one transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
-#[schema(value_type = String, format = "uuid", example = "0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b")]
-pub struct TransferId(Uuid);
+kernel::uuid_id! {
+    /// The id of a transfer. It is derived from the request, so that a request posts at most one transfer.
+    TransferId
+}
 
-impl TransferId {
-    /// Reads an id.
-    ///
-    /// # Errors
-    ///
-    /// [`kernel::ids::InvalidId`] if the text is not a canonical UUID.
-    pub fn parse(text: &str) -> Result<Self, kernel::ids::InvalidId> {
-        kernel::ids::parse_uuid(text).map(Self)
+impl From<OperationId> for TransferId {
+    fn from(operation: OperationId) -> Self {
+        Self::from_bytes(*operation.as_bytes())
     }
 }
 
-impl From<RequestId> for TransferId {
-    fn from(request: RequestId) -> Self {
-        Self(request.uuid())
-    }
-}
-
-impl fmt::Display for TransferId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-/// What a transfer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// The type of a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum TransferType {
-    /// From the outside into an account.
+    /// From an external account into a payment account.
     Deposit,
-    /// From an account to the outside.
+    /// From a payment account to an external account.
     Withdrawal,
-    /// From one account to another.
+    /// From one payment account to another.
     Send,
-    /// From the outside into an account: what a provider collected for its owner.
+    /// From an external account into a payment account: the provider collected a payment for its owner.
     Collection,
-    /// From a loan account, when it opens, to the account that receives the principal.
+    /// From a new loan account to the account that receives the principal.
     Disbursement,
 }
 
-impl TransferType {
-    /// As it is stored and sent.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Deposit => "DEPOSIT",
-            Self::Withdrawal => "WITHDRAWAL",
-            Self::Send => "SEND",
-            Self::Collection => "COLLECTION",
-            Self::Disbursement => "DISBURSEMENT",
-        }
-    }
-
-    /// The other way round.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Deposit, Self::Withdrawal, Self::Send, Self::Collection, Self::Disbursement]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-    }
-}
-
-/// What came of a transfer. Final from the start: a transfer never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The status of a transfer. It is final: a transfer never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum TransferStatus {
-    /// The money moved.
     Completed,
-    /// It did not, and under this id never will.
-    Failed(Refusal),
+    /// The transfer moved no money and is never retried under the same id.
+    Failed(FailureReason),
 }
 
-impl TransferStatus {
-    /// As it is stored and sent.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Completed => "COMPLETED",
-            Self::Failed(_) => "FAILED",
-        }
-    }
-}
-
-/// A word from the payer to the payee, at most 140 characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(transparent)]
+/// A free-text memo, at most 140 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
 #[schema(max_length = 140, example = "Dinner")]
 pub struct Note(String);
 
@@ -104,45 +56,40 @@ pub struct Note(String);
 pub struct NoteTooLong;
 
 impl Note {
-    /// A note. It stays as it was written.
+    /// Keeps the text unchanged.
     ///
     /// # Errors
     ///
     /// [`NoteTooLong`] beyond 140 characters.
     pub fn parse(text: &str) -> Result<Self, NoteTooLong> {
-        if text.chars().count() <= 140 { Ok(Self(text.to_owned())) } else { Err(NoteTooLong) }
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+        Self::try_from(text.to_owned())
     }
 }
 
-/// Which accounts a transfer runs between. The outside is a side without an account: `external:<currency>`, whose
-/// position follows from the transfers alone, since a balance of its own would be the hottest item of the table.
+impl TryFrom<String> for Note {
+    type Error = NoteTooLong;
+
+    fn try_from(text: String) -> Result<Self, NoteTooLong> {
+        if text.chars().count() <= 140 { Ok(Self(text)) } else { Err(NoteTooLong) }
+    }
+}
+
+/// The accounts of a transfer. An external account is a side without an account of this platform: its position follows
+/// from the transfers, because an item with its balance would be written by every deposit and withdrawal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Posting {
-    /// From the outside.
     Deposit {
-        /// The account that receives.
         to: PaymentAccountId,
     },
-    /// From the outside, as a provider collected it.
     Collection {
-        /// The account that receives.
         to: PaymentAccountId,
     },
-    /// To the outside.
     Withdrawal {
-        /// The account that pays.
         from: PaymentAccountId,
     },
-    /// Between two accounts.
-    Between {
-        /// The account that pays.
+    /// Between two payment accounts.
+    Internal {
         from: PaymentAccountId,
-        /// The account that receives.
         to: PaymentAccountId,
         /// [`TransferType::Send`] or [`TransferType::Disbursement`].
         kind: TransferType,
@@ -150,72 +97,76 @@ pub enum Posting {
 }
 
 impl Posting {
-    /// What it is for.
     pub const fn kind(&self) -> TransferType {
         match self {
             Self::Deposit { .. } => TransferType::Deposit,
             Self::Collection { .. } => TransferType::Collection,
             Self::Withdrawal { .. } => TransferType::Withdrawal,
-            Self::Between { kind, .. } => *kind,
+            Self::Internal { kind, .. } => *kind,
         }
     }
 
-    /// The account that pays, unless it is the outside.
+    /// The payer, unless it is an external account.
     pub const fn from(&self) -> Option<&PaymentAccountId> {
         match self {
             Self::Deposit { .. } | Self::Collection { .. } => None,
-            Self::Withdrawal { from } | Self::Between { from, .. } => Some(from),
+            Self::Withdrawal { from } | Self::Internal { from, .. } => Some(from),
         }
     }
 
-    /// The account that receives, unless it is the outside.
+    /// The payee, unless it is an external account.
     pub const fn to(&self) -> Option<&PaymentAccountId> {
         match self {
             Self::Withdrawal { .. } => None,
-            Self::Deposit { to } | Self::Collection { to } | Self::Between { to, .. } => Some(to),
+            Self::Deposit { to } | Self::Collection { to } | Self::Internal { to, .. } => Some(to),
+        }
+    }
+
+    /// Whether the initiator of the transfer must own this party's account.
+    pub const fn requires_ownership(&self, party: Party) -> bool {
+        match party {
+            Party::Payer => true,
+            Party::Payee => self.from().is_none(),
         }
     }
 }
 
-/// A transfer: at once the journal entry, the record of the request, and the line in both histories.
+/// A transfer. It is the journal entry, the record of the request and the entry in both histories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transfer {
-    /// Its id.
     pub id: TransferId,
-    /// Between which accounts.
     pub posting: Posting,
-    /// What came of it.
     pub status: TransferStatus,
-    /// How much, always positive.
     pub amount: Amount,
-    /// In which currency.
     pub currency: Currency,
-    /// A word from the payer.
     pub note: Option<Note>,
-    /// Who asked for it.
     pub initiated_by: UserId,
-    /// When it was asked for.
     pub created_at: Timestamp,
 }
 
-/// Which way money went, as the reader of a history sees it.
+impl Transfer {
+    /// Whether a user can see the transfer: its initiator, and once the money has moved, the owner of either account.
+    pub fn is_visible_to(&self, user: UserId, owns: impl Fn(&PaymentAccountId) -> bool) -> bool {
+        let is_party = self.posting.from().is_some_and(&owns) || self.posting.to().is_some_and(&owns);
+        self.initiated_by == user || (self.status == TransferStatus::Completed && is_party)
+    }
+}
+
+/// The direction of a transfer, as seen by the user who reads the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Direction {
-    /// To the reader.
     In,
-    /// From the reader.
     Out,
-    /// Between two accounts of the reader.
+    /// Between two accounts of the user.
     #[serde(rename = "SELF")]
-    Between,
+    SelfTransfer,
 }
 
 impl Direction {
-    /// Which way it went for the owner of some of its accounts.
     pub fn of(posting: &Posting, owns: impl Fn(&PaymentAccountId) -> bool) -> Self {
         match (posting.from().is_some_and(&owns), posting.to().is_some_and(&owns)) {
-            (true, true) => Self::Between,
+            (true, true) => Self::SelfTransfer,
             (true, false) => Self::Out,
             (false, _) => Self::In,
         }
@@ -231,17 +182,17 @@ mod tests {
     }
 
     #[test]
-    fn a_direction_is_told_from_the_side_of_the_reader() {
-        let send = Posting::Between { from: account("a"), to: account("b"), kind: TransferType::Send };
+    fn direction_depends_on_which_accounts_the_user_owns() {
+        let send = Posting::Internal { from: account("a"), to: account("b"), kind: TransferType::Send };
         assert_eq!(Direction::of(&send, |id| id.as_str() == "a"), Direction::Out);
         assert_eq!(Direction::of(&send, |id| id.as_str() == "b"), Direction::In);
-        assert_eq!(Direction::of(&send, |_| true), Direction::Between);
+        assert_eq!(Direction::of(&send, |_| true), Direction::SelfTransfer);
         assert_eq!(Direction::of(&Posting::Deposit { to: account("a") }, |_| true), Direction::In);
         assert_eq!(Direction::of(&Posting::Withdrawal { from: account("a") }, |_| true), Direction::Out);
     }
 
     #[test]
-    fn a_note_counts_characters_not_bytes() {
+    fn note_length_is_counted_in_characters() {
         assert!(Note::parse(&"ö".repeat(140)).is_ok());
         assert_eq!(Note::parse(&"o".repeat(141)), Err(NoteTooLong));
     }

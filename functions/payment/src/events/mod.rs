@@ -1,8 +1,4 @@
-//! What this context tells whoever listens.
-//!
-//! The publisher reads the stream of the payment table, which is the outbox: [`to_publish`] says which record is which
-//! event. A payment that is only asked for is nobody's business yet, and a transfer that was refused moved nothing.
+//! Events: those of the account context that this context consumes, and those that it publishes.
 
-mod outbox;
-
-pub use outbox::to_publish;
+pub mod inbound;
+pub mod outbound;

@@ -1,22 +1,24 @@
-//! `POST /api/payments`: asks a customer for money, through a provider.
+//! `POST /api/payments`: creates a payment, which a provider collects from a customer.
 
 use auth::Principal;
 use config::{ConfigError, Env};
 use contact::{Email, Phone};
-use http_api::{FieldErrors, Problem, Request, Response, deadline, json_body};
-use kernel::SystemRandom;
-use kernel::{Amount, Clock, Currency, Random, SystemClock};
+use http_api::{FieldErrors, Problem, Request, Response, json_body};
+use kernel::{Amount, Currency};
+use openapi::Endpoint;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::posting::{answer, named_request};
-use super::problems;
-use super::wire::{MinorUnits, PaymentBody};
-use crate::domain::{Actor, Payment, PaymentAccountId, PaymentMethod, PaymentReference, PaymentStatus, Step};
-use crate::store::Fence;
-use crate::store::payments::{CreatePayment, PaymentOrder};
+use super::dto::{MinorUnits, PaymentBody};
+use super::idempotency::{created, operation_context};
+use super::transfers::creation;
+use super::{PAYMENTS, examples, problems};
+use crate::app::create_payment::{NewPaymentParams, create_payment};
+use crate::domain::{PaymentAccountId, PaymentMethod};
+use crate::store::Store;
 
-/// What to ask of a customer.
+/// A new payment.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = CreatePayment)]
@@ -26,143 +28,96 @@ pub(super) struct Body {
     #[schema(value_type = Currency)]
     currency: String,
     payment_method: PaymentMethod,
-    /// In any international spelling.
+    /// The customer's phone number, in any international format.
     #[schema(example = "+250 788 123 456")]
     customer_phone: String,
     #[schema(value_type = Email)]
     customer_email: String,
-    /// Your DEBIT or CREDIT account of this currency, that a success credits.
+    /// Your DEBIT or CREDIT account of this currency that is credited when the payment succeeds.
     #[schema(value_type = Option<PaymentAccountId>)]
     payment_account_id: Option<String>,
 }
 
-/// What the endpoint depends on.
 #[derive(Debug, Clone)]
-pub struct PaymentDesk<S, C = SystemClock, R = SystemRandom> {
-    /// Where payments are written down.
-    pub store: S,
-    /// The time.
-    pub clock: C,
-    /// For references of requests without a key.
-    pub random: R,
-    /// Who collects.
-    pub provider_name: String,
+pub struct State {
+    store: Store,
+    provider_name: String,
 }
 
-impl<S> PaymentDesk<S> {
-    /// The dependencies of the function, as its environment has them.
-    ///
+impl State {
     /// # Errors
     ///
     /// [`ConfigError`] if a setting is missing.
-    pub fn from_env(env: &Env, store: S) -> Result<Self, ConfigError> {
-        let provider_name = env.required("PROVIDER_NAME")?.to_owned();
-        Ok(Self { store, clock: SystemClock, random: SystemRandom, provider_name })
+    pub fn from_env(env: &Env, store: Store) -> Result<Self, ConfigError> {
+        Ok(Self { store, provider_name: env.required("PROVIDER_NAME")?.to_owned() })
     }
 }
 
-/// Answers the request.
-///
 /// # Errors
 ///
-/// A [`Problem`]: the request is wrong, or the account that it names cannot be credited.
-pub async fn handle<S: CreatePayment, C: Clock, R: Random>(
-    desk: &PaymentDesk<S, C, R>,
-    principal: Principal,
-    request: &Request,
-) -> Result<Response, Problem> {
-    let body: Body = json_body(request)?;
-    let wish = Wish::read(&body)?;
-    let named = named_request(principal, request, "create-payment", &body, &desk.random)?;
-    let now = desk.clock.now();
-    let payment = Payment {
-        reference: PaymentReference::of(&named, now, &desk.random),
-        owner: principal.user_id,
-        amount: wish.amount,
-        currency: wish.currency,
-        method: body.payment_method,
-        customer_phone: wish.customer_phone,
-        customer_email: wish.customer_email,
-        status: PaymentStatus::Initiated,
-        provider_name: desk.provider_name.clone(),
-        provider_transaction_id: None,
-        payment_account_id: wish.payment_account_id,
-        created_at: now,
-        updated_at: now,
-        history: vec![Step { status: PaymentStatus::Initiated, at: now, by: Actor::Owner }],
-        version: 1,
-    };
-    let order = PaymentOrder {
-        payment,
-        fingerprint: named.fingerprint,
-        fence: Fence::from(&principal),
-        deadline: deadline(request),
-    };
-    let is_named = order.fingerprint.is_some();
-    let created = desk.store.create(order).await;
-    let created = created.map_err(|error| problems::of_command(problems::create_payment(&error), is_named))?;
-    answer(&PaymentBody::from(&created.payment), created.replayed)
+/// A [`Problem`] if the request is invalid, or its account can't be credited.
+pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
+    let body: Body = json_body(&request)?;
+    let params = parse(&body)?;
+    let context = operation_context(&state.store, &principal, &request, "create-payment", &body)?;
+    let keyed = context.request.fingerprint.is_some();
+    let payment = create_payment(&state.store, context, params, &state.provider_name).await;
+    let payment = payment.map_err(|error| problems::creation_problem(&error, problems::PAYMENT_ACCOUNT, keyed))?;
+    created(&PaymentBody::from(&payment.value), payment.replayed)
 }
 
-struct Wish {
-    amount: Amount,
-    currency: Currency,
-    customer_phone: Phone,
-    customer_email: Email,
-    payment_account_id: Option<PaymentAccountId>,
+fn parse(body: &Body) -> Result<NewPaymentParams, Problem> {
+    let mut fields = FieldErrors::default();
+    let amount = fields.read("amount", Amount::from_minor(body.amount.0));
+    let currency = fields.read("currency", Currency::parse(&body.currency));
+    let customer_phone = fields.read("customerPhone", Phone::parse(&body.customer_phone));
+    let customer_email = fields.read("customerEmail", Email::parse(&body.customer_email));
+    let account = body.payment_account_id.as_deref().map(PaymentAccountId::parse);
+    let account = fields.read_optional("paymentAccountId", account);
+    let (Some(amount), Some(currency), Some(customer_phone), Some(customer_email), Some(payment_account_id)) =
+        (amount, currency, customer_phone, customer_email, account)
+    else {
+        return Err(fields.problem());
+    };
+    let method = body.payment_method;
+    Ok(NewPaymentParams { amount, currency, method, customer_phone, customer_email, payment_account_id })
 }
 
-impl Wish {
-    fn read(body: &Body) -> Result<Self, Problem> {
-        let mut fields = FieldErrors::default();
-        let amount = fields.read("amount", Amount::from_minor(body.amount.0));
-        let currency = fields.read("currency", Currency::parse(&body.currency));
-        let customer_phone = fields.read("customerPhone", Phone::parse(&body.customer_phone));
-        let customer_email = fields.read("customerEmail", Email::parse(&body.customer_email));
-        let account = body.payment_account_id.as_deref().map(PaymentAccountId::parse);
-        let account = fields.read_optional("paymentAccountId", account);
-        let (Some(amount), Some(currency), Some(customer_phone), Some(customer_email), Some(payment_account_id)) =
-            (amount, currency, customer_phone, customer_email, account)
-        else {
-            return Err(fields.problem());
-        };
-        Ok(Self { amount, currency, customer_phone, customer_email, payment_account_id })
-    }
+pub(super) fn describe() -> Endpoint {
+    let collection = json!({
+        "amount": 5_000,
+        "currency": "RWF",
+        "paymentMethod": "MOBILE_MONEY",
+        "customerPhone": "+250788123456",
+        "customerEmail": "customer@example.com",
+    });
+    creation(Endpoint::new("post", "/api/payments", PAYMENTS, "createPayment", "Create a payment"))
+        .description(
+            "Creates a payment that a provider collects from a customer. Its status is INITIATED. Change it to PENDING to hand \
+             the payment to the provider.",
+        )
+        .request_body::<Body>(&[("collection", collection)])
+        .response::<PaymentBody<'_>>(201, "The payment.", &examples::payment())
+        .problems(problems::ACCOUNT_PROBLEMS)
+        .problems(&[&problems::WRONG_ACCOUNT_TYPE])
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use kernel::testing::FixedClock;
-    use kernel::testing::SeededRandom;
     use serde_json::{Value, json};
 
-    use super::super::testing::{ada, body_of, named, now, pointers, request};
     use super::*;
-    use crate::store::payments::{CreateError, Created};
+    use crate::domain::PaymentReference;
+    use crate::testing::{TestApp, TestUser, body_of, keyed_request, pointers, request};
 
-    #[derive(Default)]
-    struct FakeStore(Mutex<Vec<PaymentOrder>>);
-
-    impl CreatePayment for FakeStore {
-        async fn create(&self, order: PaymentOrder) -> Result<Created, CreateError> {
-            let payment = order.payment.clone();
-            self.0.lock().unwrap().push(order);
-            Ok(Created { payment, replayed: false })
-        }
+    async fn app() -> (TestApp, TestUser, State) {
+        let app = TestApp::new().await;
+        let ada = app.user().await;
+        let state = State { store: app.store.clone(), provider_name: "momo".to_owned() };
+        (app, ada, state)
     }
 
-    fn desk() -> PaymentDesk<FakeStore, FixedClock, SeededRandom> {
-        PaymentDesk {
-            store: FakeStore::default(),
-            clock: FixedClock(now()),
-            random: SeededRandom::new(2),
-            provider_name: "momo".to_owned(),
-        }
-    }
-
-    fn wish() -> Value {
+    fn valid_body() -> Value {
         json!({
             "amount": 2500, "currency": "RWF", "paymentMethod": "MOBILE_MONEY",
             "customerPhone": "+250 788 123 456", "customerEmail": "Cus@Example.com",
@@ -170,40 +125,51 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_payment_begins_initiated_with_its_customer_in_canonical_form() {
-        let desk = desk();
-        let answer = handle(&desk, ada(), &request(&wish())).await.unwrap();
-        assert_eq!(answer.status, 201);
-        assert_eq!(desk.store.0.lock().unwrap()[0].fence, Fence::from(&ada()));
-        let body = body_of(&answer);
+    async fn payment_is_initiated_with_a_normalized_customer() {
+        let (app, ada, state) = app().await;
+        let now = app.clock.stop();
+        let response = handle(&state, ada.principal(), request(&valid_body())).await.unwrap();
+        assert_eq!(response.status, 201);
+        let body = body_of(&response);
         assert!(PaymentReference::parse(body["reference"].as_str().unwrap()).is_ok());
         assert_eq!(
             (&body["status"], &body["customerPhone"], &body["customerEmail"], &body["providerName"]),
             (&json!("INITIATED"), &json!("+250788123456"), &json!("cus@example.com"), &json!("momo"))
         );
-        let first = json!([{"status": "INITIATED", "at": "2026-01-31T12:00:00.000Z", "by": "OWNER"}]);
-        assert_eq!(body["history"], first);
+        assert_eq!(body["history"], json!([{"status": "INITIATED", "at": now, "by": "OWNER"}]));
         assert_eq!((&body["paymentAccountId"], &body["providerTransactionId"]), (&Value::Null, &Value::Null));
     }
 
     #[tokio::test]
-    async fn a_key_names_one_payment() {
-        let desk = desk();
-        for _ in 0..2 {
-            handle(&desk, ada(), &named(&wish(), "k")).await.unwrap();
-        }
-        let orders = desk.store.0.lock().unwrap();
-        assert_eq!(orders[0].payment.reference, orders[1].payment.reference);
-        assert_eq!(orders[0].fingerprint, orders[1].fingerprint);
+    async fn revoked_token_cannot_name_an_account() {
+        let (app, ada, state) = app().await;
+        app.open_debit(ada, "main", 0).await;
+        app.replicate(ada.id, 1, 2).await;
+        let mut body = valid_body();
+        body["paymentAccountId"] = json!("main");
+        let problem = handle(&state, ada.principal(), request(&body)).await.unwrap_err();
+        assert_eq!(problem.problem_type.status, 401);
     }
 
     #[tokio::test]
-    async fn everything_that_is_wrong_is_told_at_once() {
+    async fn key_identifies_one_payment() {
+        let (app, ada, state) = app().await;
+        let mut bodies = Vec::new();
+        for _ in 0..2 {
+            bodies.push(body_of(&handle(&state, ada.principal(), keyed_request(&valid_body(), "k")).await.unwrap()));
+        }
+        assert_eq!(bodies[0], bodies[1]);
+        assert_eq!(app.items().await.iter().filter(|item| item["sk"].as_s().unwrap() == "PAYMENT").count(), 1);
+    }
+
+    #[tokio::test]
+    async fn every_invalid_field_is_reported() {
+        let (_app, ada, state) = app().await;
         let body = json!({
             "amount": 0, "currency": "frw", "paymentMethod": "MOBILE_MONEY", "customerPhone": "0788123456",
             "customerEmail": "nobody", "paymentAccountId": "a b",
         });
-        let problem = handle(&desk(), ada(), &request(&body)).await.unwrap_err();
+        let problem = handle(&state, ada.principal(), request(&body)).await.unwrap_err();
         let expected = ["/amount", "/currency", "/customerPhone", "/customerEmail", "/paymentAccountId"];
         assert_eq!(pointers(&problem), expected);
     }

@@ -1,59 +1,64 @@
-//! `GET /api/payments/{reference}`: one payment, for its owner.
+//! `GET /api/payments/{reference}`: returns a payment to its owner.
 
 use auth::Principal;
 use http_api::{Problem, Request, Response};
 use lambda_http::RequestExt;
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
+use serde_json::json;
 
-use super::problems;
-use super::wire::PaymentBody;
+use super::dto::PaymentBody;
+use super::{PAYMENTS, examples, problems};
+use crate::app::PaymentError;
 use crate::domain::PaymentReference;
-use crate::store::payments::FindPayment;
+pub use crate::store::Store as State;
 
-/// Answers the request.
-///
 /// # Errors
 ///
-/// A [`Problem`]: there is no such payment of this person.
-pub async fn handle<S: FindPayment>(store: &S, principal: Principal, request: &Request) -> Result<Response, Problem> {
-    let reference = reference(request)?;
-    let payment = store.find_payment(reference, principal.user_id).await.map_err(|error| problems::store(&error))?;
-    Response::json(StatusCode::OK, &PaymentBody::from(&payment.ok_or_else(problems::payment_not_found)?))
+/// A [`Problem`] if the user has no such payment.
+pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
+    let reference = path_reference(&request)?;
+    let payment = state.payment(reference, principal.user_id).await.map_err(PaymentError::from)?;
+    Response::json(StatusCode::OK, &PaymentBody::from(&payment.ok_or(PaymentError::PaymentNotFound)?))
 }
 
-/// The reference in the path. What is none, nobody has a payment of.
-pub(super) fn reference(request: &Request) -> Result<PaymentReference, Problem> {
+/// The reference in the path. An invalid reference is reported as an unknown one.
+pub(super) fn path_reference(request: &Request) -> Result<PaymentReference, Problem> {
     let parameters = request.path_parameters_ref();
     let reference = parameters.and_then(|parameters| parameters.first("reference")).unwrap_or_default();
     PaymentReference::parse(reference).map_err(|_| problems::payment_not_found())
+}
+
+pub(super) fn describe() -> Endpoint {
+    let endpoint = Endpoint::new("get", "/api/payments/{reference}", PAYMENTS, "getPayment", "Get a payment");
+    by_reference(endpoint).authenticated().response::<PaymentBody<'_>>(200, "The payment.", &examples::payment())
+}
+
+/// Adds the path parameter of a payment's reference to an operation.
+pub(super) fn by_reference(endpoint: Endpoint) -> Endpoint {
+    let reference = json!({"$ref": "#/components/schemas/PaymentReference"});
+    endpoint
+        .path_parameter("reference", "The payment's reference.", &reference)
+        .problems(&[&problems::PAYMENT_NOT_FOUND])
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
-    use kernel::UserId;
     use serde_json::json;
 
-    use super::super::testing::{ada, request};
     use super::*;
-    use crate::domain::Payment;
-    use crate::store::StoreError;
-
-    struct NoPayment;
-
-    impl FindPayment for NoPayment {
-        async fn find_payment(&self, _: PaymentReference, _: UserId) -> Result<Option<Payment>, StoreError> {
-            Ok(None)
-        }
-    }
+    use crate::testing::{TestApp, request};
 
     #[tokio::test]
-    async fn what_is_no_payment_of_mine_or_no_reference_at_all_is_not_found() {
+    async fn unknown_or_invalid_reference_is_not_found() {
+        let app = TestApp::new().await;
+        let ada = app.user().await;
         for reference in ["PAY-01JZ8QK3Y5T8W2N4V6X8Z0A2C4", "x", "", "PAY-"] {
             let parameters = HashMap::from([("reference".to_owned(), reference.to_owned())]);
             let request = request(&json!({})).with_path_parameters(parameters);
-            let problem = handle(&NoPayment, ada(), &request).await.unwrap_err();
+            let problem = handle(&app.store, ada.principal(), request).await.unwrap_err();
             assert_eq!(
                 (problem.problem_type.status, problem.problem_type.code),
                 (404, "payment_not_found"),

@@ -1,55 +1,59 @@
-//! `GET /payments/transfers/{id}`: one transfer, for its parties.
+//! `GET /payments/transfers/{id}`: returns a transfer to its parties.
 
 use auth::Principal;
 use http_api::{Problem, Request, Response};
 use lambda_http::RequestExt;
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
+use serde_json::json;
 
-use super::problems;
-use super::wire::TransferBody;
+use super::dto::TransferBody;
+use super::{WALLET, examples, problems};
+use crate::app::get_transfer::get_transfer;
 use crate::domain::TransferId;
-use crate::store::transfers::FindTransfer;
+pub use crate::store::Store as State;
 
-/// Answers the request.
-///
 /// # Errors
 ///
-/// A [`Problem`]: there is no such transfer that this person may see.
-pub async fn handle<S: FindTransfer>(store: &S, principal: Principal, request: &Request) -> Result<Response, Problem> {
+/// A [`Problem`] if there is no such transfer that the user can see.
+pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
     let parameters = request.path_parameters_ref();
     let id = parameters.and_then(|parameters| parameters.first("id")).unwrap_or_default();
     let id = TransferId::parse(id).map_err(|_| problems::transfer_not_found())?;
-    let transfer = store.find(id, principal.user_id).await.map_err(|error| problems::store(&error))?;
-    let transfer = transfer.ok_or_else(problems::transfer_not_found)?;
+    let transfer = get_transfer(state, id, principal.user_id).await?;
     Response::json(StatusCode::OK, &TransferBody::from(&transfer))
+}
+
+pub(super) fn describe() -> Endpoint {
+    let transfer = examples::transfer("SEND", Some("ada-main"), Some("ben-main"));
+    Endpoint::new("get", "/payments/transfers/{id}", WALLET, "getTransfer", "Get a transfer")
+        .description(
+            "Returns a transfer to its initiator and to the owners of its accounts. A FAILED transfer, which is the record \
+             of a failed request with an idempotency key, is returned to its initiator only.",
+        )
+        .path_parameter("id", "The transfer's id.", &json!({"$ref": "#/components/schemas/TransferId"}))
+        .authenticated()
+        .response::<TransferBody<'_>>(200, "The transfer.", &transfer)
+        .problems(&[&problems::TRANSFER_NOT_FOUND])
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
-    use kernel::UserId;
     use serde_json::json;
 
-    use super::super::testing::{ada, request};
     use super::*;
-    use crate::domain::Transfer;
-    use crate::store::StoreError;
-
-    struct NoTransfer;
-
-    impl FindTransfer for NoTransfer {
-        async fn find(&self, _: TransferId, _: UserId) -> Result<Option<Transfer>, StoreError> {
-            Ok(None)
-        }
-    }
+    use crate::testing::{TestApp, request};
 
     #[tokio::test]
-    async fn what_is_no_transfer_of_mine_or_no_id_at_all_is_not_found() {
+    async fn unknown_or_invalid_id_is_not_found() {
+        let app = TestApp::new().await;
+        let ada = app.user().await;
         for id in ["0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b", "x", "", "..%2f"] {
             let parameters = HashMap::from([("id".to_owned(), id.to_owned())]);
             let request = request(&json!({})).with_path_parameters(parameters);
-            let problem = handle(&NoTransfer, ada(), &request).await.unwrap_err();
+            let problem = handle(&app.store, ada.principal(), request).await.unwrap_err();
             assert_eq!((problem.problem_type.status, problem.problem_type.code), (404, "transfer_not_found"), "{id}");
         }
     }

@@ -1,56 +1,60 @@
-//! `GET /payments/accounts` and `GET /payments/account`: one's own accounts.
+//! `GET /payments/accounts` and its former path `GET /payments/account`: lists the user's accounts.
 
 use auth::Principal;
-use http_api::{Problem, Response};
+use http_api::{Problem, Request, Response};
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
+use serde_json::json;
 
-use super::problems;
-use super::wire::AccountBody;
-use crate::store::accounts::ListAccounts;
+use super::dto::AccountBody;
+use super::{WALLET, examples};
+use crate::app::PaymentError;
+pub use crate::store::Store as State;
 
-/// Answers the request.
-///
 /// # Errors
 ///
-/// A [`Problem`] if the table does not answer.
-pub async fn handle<S: ListAccounts>(store: &S, principal: Principal) -> Result<Response, Problem> {
-    let accounts = store.accounts_of(principal.user_id).await.map_err(|error| problems::store(&error))?;
+/// A [`Problem`] if the store is unavailable.
+pub async fn handle(state: &State, principal: Principal, _request: Request) -> Result<Response, Problem> {
+    let accounts = state.list_accounts(principal.user_id).await.map_err(PaymentError::from)?;
     Response::json(StatusCode::OK, &accounts.iter().map(AccountBody::from).collect::<Vec<_>>())
+}
+
+pub(super) fn describe() -> Endpoint {
+    operation("/payments/accounts", "listAccounts", "List your payment accounts")
+}
+
+pub(super) fn describe_former_path() -> Endpoint {
+    operation("/payments/account", "listAccountsByOlderName", "List your payment accounts (former path)")
+}
+
+fn operation(path: &'static str, id: &str, summary: &str) -> Endpoint {
+    Endpoint::new("get", path, WALLET, id, summary).authenticated().list_response::<AccountBody<'_>>(
+        200,
+        "Your accounts, oldest first.",
+        &json!([examples::account()]),
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use kernel::{Currency, UserId};
     use serde_json::json;
 
-    use super::super::testing::{ada, body_of, now};
     use super::*;
-    use crate::domain::{Account, NewAccount, PaymentAccountId};
-    use crate::store::StoreError;
-
-    struct OneAccount;
-
-    impl ListAccounts for OneAccount {
-        async fn accounts_of(&self, owner: UserId) -> Result<Vec<Account>, StoreError> {
-            let id = PaymentAccountId::parse("main").unwrap();
-            Ok(vec![NewAccount::Debit { deposit: None, intake_shards: None }.open(
-                id,
-                owner,
-                Currency::parse("USD").unwrap(),
-                now(),
-            )])
-        }
-    }
+    use crate::testing::{TestApp, body_of, request};
 
     #[tokio::test]
-    async fn accounts_are_listed_for_the_principal() {
-        let answer = handle(&OneAccount, ada()).await.unwrap();
+    async fn accounts_of_the_user_are_listed() {
+        let app = TestApp::new().await;
+        let (ada, bob) = (app.user().await, app.user().await);
+        let now = app.clock.stop();
+        app.open_debit(ada, "main", 0).await;
+        app.open_debit(bob, "bob", 0).await;
+        let response = handle(&app.store, ada.principal(), request(&json!({}))).await.unwrap();
         assert_eq!(
-            body_of(&answer),
+            body_of(&response),
             json!([{
                 "id": "main", "paymentAccountId": "main", "paymentAccountType": "DEBIT", "currency": "USD",
-                "userId": ada().user_id, "balance": 0, "available": 0, "status": "ACTIVE",
-                "createdAt": "2026-01-31T12:00:00.000Z",
+                "userId": ada.id, "balance": 0, "available": 0, "status": "ACTIVE", "createdAt": now,
             }])
         );
     }

@@ -1,36 +1,48 @@
-//! `GET /api/payments`: one's own payments, newest first, page by page.
+//! `GET /api/payments`: lists the user's payments, newest first.
 
 use auth::Principal;
 use http_api::{FieldErrors, Problem, Request, Response, query_parameter};
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
+use serde_json::json;
+use strum::VariantArray;
 
-use super::page::{Page, PageParameters};
-use super::problems;
-use super::wire::PaymentBody;
+use super::dto::PaymentBody;
+use super::page::{Page, PageParameters, paginated};
+use super::{PAYMENTS, examples};
+use crate::app::PaymentError;
 use crate::domain::PaymentStatus;
-use crate::store::payments::{ListPayments, PaymentQuery};
+pub use crate::store::Store as State;
+use crate::store::transfers::PageRange;
 
-/// Answers the request.
-///
 /// # Errors
 ///
-/// A [`Problem`]: a parameter is wrong.
-pub async fn handle<S: ListPayments>(store: &S, principal: Principal, request: &Request) -> Result<Response, Problem> {
-    let query = query(principal, request)?;
-    let page = store.payments(query).await.map_err(|error| problems::store(&error))?;
-    let payments = page.payments.iter().map(PaymentBody::from).collect();
+/// A [`Problem`] if a parameter is invalid.
+pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
+    let (status, range) = parse(&request)?;
+    let page = state.list_payments(principal.user_id, status, &range).await.map_err(PaymentError::from)?;
+    let payments = page.entries.iter().map(PaymentBody::from).collect();
     Response::json(StatusCode::OK, &Page::new(payments, page.next.as_ref()))
 }
 
-fn query(principal: Principal, request: &Request) -> Result<PaymentQuery, Problem> {
-    let page = PageParameters::of(request)?;
+fn parse(request: &Request) -> Result<(Option<PaymentStatus>, PageRange), Problem> {
+    let page = PageParameters::from_request(request)?;
     let status = query_parameter(request, "status")?;
     let mut fields = FieldErrors::default();
-    let page = page.read(&mut fields);
-    let known = |text| PaymentStatus::parse(text).ok_or("must be INITIATED, PENDING, SUCCESS or FAILED");
-    let status = fields.read_optional("status", status.as_deref().map(known));
+    let page = page.parse(&mut fields);
+    let parsed = |text: &str| text.parse().map_err(|_| "must be INITIATED, PENDING, SUCCESS or FAILED");
+    let status = fields.read_optional("status", status.as_deref().map(parsed));
     let (Some((limit, after)), Some(status)) = (page, status) else { return Err(fields.problem()) };
-    Ok(PaymentQuery { owner: principal.user_id, status, after, limit })
+    Ok((status, PageRange { after, limit, ..PageRange::default() }))
+}
+
+pub(super) fn describe() -> Endpoint {
+    let page = json!({"data": [examples::payment()], "nextCursor": null});
+    let status = json!({"type": "string", "enum": PaymentStatus::VARIANTS});
+    paginated(Endpoint::new("get", "/api/payments", PAYMENTS, "listPayments", "List your payments"))
+        .query("status", "Only payments with this status.", &status)
+        .authenticated()
+        .named_response::<Page<PaymentBody<'_>>>("PaymentPage", 200, "A page of payments, newest first.", &page)
 }
 
 #[cfg(test)]
@@ -40,25 +52,25 @@ mod tests {
     use lambda_http::RequestExt;
     use serde_json::json;
 
-    use super::super::testing::{ada, pointers, request};
     use super::*;
+    use crate::testing::{pointers, request};
 
-    fn asked(parameters: &[(&str, &str)]) -> Result<PaymentQuery, Problem> {
+    fn query(parameters: &[(&str, &str)]) -> Result<(Option<PaymentStatus>, PageRange), Problem> {
         let parameters: HashMap<String, String> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        query(ada(), &request(&json!({})).with_query_string_parameters(parameters))
+        parse(&request(&json!({})).with_query_string_parameters(parameters))
     }
 
     #[test]
-    fn a_status_and_a_page_may_be_asked_for() {
-        let query = asked(&[("status", "PENDING"), ("limit", "5")]).unwrap();
-        assert_eq!((query.owner, query.status, query.limit), (ada().user_id, Some(PaymentStatus::Pending), 5));
-        assert_eq!(asked(&[]).unwrap().status, None);
+    fn status_and_limit_are_optional() {
+        let (status, range) = query(&[("status", "PENDING"), ("limit", "5")]).unwrap();
+        assert_eq!((status, range.limit), (Some(PaymentStatus::Pending), 5));
+        assert_eq!(query(&[]).unwrap().0, None);
     }
 
     #[test]
-    fn every_wrong_parameter_is_pointed_at() {
-        let problem = asked(&[("status", "pending"), ("limit", "0"), ("cursor", "x")]).unwrap_err();
+    fn every_invalid_parameter_is_reported() {
+        let problem = query(&[("status", "pending"), ("limit", "0"), ("cursor", "x")]).unwrap_err();
         assert_eq!(pointers(&problem), ["/limit", "/cursor", "/status"]);
     }
 }

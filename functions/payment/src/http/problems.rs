@@ -1,70 +1,63 @@
-//! Every problem of this context, with its stable code, and which error becomes which.
+//! The problem types of this context, with their stable codes, and the mapping of errors to problems.
 
 use std::time::Duration;
 
-use http_api::{Problem, ProblemType, problem_types};
+use http_api::{Problem, ProblemType};
+use kernel::Amount;
 
-use crate::domain::{Party, Refusal};
-use crate::secrets::LoadSecretsError;
+use super::idempotency::REPLAYED;
+use crate::app::PaymentError;
+use crate::app::webhook_secrets::LoadSecretsError;
+use crate::domain::{AccountType, FailureReason, InvalidTransition, Party};
 use crate::store::StoreError;
-use crate::store::accounts::OpenError;
-use crate::store::histories::HistoryError;
-use crate::store::ledger::PostError;
-use crate::store::payments::{AdvanceError, CreateError};
-use crate::store::webhooks::WebhookError;
 
 pub(super) const ACCOUNT_NOT_FOUND: ProblemType =
-    ProblemType { code: "account_not_found", status: 404, title: "No such payment account", retryable: false };
+    ProblemType { code: "account_not_found", status: 404, title: "Payment account not found", retryable: false };
 pub(super) const TRANSFER_NOT_FOUND: ProblemType =
-    ProblemType { code: "transfer_not_found", status: 404, title: "No such transfer", retryable: false };
+    ProblemType { code: "transfer_not_found", status: 404, title: "Transfer not found", retryable: false };
 pub(super) const PAYMENT_NOT_FOUND: ProblemType =
-    ProblemType { code: "payment_not_found", status: 404, title: "No such payment", retryable: false };
-pub(super) const INVALID_TRANSITION: ProblemType = ProblemType {
-    code: "invalid_transition",
-    status: 400,
-    title: "The payment cannot take this step",
-    retryable: false,
-};
+    ProblemType { code: "payment_not_found", status: 404, title: "Payment not found", retryable: false };
+pub(super) const INVALID_TRANSITION: ProblemType =
+    ProblemType { code: "invalid_transition", status: 400, title: "Invalid status transition", retryable: false };
 pub(super) const INVALID_SIGNATURE: ProblemType =
-    ProblemType { code: "invalid_signature", status: 401, title: "The webhook is not authentic", retryable: false };
+    ProblemType { code: "invalid_signature", status: 401, title: "Invalid webhook signature", retryable: false };
 pub(super) const WEBHOOK_ID_REUSED: ProblemType =
-    ProblemType { code: "webhook_id_reused", status: 409, title: "The webhook's id was used before", retryable: false };
+    ProblemType { code: "webhook_id_reused", status: 409, title: "Webhook id reused", retryable: false };
 pub(super) const ACCOUNT_ID_TAKEN: ProblemType =
-    ProblemType { code: "account_id_taken", status: 409, title: "The payment account id is taken", retryable: false };
+    ProblemType { code: "account_id_taken", status: 409, title: "Payment account id taken", retryable: false };
 pub(super) const INSUFFICIENT_FUNDS: ProblemType =
     ProblemType { code: "insufficient_funds", status: 422, title: "Insufficient funds", retryable: false };
 pub(super) const CURRENCY_MISMATCH: ProblemType =
-    ProblemType { code: "currency_mismatch", status: 422, title: "The currencies differ", retryable: false };
+    ProblemType { code: "currency_mismatch", status: 422, title: "Currency mismatch", retryable: false };
 pub(super) const ACCOUNT_FROZEN: ProblemType =
-    ProblemType { code: "account_frozen", status: 422, title: "The account is frozen", retryable: false };
-pub(super) const HEADROOM_EXCEEDED: ProblemType = ProblemType {
-    code: "headroom_exceeded",
-    status: 422,
-    title: "More than the account may take in",
-    retryable: false,
-};
+    ProblemType { code: "account_frozen", status: 422, title: "Account frozen", retryable: false };
+pub(super) const HEADROOM_EXCEEDED: ProblemType =
+    ProblemType { code: "headroom_exceeded", status: 422, title: "Balance limit exceeded", retryable: false };
 pub(super) const SAME_ACCOUNT: ProblemType =
-    ProblemType { code: "same_account", status: 422, title: "Both sides are the same account", retryable: false };
+    ProblemType { code: "same_account", status: 422, title: "Payer and payee are the same account", retryable: false };
 pub(super) const WRONG_ACCOUNT_TYPE: ProblemType =
-    ProblemType { code: "wrong_account_type", status: 422, title: "Not for this type of account", retryable: false };
+    ProblemType { code: "wrong_account_type", status: 422, title: "Wrong account type", retryable: false };
 pub(super) const LIMIT_EXCEEDED: ProblemType =
-    ProblemType { code: "limit_exceeded", status: 422, title: "Beyond a limit of this platform", retryable: false };
+    ProblemType { code: "limit_exceeded", status: 422, title: "Platform limit exceeded", retryable: false };
 pub(super) const IDEMPOTENCY_KEY_REUSED: ProblemType = ProblemType {
     code: "idempotency_key_reused",
     status: 422,
-    title: "The idempotency key was used for another request",
+    title: "Idempotency key reused with a different payload",
     retryable: false,
 };
 pub(super) const SELF_DEPOSIT_DISABLED: ProblemType =
-    ProblemType { code: "self_deposit_disabled", status: 403, title: "Deposits are closed here", retryable: false };
+    ProblemType { code: "self_deposit_disabled", status: 403, title: "Self-deposit disabled", retryable: false };
 pub(super) const VERIFICATION_REQUIRED: ProblemType =
-    ProblemType { code: "verification_required", status: 403, title: "Not before you are verified", retryable: false };
+    ProblemType { code: "verification_required", status: 403, title: "Verification required", retryable: false };
 pub(super) const USER_NOT_SYNCED: ProblemType =
-    ProblemType { code: "user_not_synced", status: 503, title: "The user is not known here yet", retryable: true };
+    ProblemType { code: "user_not_synced", status: 503, title: "User not synchronized yet", retryable: true };
 pub(super) const CONTENTION: ProblemType =
-    ProblemType { code: "contention", status: 503, title: "Too much at once on these accounts", retryable: true };
+    ProblemType { code: "contention", status: 503, title: "Account contention", retryable: true };
+/// A request without an idempotency key that may have been executed.
+pub(super) const OUTCOME_UNKNOWN: ProblemType =
+    ProblemType { code: "outcome_unknown", status: 503, title: "Outcome unknown", retryable: false };
 
-/// Every kind of problem that this context adds to those all endpoints share.
+/// The problem types of this context, in addition to those that all endpoints share.
 pub const ALL: &[ProblemType] = &[
     ACCOUNT_NOT_FOUND,
     TRANSFER_NOT_FOUND,
@@ -88,234 +81,199 @@ pub const ALL: &[ProblemType] = &[
     OUTCOME_UNKNOWN,
 ];
 
-/// A request without a key whose answer from the table was lost.
-pub(super) const OUTCOME_UNKNOWN: ProblemType =
-    ProblemType { code: "outcome_unknown", status: 503, title: "It is not known what came of it", retryable: false };
+/// The problems of an endpoint whose request names payment accounts.
+pub(super) const ACCOUNT_PROBLEMS: &[&ProblemType] =
+    &[&ACCOUNT_NOT_FOUND, &CURRENCY_MISMATCH, &ACCOUNT_FROZEN, &CONTENTION];
 
-/// When to try again what failed for a reason that passes.
-const SOON: Duration = Duration::from_secs(1);
+/// The `Retry-After` of a transient problem.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The header that tells a repeated answer from a first one.
-pub(super) const REPLAYED: (&str, &str) = ("idempotent-replayed", "true");
-
-/// Which fields of a request name the two sides of its transfer.
+/// The request fields that name the payer's and the payee's account.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SideFields {
+pub(super) struct PartyFields {
     pub(super) from: &'static str,
     pub(super) to: &'static str,
 }
 
-fn refused(refusal: Refusal, fields: SideFields) -> Problem {
-    let kind = match refusal {
-        Refusal::AccountNotFound(_) => &ACCOUNT_NOT_FOUND,
-        Refusal::CurrencyMismatch(_) => &CURRENCY_MISMATCH,
-        Refusal::AccountFrozen(_) => &ACCOUNT_FROZEN,
-        Refusal::InsufficientFunds => &INSUFFICIENT_FUNDS,
-        Refusal::HeadroomExceeded => &HEADROOM_EXCEEDED,
-    };
-    let field = match refusal.party() {
-        Party::Payer => fields.from,
-        Party::Payee => fields.to,
-    };
-    Problem::new(kind, refusal.to_string()).with_field_error(field, refusal)
-}
+/// The fields of a request that names one account.
+pub(super) const PAYMENT_ACCOUNT: PartyFields = PartyFields { from: "paymentAccountId", to: "paymentAccountId" };
 
-pub(super) fn store(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable(_) => Problem::unavailable(SOON, error),
-        StoreError::Internal(_) => Problem::internal(error),
+impl PartyFields {
+    const fn of(self, party: Party) -> &'static str {
+        match party {
+            Party::Payer => self.from,
+            Party::Payee => self.to,
+        }
     }
 }
 
-/// What a client is told of a command that failed. If the table's answer was lost, the command may have been carried out:
-/// sent again with its key it acts once, but without one it would act twice.
-pub(super) fn of_command(problem: Problem, is_named: bool) -> Problem {
-    if is_named || ![problem_types::UNAVAILABLE.code, problem_types::INTERNAL.code].contains(&problem.problem_type.code)
-    {
+impl From<PaymentError> for Problem {
+    fn from(error: PaymentError) -> Self {
+        problem(&error, PAYMENT_ACCOUNT)
+    }
+}
+
+/// Maps an error to its problem, which points at the fields that name the accounts.
+pub(super) fn problem(error: &PaymentError, fields: PartyFields) -> Problem {
+    match error {
+        PaymentError::Rejected { reason, replayed: false } => rejected(*reason, fields),
+        PaymentError::Rejected { reason, replayed: true } => rejected(*reason, fields).header(REPLAYED.0, REPLAYED.1),
+        PaymentError::SameAccount => Problem::new(&SAME_ACCOUNT, "The payer and the payee must be different accounts.")
+            .with_field_error(fields.to, "must be another account than the payer's"),
+        PaymentError::WrongAccountType { allowed } => wrong_account_type(allowed, fields),
+        PaymentError::AccountIdTaken => Problem::new(&ACCOUNT_ID_TAKEN, "A payment account with this id exists.")
+            .with_field_error("paymentAccountId", "choose another id"),
+        PaymentError::UserNotSynced => {
+            let detail = "Your registration has not been synchronized to the payment service yet. Try again.";
+            Problem::new(&USER_NOT_SYNCED, detail).retry_after(DEFAULT_RETRY_AFTER)
+        }
+        PaymentError::TooManyAccounts => {
+            Problem::new(&LIMIT_EXCEEDED, "You have the maximum number of payment accounts.")
+        }
+        PaymentError::CreditLimitTooHigh { max } => limit_exceeded("creditLimit", *max),
+        PaymentError::PrincipalTooHigh { max } => limit_exceeded("principal", *max),
+        PaymentError::SelfDepositDisabled => {
+            let detail = "Self-service deposits are disabled in this deployment. Accounts are funded by collections.";
+            Problem::new(&SELF_DEPOSIT_DISABLED, detail)
+        }
+        PaymentError::KeyReused(_) => {
+            let detail = "This Idempotency-Key was used with a different payload. Nothing was changed.";
+            Problem::new(&IDEMPOTENCY_KEY_REUSED, detail)
+        }
+        PaymentError::Revoked => Problem::unauthenticated(true, error),
+        PaymentError::TransferNotFound => transfer_not_found(),
+        PaymentError::PaymentNotFound => payment_not_found(),
+        PaymentError::InvalidTransition(InvalidTransition { from, to }) => {
+            Problem::new(&INVALID_TRANSITION, format!("A payment with status {from} can't change to {to}."))
+                .with_field_error("status", format!("the payment has status {from}"))
+        }
+        PaymentError::WebhookIdReused => {
+            Problem::new(&WEBHOOK_ID_REUSED, "This webhook id was used with a different body. Nothing was changed.")
+        }
+        PaymentError::Conflict => {
+            let detail = "Nothing was changed, because concurrent requests use the same accounts. Try again.";
+            Problem::new(&CONTENTION, detail).retry_after(DEFAULT_RETRY_AFTER).with_cause(error)
+        }
+        PaymentError::Store(error @ StoreError::Unavailable(_)) => Problem::unavailable(DEFAULT_RETRY_AFTER, error),
+        PaymentError::Store(error @ StoreError::Internal(_)) => Problem::internal(error),
+    }
+}
+
+/// Maps the error of a request that creates something. If the store's response was lost, the request may have been executed.
+/// Repeating it is safe with an idempotency key only.
+pub(super) fn creation_problem(error: &PaymentError, fields: PartyFields, keyed: bool) -> Problem {
+    let problem = problem(error, fields);
+    if keyed || !matches!(error, PaymentError::Store(_)) {
         return problem;
     }
-    let detail = "It may have been carried out. Look before you send it again, and send an Idempotency-Key with what must \
-                  not happen twice.";
+    let detail = "The request may have been executed. Check before you repeat it, and send an Idempotency-Key with \
+                  requests that must not be executed twice.";
     Problem::new(&OUTCOME_UNKNOWN, detail).with_cause(problem.cause().unwrap_or_default())
 }
 
-fn contention(error: &dyn std::error::Error) -> Problem {
-    Problem::new(&CONTENTION, "Nothing was changed: other requests held the same accounts. Try again.")
-        .retry_after(SOON)
-        .with_cause(error)
-}
-
-fn key_reused() -> Problem {
-    Problem::new(&IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key stands for another request. Nothing was changed.")
-}
-
-pub(super) fn post(error: &PostError, fields: SideFields) -> Problem {
-    match error {
-        PostError::Refused { refusal, replayed: false } => refused(*refusal, fields),
-        PostError::Refused { refusal, replayed: true } => refused(*refusal, fields).header(REPLAYED.0, REPLAYED.1),
-        PostError::KeyReused => key_reused(),
-        PostError::Revoked => Problem::unauthenticated(true, error),
-        PostError::Contention => contention(error),
-        PostError::Store(error) => store(error),
-    }
-}
-
-pub(super) fn open(error: &OpenError) -> Problem {
-    match error {
-        OpenError::IdTaken => Problem::new(&ACCOUNT_ID_TAKEN, "A payment account of this id exists.")
-            .with_field_error("paymentAccountId", "choose another id"),
-        OpenError::UserNotSynced => {
-            Problem::new(&USER_NOT_SYNCED, "Your sign-up has not reached the payment side yet. Try again.")
-                .retry_after(SOON)
+fn rejected(reason: FailureReason, fields: PartyFields) -> Problem {
+    let party = match reason.party() {
+        Party::Payer => "payer's",
+        Party::Payee => "payee's",
+    };
+    let (problem_type, detail) = match reason {
+        FailureReason::AccountNotFound(Party::Payer) => {
+            (&ACCOUNT_NOT_FOUND, "You have no payment account with this id.".to_owned())
         }
-        OpenError::TooManyAccounts => {
-            Problem::new(&LIMIT_EXCEEDED, "You have as many payment accounts as one person may have.")
+        FailureReason::AccountNotFound(Party::Payee) => {
+            (&ACCOUNT_NOT_FOUND, "There is no payment account with this id to credit.".to_owned())
         }
-        OpenError::Disbursement(refusal) => refused(*refusal, SideFields { from: "principal", to: "disburseTo" }),
-        OpenError::DisbursementType => Problem::new(&WRONG_ACCOUNT_TYPE, "A loan is disbursed to a DEBIT account.")
-            .with_field_error("disburseTo", "name a DEBIT account of yours"),
-        OpenError::KeyReused => key_reused(),
-        OpenError::Revoked => Problem::unauthenticated(true, error),
-        OpenError::Contention => contention(error),
-        OpenError::Store(error) => store(error),
-    }
+        FailureReason::CurrencyMismatch(_) => {
+            (&CURRENCY_MISMATCH, format!("The {party} account has a different currency."))
+        }
+        FailureReason::AccountFrozen(_) => (&ACCOUNT_FROZEN, format!("The {party} account is frozen.")),
+        FailureReason::InsufficientFunds => {
+            (&INSUFFICIENT_FUNDS, "The amount exceeds the account's available balance.".to_owned())
+        }
+        FailureReason::HeadroomExceeded => {
+            (&HEADROOM_EXCEEDED, "The amount exceeds the balance limit of the payee's account.".to_owned())
+        }
+    };
+    Problem::new(problem_type, detail.clone()).with_field_error(fields.of(reason.party()), detail)
 }
 
-pub(super) fn create_payment(error: &CreateError) -> Problem {
-    match error {
-        CreateError::Account(refusal) => {
-            refused(*refusal, SideFields { from: "paymentAccountId", to: "paymentAccountId" })
-        }
-        CreateError::AccountType => Problem::new(&WRONG_ACCOUNT_TYPE, "A loan takes no collections.")
-            .with_field_error("paymentAccountId", "name a DEBIT or CREDIT account of yours"),
-        CreateError::KeyReused => key_reused(),
-        CreateError::Revoked => Problem::unauthenticated(true, error),
-        CreateError::Contention => contention(error),
-        CreateError::Store(error) => store(error),
-    }
+fn wrong_account_type(allowed: &[AccountType], fields: PartyFields) -> Problem {
+    let allowed = allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+    Problem::new(&WRONG_ACCOUNT_TYPE, format!("The account must be of type {allowed}."))
+        .with_field_error(fields.to, format!("must be a {allowed} account of yours"))
 }
 
-pub(super) fn advance(error: &AdvanceError) -> Problem {
-    match error {
-        AdvanceError::NotFound => payment_not_found(),
-        AdvanceError::InvalidTransition { from, to } => {
-            let detail = format!("A payment that is {from} does not become {to}.");
-            Problem::new(&INVALID_TRANSITION, detail).with_field_error("status", format!("the payment is {from}"))
-        }
-        AdvanceError::Revoked => Problem::unauthenticated(true, error),
-        AdvanceError::CreditNotAllowed => self_deposit_disabled(),
-        AdvanceError::Credit(refusal) => {
-            refused(*refusal, SideFields { from: "paymentAccountId", to: "paymentAccountId" })
-        }
-        AdvanceError::Contention => contention(error),
-        AdvanceError::Store(error) => store(error),
-    }
-}
-
-pub(super) fn webhook(error: &WebhookError) -> Problem {
-    match error {
-        WebhookError::IdReused => {
-            Problem::new(&WEBHOOK_ID_REUSED, "Another body came under this webhook id. Nothing was changed.")
-        }
-        WebhookError::Advance(error) => advance(error),
-    }
-}
-
-/// One answer for every cause: a forger learns nothing.
+/// The same problem for every cause, so that an attacker learns nothing from it.
 pub(super) fn invalid_signature(rejection: webhook::Rejection) -> Problem {
-    let detail = "Sign the message by Standard Webhooks, with the secret of this deployment, and send it at once.";
+    let detail =
+        "Sign the message according to Standard Webhooks with the secret of this deployment, at the time it is sent.";
     Problem::new(&INVALID_SIGNATURE, detail)
         .header("www-authenticate", "Signature realm=\"webhooks\"")
         .with_cause(rejection)
 }
 
-/// The secrets cannot be had just now.
 pub(super) fn secrets_unavailable(error: &LoadSecretsError) -> Problem {
-    Problem::unavailable(SOON, error)
+    Problem::unavailable(DEFAULT_RETRY_AFTER, error)
 }
 
 pub(super) fn payment_not_found() -> Problem {
-    Problem::new(&PAYMENT_NOT_FOUND, "You have no payment of this reference.")
-}
-
-pub(super) fn history(error: &HistoryError) -> Problem {
-    match error {
-        HistoryError::AccountNotFound => account_not_found("paymentAccountId"),
-        HistoryError::Store(error) => store(error),
-    }
-}
-
-fn account_not_found(field: &'static str) -> Problem {
-    refused(Refusal::AccountNotFound(Party::Payer), SideFields { from: field, to: field })
+    Problem::new(&PAYMENT_NOT_FOUND, "You have no payment with this reference.")
 }
 
 pub(super) fn transfer_not_found() -> Problem {
-    Problem::new(&TRANSFER_NOT_FOUND, "You have no transfer of this id.")
+    Problem::new(&TRANSFER_NOT_FOUND, "You have no transfer with this id.")
 }
 
-pub(super) fn same_account(field: &str) -> Problem {
-    Problem::new(&SAME_ACCOUNT, "A transfer runs between two accounts.")
-        .with_field_error(field, "name another account than the paying one")
-}
-
-pub(super) fn self_deposit_disabled() -> Problem {
-    let detail = "Nobody deposits to their own account on this deployment; money comes in by collections.";
-    Problem::new(&SELF_DEPOSIT_DISABLED, detail)
-}
-
-pub(super) fn verification_required(what: &str) -> Problem {
+pub(super) fn verification_required(identifier: &str) -> Problem {
     let detail = format!(
-        "Verify your {what} first: POST /auth/verifications, then /auth/verifications/confirm. The token that \
-         POST /auth/refresh gives you after that says so."
+        "Verify your {identifier} with POST /auth/verifications and POST /auth/verifications/confirm, then get a new access \
+         token with POST /auth/refresh."
     );
     Problem::new(&VERIFICATION_REQUIRED, detail)
 }
 
-pub(super) fn limit_exceeded(field: &str, most: i64) -> Problem {
-    Problem::new(&LIMIT_EXCEEDED, "More than this platform grants.")
-        .with_field_error(field, format!("may be at most {most} minor units"))
+fn limit_exceeded(field: &str, max: Amount) -> Problem {
+    Problem::new(&LIMIT_EXCEEDED, "The amount exceeds the limit of this platform.")
+        .with_field_error(field, format!("must be at most {} minor units", max.minor()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use http_api::problem_types;
+
     use super::*;
 
     #[test]
-    fn no_two_kinds_of_problem_share_a_code() {
-        let kinds: Vec<&ProblemType> = ALL.iter().chain(problem_types::ALL).collect();
-        let codes: BTreeSet<&str> = kinds.iter().map(|kind| kind.code).collect();
-        assert_eq!(codes.len(), kinds.len());
+    fn problem_codes_are_unique() {
+        let types: Vec<&ProblemType> = ALL.iter().chain(problem_types::ALL).collect();
+        let codes: BTreeSet<&str> = types.iter().map(|problem_type| problem_type.code).collect();
+        assert_eq!(codes.len(), types.len());
     }
 
     #[test]
-    fn every_code_is_documented() {
+    fn every_problem_code_is_documented() {
         let documented = include_str!("../../../../docs/api.md");
-        for kind in ALL.iter().chain(problem_types::ALL) {
-            let row = format!("| `{}` | {} |", kind.code, kind.status);
+        for problem_type in ALL.iter().chain(problem_types::ALL) {
+            let row = format!("| `{}` | {} |", problem_type.code, problem_type.status);
             assert!(documented.contains(&row), "docs/api.md has no row that begins {row}");
         }
     }
 
     #[test]
-    fn a_revoked_token_is_answered_as_a_bad_one_wherever_that_is_found_out() {
-        let fields = SideFields { from: "from", to: "to" };
-        for problem in [
-            post(&PostError::Revoked, fields),
-            open(&OpenError::Revoked),
-            create_payment(&CreateError::Revoked),
-            advance(&AdvanceError::Revoked),
-        ] {
+    fn revoked_token_is_reported_as_unauthenticated() {
+        for keyed in [false, true] {
+            let problem = creation_problem(&PaymentError::Revoked, PAYMENT_ACCOUNT, keyed);
             assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
         }
+        assert_eq!(Problem::from(PaymentError::Revoked).problem_type, &problem_types::UNAUTHENTICATED);
     }
 
     #[test]
-    fn a_refused_transfer_and_its_problem_bear_the_same_code() {
-        let fields = SideFields { from: "from", to: "to" };
-        for refusal in Refusal::ALL {
-            assert_eq!(refused(refusal, fields).problem_type.code, refusal.code());
+    fn failed_transfer_and_its_problem_have_the_same_code() {
+        for reason in FailureReason::ALL {
+            assert_eq!(rejected(reason, PAYMENT_ACCOUNT).problem_type.code, reason.code());
         }
     }
 }

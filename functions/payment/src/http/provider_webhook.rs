@@ -1,84 +1,96 @@
-//! `POST /api/payments/webhook/provider`: the provider says what became of a payment.
+//! `POST /api/payments/webhook/provider`: the provider reports the status of a payment.
 //!
-//! Authenticated by its signature over the body as it came, byte by byte: the body is read only after that.
+//! The request is authenticated by its signature over the bytes of the body, which is parsed only afterwards.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http_api::{FieldErrors, Problem, Request, Response, deadline, json_body};
-use kernel::{Clock, SystemClock, Timestamp};
+use config::{ConfigError, Env};
+use http_api::{FieldErrors, Problem, Request, Response, deadline, json_body, problem_types};
+use kernel::{SystemClock, SystemRandom, Timestamp};
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use webhook::Headers;
 
-use super::problems;
-use super::wire::PaymentBody;
-use crate::domain::{PaymentReference, PaymentStatus, ProviderTransactionId};
-use crate::secrets::{LoadSecrets, Secrets};
-use crate::store::webhooks::{ApplyWebhook, Webhook, WebhookOutcome};
+use super::dto::PaymentBody;
+use super::{PAYMENTS, examples, problems};
+use crate::app::apply_webhook::apply_webhook;
+use crate::app::webhook_secrets::{LoadSecrets, ManagedSecret, WebhookSecrets};
+use crate::domain::{PaymentReference, PaymentStatus, ProviderTransactionId, Webhook, WebhookOutcome};
+use crate::store::Store;
 
-/// What became of a payment.
+/// The status of a payment, as the provider reports it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = ProviderWebhook)]
 pub(super) struct Body {
     #[schema(value_type = PaymentReference)]
     reference: String,
-    /// Anything but INITIATED.
+    /// PENDING, SUCCESS or FAILED.
     status: PaymentStatus,
     #[schema(value_type = Option<ProviderTransactionId>)]
     provider_transaction_id: Option<String>,
-    /// When it happened.
+    /// The time of the status change.
     #[schema(value_type = Option<Timestamp>)]
     timestamp: Option<String>,
-    /// The webhook's id, where it is not that of the header.
+    /// The webhook's id, if it differs from the header.
     #[schema(min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     webhook_id: Option<String>,
 }
 
-/// What the endpoint depends on.
 #[derive(Debug)]
-pub struct WebhookDesk<S, L, C = SystemClock> {
-    /// Where webhooks are applied.
-    pub store: S,
-    /// What the provider signs with.
-    pub secrets: Secrets<L, C>,
-    /// The time.
-    pub clock: C,
+pub struct State<L = ManagedSecret> {
+    pub store: Store,
+    pub secrets: WebhookSecrets<L>,
 }
 
-/// Answers the request.
-///
+impl State {
+    /// Loads the secrets while it builds the store's client.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub async fn from_env(env: Env) -> Result<Self, ConfigError> {
+        let config = aws::sdk_config(&env)?;
+        let secrets = WebhookSecrets::new(ManagedSecret::from_env(&env, &config)?);
+        let client = async { aws::dynamodb_client_from(&config, &env) };
+        let (loaded, client) = tokio::join!(secrets.get(kernel::Clock::now(&SystemClock)), client);
+        if let Err(error) = loaded {
+            tracing::warn!(%error, "preloading the webhook secrets failed; the first request loads them");
+        }
+        let store = Store::new(client, env.required("PAYMENT_TABLE")?, SystemClock, SystemRandom);
+        Ok(Self { store, secrets })
+    }
+}
+
 /// # Errors
 ///
-/// A [`Problem`]: it is not authentic, not readable, or does not fit the payment.
-pub async fn handle<S: ApplyWebhook, L: LoadSecrets, C: Clock>(
-    desk: &WebhookDesk<S, L, C>,
-    request: &Request,
-) -> Result<Response, Problem> {
-    let now = desk.clock.now();
-    let header_id = desk.authenticate(request, now).await?;
-    let body: Body = json_body(request)?;
-    let webhook = read(&body, header_id, request, now)?;
-    let (payment, outcome) = desk.store.apply(webhook).await.map_err(|error| {
-        // Money may have been collected: what is refused must leave a trace.
-        tracing::error!(reference = body.reference, told = %body.status, %error, "an authentic webhook was refused");
-        problems::webhook(&error)
+/// A [`Problem`] if the webhook is not authentic, invalid, or not applicable to the payment.
+pub async fn handle<L: LoadSecrets + Sync>(state: &State<L>, request: Request) -> Result<Response, Problem> {
+    let now = state.store.now();
+    let header_id = state.authenticate(&request, now).await?;
+    let body: Body = json_body(&request)?;
+    let webhook = parse(&body, header_id, &request, now)?;
+    let (payment, outcome) = apply_webhook(&state.store, &webhook, deadline(&request)).await.inspect_err(|error| {
+        // The provider may have collected money.
+        tracing::error!(reference = body.reference, reported_status = %body.status, %error, "authentic webhook rejected");
     })?;
     if outcome == WebhookOutcome::Contradicted {
         tracing::error!(
             reference = %payment.reference,
-            stands = %payment.status,
-            told = %body.status,
-            "a webhook contradicts a payment that has come to its end; it was recorded for reconciliation"
+            current_status = %payment.status,
+            reported_status = %body.status,
+            "webhook contradicts a payment in a terminal state; recorded for reconciliation"
         );
     }
     Response::json(StatusCode::OK, &PaymentBody::from(&payment))
 }
 
-impl<S, L: LoadSecrets, C: Clock> WebhookDesk<S, L, C> {
-    /// The message's id, if it is authentic by the secrets we know or by those that have come since.
+impl<L: LoadSecrets> State<L> {
+    /// Returns the webhook's id if its signature is valid by a cached secret or, after a reload, by a new one.
     async fn authenticate<'a>(&self, request: &'a Request, now: Timestamp) -> Result<&'a str, Problem> {
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let headers = Headers {
@@ -88,30 +100,29 @@ impl<S, L: LoadSecrets, C: Clock> WebhookDesk<S, L, C> {
         };
         let body: &[u8] = request.body();
         let verify = |secrets: &[webhook::WebhookSecret]| webhook::verify(secrets, headers, body, now);
-        let known = self.secrets.known().await.map_err(|error| problems::secrets_unavailable(&error))?;
-        let rejection = match verify(&known) {
+        let cached = self.secrets.get(now).await.map_err(|error| problems::secrets_unavailable(&error))?;
+        let rejection = match verify(&cached) {
             Ok(id) => return Ok(id),
             Err(rejection) => rejection,
         };
-        // A secret may have been rotated in since we looked.
-        let newer = match rejection {
-            webhook::Rejection::WrongSignature => self.secrets.newer().await,
+        let reloaded = match rejection {
+            webhook::Rejection::WrongSignature => self.secrets.refresh(now).await,
             _ => Ok(None),
         };
-        match newer.map_err(|error| problems::secrets_unavailable(&error))? {
+        match reloaded.map_err(|error| problems::secrets_unavailable(&error))? {
             Some(secrets) => verify(&secrets).map_err(problems::invalid_signature),
             None => Err(problems::invalid_signature(rejection)),
         }
     }
 }
 
-fn read(body: &Body, header_id: &str, request: &Request, now: Timestamp) -> Result<Webhook, Problem> {
+fn parse(body: &Body, header_id: &str, request: &Request, now: Timestamp) -> Result<Webhook, Problem> {
     let mut fields = FieldErrors::default();
     let reference = fields.read("reference", PaymentReference::parse(&body.reference));
     let id = body.provider_transaction_id.as_deref().map(ProviderTransactionId::parse);
     let provider_transaction_id = fields.read_optional("providerTransactionId", id);
     let timestamp = fields.read_optional("timestamp", body.timestamp.as_deref().map(Timestamp::parse));
-    let id = fields.read("webhookId", read_id(body.webhook_id.as_deref().unwrap_or(header_id)));
+    let id = fields.read("webhookId", parse_id(body.webhook_id.as_deref().unwrap_or(header_id)));
     if body.status == PaymentStatus::Initiated {
         fields.push("status", "must be PENDING, SUCCESS or FAILED");
     }
@@ -121,20 +132,37 @@ fn read(body: &Body, header_id: &str, request: &Request, now: Timestamp) -> Resu
         return Err(fields.problem());
     };
     let raw: &[u8] = request.body();
-    Ok(Webhook {
-        id,
-        body_hash: URL_SAFE_NO_PAD.encode(digest(&SHA256, raw)),
-        reference,
-        status: body.status,
-        provider_transaction_id,
-        received_at: now,
-        deadline: deadline(request),
-    })
+    let body_hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, raw));
+    Ok(Webhook { id, body_hash, reference, status: body.status, provider_transaction_id, received_at: now })
 }
 
-fn read_id(text: &str) -> Result<String, &'static str> {
-    let legal = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if legal { Ok(text.to_owned()) } else { Err("must be 1 to 255 printable ASCII characters") }
+fn parse_id(text: &str) -> Result<String, &'static str> {
+    let is_valid = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_valid { Ok(text.to_owned()) } else { Err("must be 1 to 255 printable ASCII characters") }
+}
+
+pub(super) fn describe() -> Endpoint {
+    let success = json!({"reference": examples::REFERENCE, "status": "SUCCESS", "providerTransactionId": "MTN-884213"});
+    let path = "/api/payments/webhook/provider";
+    Endpoint::new("post", path, PAYMENTS, "providerWebhook", "Report a payment's status (for the provider)")
+        .description(
+            "Signed according to [Standard Webhooks](https://www.standardwebhooks.com), at most five minutes ago. A repeated \
+             delivery with the same id and body changes nothing. A payment in a terminal state never changes.",
+        )
+        .secured_by("webhook")
+        .header(webhook::ID, "The id of the message.", &json!({"type": "string"}))
+        .header(webhook::TIMESTAMP, "The time of the delivery, in seconds since 1970.", &json!({"type": "string"}))
+        .request_body::<Body>(&[("success", success)])
+        .response::<PaymentBody<'_>>(200, "The updated payment.", &examples::payment())
+        .problems(problems::ACCOUNT_PROBLEMS)
+        .problems(&[
+            &problems::INVALID_SIGNATURE,
+            &problems::PAYMENT_NOT_FOUND,
+            &problems::WEBHOOK_ID_REUSED,
+            &problems::INVALID_TRANSITION,
+            &problems::HEADROOM_EXCEEDED,
+            &problem_types::UNAVAILABLE,
+        ])
 }
 
 #[cfg(test)]
@@ -142,55 +170,69 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
-    use kernel::testing::FixedClock;
     use lambda_http::Body as LambdaBody;
     use serde_json::{Value, json};
     use webhook::WebhookSecret;
 
-    use super::super::testing::{now, pointers, request};
     use super::*;
-    use crate::domain::Payment;
-    use crate::secrets::{LoadSecretsError, RELOAD_INTERVAL};
-    use crate::store::payments::AdvanceError;
-    use crate::store::webhooks::WebhookError;
+    use crate::app::webhook_secrets::{LoadSecretsError, RELOAD_INTERVAL};
+    use crate::testing::{TestApp, body_of, pointers, request};
 
     const CURRENT: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const NEXT: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
-    #[derive(Default)]
-    struct Recorder(Mutex<Vec<Webhook>>);
+    /// Secrets that a test can rotate, and the number of loads.
+    struct FakeSecretSource(Mutex<(Vec<&'static str>, usize)>);
 
-    impl ApplyWebhook for Recorder {
-        async fn apply(&self, webhook: Webhook) -> Result<(Payment, WebhookOutcome), WebhookError> {
-            self.0.lock().unwrap().push(webhook);
-            Err(AdvanceError::NotFound.into())
-        }
-    }
-
-    /// Secrets that a test may rotate.
-    struct Vault(Mutex<(Vec<&'static str>, usize)>);
-
-    impl LoadSecrets for Vault {
+    impl LoadSecrets for FakeSecretSource {
         async fn load_secrets(&self) -> Result<Vec<WebhookSecret>, LoadSecretsError> {
-            let mut vault = self.0.lock().unwrap();
-            vault.1 += 1;
-            Ok(vault.0.iter().map(|text| WebhookSecret::parse(text).unwrap()).collect())
+            let mut state = self.0.lock().unwrap();
+            state.1 += 1;
+            Ok(state.0.iter().map(|text| WebhookSecret::parse(text).unwrap()).collect())
         }
     }
 
-    type Desk = WebhookDesk<Recorder, Vault, FixedClock>;
-
-    fn desk(secrets: &[&'static str]) -> Desk {
-        let vault = Vault(Mutex::new((secrets.to_vec(), 0)));
-        let clock = FixedClock(now());
-        WebhookDesk { store: Recorder::default(), secrets: Secrets::new(vault, clock), clock }
+    struct Scene {
+        app: TestApp,
+        state: State<FakeSecretSource>,
+        reference: PaymentReference,
     }
 
-    fn body() -> Value {
-        json!({
-            "reference": "PAY-01JZ8QK3Y5T8W2N4V6X8Z0A2C4", "status": "SUCCESS", "providerTransactionId": "momo-1",
-            "timestamp": "2026-01-31T11:59:58Z",
-        })
+    impl Scene {
+        /// A PENDING payment, at a fixed time.
+        async fn new() -> Self {
+            let app = TestApp::new().await;
+            let ada = app.user().await;
+            let reference = app.create_pending_payment(ada, None).await.reference;
+            app.clock.stop();
+            app.engine.round_trips();
+            let secrets = WebhookSecrets::new(FakeSecretSource(Mutex::new((vec![CURRENT], 0))));
+            let state = State { store: app.store.clone(), secrets };
+            Self { app, state, reference }
+        }
+
+        fn now(&self) -> Timestamp {
+            self.app.store.now()
+        }
+
+        fn body(&self) -> Value {
+            json!({
+                "reference": self.reference, "status": "SUCCESS", "providerTransactionId": "momo-1",
+                "timestamp": "2026-01-31T11:59:58Z",
+            })
+        }
+
+        fn signed(&self, body: &Value) -> Request {
+            signed_at(body, CURRENT, self.now())
+        }
+
+        async fn rejected(&self, request: Request) -> Problem {
+            handle(&self.state, request).await.unwrap_err()
+        }
+
+        async fn recorded(&self, id: &str) -> Option<dynamo::Item> {
+            self.app.item(dynamo::key(format_args!("WEBHOOK#{id}"), "WEBHOOK")).await
+        }
     }
 
     fn signed_at(body: &Value, secret: &str, at: Timestamp) -> Request {
@@ -206,64 +248,65 @@ mod tests {
         request
     }
 
-    fn signed(body: &Value) -> Request {
-        signed_at(body, CURRENT, now())
-    }
-
-    async fn refused(desk: &Desk, request: &Request) -> Problem {
-        handle(desk, request).await.unwrap_err()
-    }
-
     #[tokio::test]
-    async fn an_authentic_webhook_is_applied_under_its_id() {
-        let desk = desk(&[CURRENT]);
-        assert_eq!(refused(&desk, &signed(&body())).await.problem_type.code, "payment_not_found");
-        let mut own_id = body();
+    async fn authentic_webhook_is_applied_under_its_id() {
+        let scene = Scene::new().await;
+        let response = handle(&scene.state, scene.signed(&scene.body())).await.unwrap();
+        assert_eq!(body_of(&response)["status"], json!("SUCCESS"));
+        let mut own_id = scene.body();
         own_id["webhookId"] = json!("evt-7");
-        refused(&desk, &signed(&own_id)).await;
-        let applied = desk.store.0.lock().unwrap();
-        assert_eq!(applied.iter().map(|webhook| webhook.id.as_str()).collect::<Vec<_>>(), ["msg_1", "evt-7"]);
-        assert_ne!(applied[0].body_hash, applied[1].body_hash);
-        assert_eq!(applied[0].status, PaymentStatus::Success);
+        handle(&scene.state, scene.signed(&own_id)).await.unwrap();
+        let (first, second) = (scene.recorded("msg_1").await.unwrap(), scene.recorded("evt-7").await.unwrap());
+        assert_ne!(first["bodyHash"], second["bodyHash"]);
+        assert_eq!(first["status"], dynamo::text("SUCCESS"));
     }
 
     #[tokio::test]
-    async fn a_body_that_came_in_base64_is_verified_as_it_was_signed() {
-        let desk = desk(&[CURRENT]);
-        let mut request = signed(&body());
-        // API Gateway encodes it and lambda_http decodes it: what arrives here are the bytes.
-        *request.body_mut() = LambdaBody::Binary(body().to_string().into_bytes());
-        assert_eq!(refused(&desk, &request).await.problem_type.code, "payment_not_found");
+    async fn unknown_payment_is_not_found() {
+        let scene = Scene::new().await;
+        let mut body = scene.body();
+        body["reference"] = json!(examples::REFERENCE);
+        assert_eq!(scene.rejected(scene.signed(&body)).await.problem_type.code, "payment_not_found");
     }
 
     #[tokio::test]
-    async fn what_is_not_authentic_is_refused_with_one_answer_and_not_even_read() {
+    async fn base64_encoded_body_is_verified_by_its_bytes() {
+        let scene = Scene::new().await;
+        let mut request = scene.signed(&scene.body());
+        // API Gateway encodes the body and lambda_http decodes it to bytes.
+        *request.body_mut() = LambdaBody::Binary(scene.body().to_string().into_bytes());
+        assert_eq!(handle(&scene.state, request).await.unwrap().status, 200);
+    }
+
+    #[tokio::test]
+    async fn forged_webhook_is_rejected_before_it_is_parsed() {
+        let scene = Scene::new().await;
         let tampered = {
-            let mut request = signed(&body());
-            *request.body_mut() = LambdaBody::Text(body().to_string().replace("SUCCESS", "FAILED"));
+            let mut request = scene.signed(&scene.body());
+            *request.body_mut() = LambdaBody::Text(scene.body().to_string().replace("SUCCESS", "FAILED"));
             request
         };
         let without = |header: &str| {
-            let mut request = signed(&body());
+            let mut request = scene.signed(&scene.body());
             request.headers_mut().remove(header);
             request
         };
-        let minutes = Duration::from_mins(5) + Duration::from_secs(1);
-        let past = Timestamp::from_unix_seconds(now().unix_seconds() - 301).unwrap();
+        let now = scene.now();
+        let future = now.plus(Duration::from_mins(5) + Duration::from_secs(1));
+        let past = Timestamp::from_unix_seconds(now.unix_seconds() - 301).unwrap();
         let mut details = Vec::new();
         for (what, request) in [
             ("tampered body", tampered),
-            ("old", signed_at(&body(), CURRENT, past)),
-            ("from the future", signed_at(&body(), CURRENT, now().plus(minutes))),
-            ("another secret", signed_at(&body(), NEXT, now())),
+            ("old", signed_at(&scene.body(), CURRENT, past)),
+            ("from the future", signed_at(&scene.body(), CURRENT, future)),
+            ("another secret", signed_at(&scene.body(), NEXT, now)),
             ("no id", without(webhook::ID)),
             ("no timestamp", without(webhook::TIMESTAMP)),
             ("no signature", without(webhook::SIGNATURE)),
         ] {
-            let desk = desk(&[CURRENT]);
-            let problem = refused(&desk, &request).await;
+            let problem = scene.rejected(request).await;
             assert_eq!((problem.problem_type.status, problem.problem_type.code), (401, "invalid_signature"), "{what}");
-            assert!(desk.store.0.lock().unwrap().is_empty(), "{what}");
+            assert!(scene.app.engine.round_trips().is_empty(), "{what}");
             details.push(problem.detail);
         }
         details.dedup();
@@ -271,31 +314,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_secret_that_was_rotated_in_is_found_and_forgeries_do_not_hammer_the_vault() {
-        let desk = desk(&[CURRENT]);
-        let with_next = signed_at(&body(), NEXT, now());
+    async fn new_secret_is_loaded_at_most_once_per_interval() {
+        let scene = Scene::new().await;
+        let next = signed_at(&scene.body(), NEXT, scene.now());
         for _ in 0..20 {
-            assert_eq!(refused(&desk, &with_next).await.problem_type.status, 401);
+            assert_eq!(scene.rejected(next.clone()).await.problem_type.status, 401);
         }
-        assert_eq!(desk.secrets.source().0.lock().unwrap().1, 1);
+        assert_eq!(scene.state.secrets.source().0.lock().unwrap().1, 1);
 
-        desk.secrets.source().0.lock().unwrap().0 = vec![CURRENT, NEXT];
-        let later = now().plus(RELOAD_INTERVAL);
-        let secrets = desk.secrets.at(FixedClock(later));
-        let desk = WebhookDesk { secrets, clock: FixedClock(later), store: desk.store };
+        scene.state.secrets.source().0.lock().unwrap().0 = vec![CURRENT, NEXT];
+        scene.app.clock.advance(RELOAD_INTERVAL);
         for secret in [NEXT, CURRENT] {
-            assert_eq!(refused(&desk, &signed_at(&body(), secret, later)).await.problem_type.code, "payment_not_found");
+            let request = signed_at(&scene.body(), secret, scene.now());
+            assert_eq!(handle(&scene.state, request).await.unwrap().status, 200);
         }
-        assert_eq!(desk.secrets.source().0.lock().unwrap().1, 2);
+        assert_eq!(scene.state.secrets.source().0.lock().unwrap().1, 2);
     }
 
     #[tokio::test]
-    async fn what_an_authentic_webhook_gets_wrong_is_pointed_at() {
-        let desk = desk(&[CURRENT]);
-        let wrong = json!({
+    async fn every_invalid_field_of_an_authentic_webhook_is_reported() {
+        let scene = Scene::new().await;
+        let invalid = json!({
             "reference": "x", "status": "INITIATED", "providerTransactionId": "", "timestamp": "now", "webhookId": "",
         });
-        let problem = refused(&desk, &signed(&wrong)).await;
+        let problem = scene.rejected(scene.signed(&invalid)).await;
         let expected = ["/reference", "/providerTransactionId", "/timestamp", "/webhookId", "/status"];
         assert_eq!((problem.problem_type.status, pointers(&problem)), (400, expected.to_vec()));
     }

@@ -1,19 +1,25 @@
-//! `POST /payments/send`: money from one's own account to anyone's.
+//! `POST /payments/send`: sends money from one of the user's accounts to any account.
 
 use auth::Principal;
 use http_api::{FieldErrors, Problem, Request, Response, json_body};
-use kernel::{Amount, Clock, Currency, Random};
+use kernel::{Amount, Currency};
+use openapi::Endpoint;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::Poster;
-use super::posting::Ask;
-use super::problems::{self, SideFields};
-use super::wire::MinorUnits;
+use super::dto::{MinorUnits, TransferBody};
+use super::problems::{self, PartyFields};
+pub use super::transfers::TransferState as State;
+use super::transfers::creation;
+use super::{WALLET, examples};
+use crate::app::PaymentError;
+use crate::app::post_transfer::TransferParams;
 use crate::domain::{Note, PaymentAccountId, Posting, TransferType};
-use crate::store::ledger::PostTransfer;
 
-/// Money from one's own account to anyone's.
+const FIELDS: PartyFields = PartyFields { from: "fromPaymentAccountId", to: "toPaymentAccountId" };
+
+/// A transfer from one of your accounts to any account.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Send)]
@@ -21,33 +27,32 @@ pub(super) struct Body {
     /// An account of yours.
     #[schema(value_type = PaymentAccountId)]
     from_payment_account_id: String,
-    /// Anyone's account.
+    /// Any account.
     #[schema(value_type = PaymentAccountId)]
     to_payment_account_id: String,
     #[schema(value_type = Amount)]
     amount: MinorUnits,
-    /// That of both accounts; where it is left out, the deployment's default.
+    /// The currency of both accounts. The default is the deployment's currency.
     #[schema(value_type = Option<Currency>)]
     currency: Option<String>,
-    /// A word to the payee.
+    /// A memo for the payee.
     #[schema(value_type = Option<Note>)]
     note: Option<String>,
 }
 
-/// Answers the request.
-///
 /// # Errors
 ///
-/// A [`Problem`]: the request is wrong, or one of the accounts does not allow it.
-pub async fn handle<L: PostTransfer, C: Clock, R: Random>(
-    poster: &Poster<L, C, R>,
-    principal: Principal,
-    request: &Request,
-) -> Result<Response, Problem> {
-    let body: Body = json_body(request)?;
+/// A [`Problem`] if the request is invalid, or one of the accounts doesn't admit the transfer.
+pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
+    let body: Body = json_body(&request)?;
+    let params = parse(&body, state.default_currency)?;
+    state.respond(&principal, &request, "send", &body, params, FIELDS).await
+}
+
+fn parse(body: &Body, default_currency: Currency) -> Result<TransferParams, Problem> {
     let mut fields = FieldErrors::default();
-    let from = fields.read("fromPaymentAccountId", PaymentAccountId::parse(&body.from_payment_account_id));
-    let to = fields.read("toPaymentAccountId", PaymentAccountId::parse(&body.to_payment_account_id));
+    let from = fields.read(FIELDS.from, PaymentAccountId::parse(&body.from_payment_account_id));
+    let to = fields.read(FIELDS.to, PaymentAccountId::parse(&body.to_payment_account_id));
     let amount = fields.read("amount", Amount::from_minor(body.amount.0));
     let currency = fields.read_optional("currency", body.currency.as_deref().map(Currency::parse));
     let note = fields.read_optional("note", body.note.as_deref().map(Note::parse));
@@ -55,82 +60,111 @@ pub async fn handle<L: PostTransfer, C: Clock, R: Random>(
         return Err(fields.problem());
     };
     if from == to {
-        return Err(problems::same_account("toPaymentAccountId"));
+        return Err(problems::problem(&PaymentError::SameAccount, FIELDS));
     }
-    let ask = Ask {
-        route: "send",
-        body: &body,
-        posting: Posting::Between { from, to, kind: TransferType::Send },
-        amount,
-        currency,
-        note,
-        fields: SideFields { from: "fromPaymentAccountId", to: "toPaymentAccountId" },
-    };
-    poster.post(principal, request, ask).await
+    let posting = Posting::Internal { from, to, kind: TransferType::Send };
+    Ok(TransferParams { posting, amount, currency: currency.unwrap_or(default_currency), note })
+}
+
+pub(super) fn describe() -> Endpoint {
+    let dinner = json!({
+        "fromPaymentAccountId": "ada-main", "toPaymentAccountId": "ben-main", "amount": 2_550, "note": "Dinner"
+    });
+    let transfer = examples::transfer("SEND", Some("ada-main"), Some("ben-main"));
+    creation(Endpoint::new("post", "/payments/send", WALLET, "send", "Send money"))
+        .description("Sends money from one of your accounts to any account of the same currency.")
+        .request_body::<Body>(&[("dinner", dinner)])
+        .response::<TransferBody<'_>>(201, "The transfer.", &transfer)
+        .problems(problems::ACCOUNT_PROBLEMS)
+        .problems(&[&problems::INSUFFICIENT_FUNDS, &problems::HEADROOM_EXCEEDED, &problems::SAME_ACCOUNT])
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{FakeLedger, ada, body_of, named, pointers, poster, request};
     use super::*;
-    use crate::domain::{Party, Refusal};
-    use crate::store::ledger::PostError;
+    use crate::testing::{TestApp, TestUser, body_of, keyed_request, pointers, request, usd};
 
-    fn wish() -> Value {
+    struct Scene {
+        app: TestApp,
+        state: State,
+        ada: TestUser,
+    }
+
+    impl Scene {
+        /// Ada has 2,000 in `ada`, Bob has nothing in `bob`.
+        async fn new() -> Self {
+            let app = TestApp::new().await;
+            let (ada, bob) = (app.user().await, app.user().await);
+            app.open_debit(ada, "ada", 2000).await;
+            app.open_debit(bob, "bob", 0).await;
+            let state = State { store: app.store.clone(), default_currency: usd() };
+            app.engine.round_trips();
+            Self { app, state, ada }
+        }
+
+        async fn send(&self, request: Request) -> Result<Response, Problem> {
+            handle(&self.state, self.ada.principal(), request).await
+        }
+
+        /// The problem of a request that is rejected before anything is posted.
+        async fn rejected(&self, body: &Value) -> Problem {
+            let problem = self.send(request(body)).await.unwrap_err();
+            assert!(self.app.engine.round_trips().is_empty(), "nothing was posted");
+            problem
+        }
+    }
+
+    fn valid_body() -> Value {
         json!({"fromPaymentAccountId": "ada", "toPaymentAccountId": "bob", "amount": 1050})
     }
 
     fn with(field: &str, value: Value) -> Value {
-        let mut wish = wish();
-        wish[field] = value;
-        wish
-    }
-
-    async fn refused(body: &Value) -> Problem {
-        let poster = poster(FakeLedger::default());
-        let problem = handle(&poster, ada(), &request(body)).await.unwrap_err();
-        assert!(poster.ledger.orders.lock().unwrap().is_empty(), "nothing was posted");
-        problem
+        let mut body = valid_body();
+        body[field] = value;
+        body
     }
 
     #[tokio::test]
-    async fn a_transfer_is_posted_and_answered() {
-        let poster = poster(FakeLedger::default());
-        let answer = handle(&poster, ada(), &request(&with("note", json!("for lunch")))).await.unwrap();
-        assert_eq!(answer.status, 201);
-        let orders = poster.ledger.orders.lock().unwrap();
-        let id = orders[0].transfer.id.to_string();
+    async fn send_posts_a_transfer_and_returns_it() {
+        let scene = Scene::new().await;
+        let now = scene.app.clock.stop();
+        let response = scene.send(request(&with("note", json!("for lunch")))).await.unwrap();
+        assert_eq!(response.status, 201);
+        let body = body_of(&response);
+        let id = body["id"].as_str().unwrap();
         assert_eq!(
-            body_of(&answer),
+            body,
             json!({
                 "id": id, "type": "SEND", "status": "COMPLETED", "fromPaymentAccountId": "ada",
                 "toPaymentAccountId": "bob", "amount": 1050, "currency": "USD", "note": "for lunch",
-                "createdAt": "2026-01-31T12:00:00.000Z",
+                "createdAt": now,
             })
         );
-        assert_eq!(orders[0].transfer.initiated_by, ada().user_id);
-        assert_eq!(orders[0].fingerprint, None);
+        let stored = scene.app.item(dynamo::key(format_args!("TRANSFER#{id}"), "TRANSFER")).await.unwrap();
+        assert_eq!(stored["initiatedBy"], dynamo::text(scene.ada.id));
+        assert!(!stored.contains_key("fingerprint"));
+        assert_eq!(scene.app.balance(scene.ada, "ada").await, 950);
     }
 
     #[tokio::test]
-    async fn a_key_stands_for_the_request_however_its_json_is_written() {
-        let poster = poster(FakeLedger { replayed: true, ..FakeLedger::default() });
-        let answer = handle(&poster, ada(), &named(&wish(), "k")).await.unwrap();
-        assert!(answer.headers.contains(&("idempotent-replayed", "true".to_owned())));
+    async fn key_identifies_the_payload_however_it_is_formatted() {
+        let scene = Scene::new().await;
+        let first = scene.send(keyed_request(&valid_body(), "k")).await.unwrap();
         let shuffled = json!({"amount": 1050, "toPaymentAccountId": "bob", "fromPaymentAccountId": "ada"});
-        handle(&poster, ada(), &named(&shuffled, "\"k\"")).await.unwrap();
-        handle(&poster, ada(), &named(&with("amount", json!(1051)), "k")).await.unwrap();
-        let orders = poster.ledger.orders.lock().unwrap();
-        assert_eq!(orders[0].transfer.id, orders[1].transfer.id);
-        assert_eq!(orders[0].fingerprint, orders[1].fingerprint);
-        assert_eq!(orders[0].transfer.id, orders[2].transfer.id);
-        assert_ne!(orders[0].fingerprint, orders[2].fingerprint);
+        let replayed = scene.send(keyed_request(&shuffled, "\"k\"")).await.unwrap();
+        assert!(!first.headers.contains(&("idempotent-replayed", "true".to_owned())));
+        assert!(replayed.headers.contains(&("idempotent-replayed", "true".to_owned())));
+        assert_eq!(body_of(&first), body_of(&replayed));
+        let reused = scene.send(keyed_request(&with("amount", json!(1051)), "k")).await.unwrap_err();
+        assert_eq!(reused.problem_type.code, "idempotency_key_reused");
+        assert_eq!(scene.app.balance(scene.ada, "ada").await, 950);
     }
 
     #[tokio::test]
-    async fn an_amount_is_a_positive_integer_that_every_json_reader_keeps() {
+    async fn amount_must_be_a_positive_exact_integer() {
+        let scene = Scene::new().await;
         for amount in [
             json!(0),
             json!(-1),
@@ -144,38 +178,41 @@ mod tests {
             json!(true),
             json!([1]),
         ] {
-            let problem = refused(&with("amount", amount.clone())).await;
+            let problem = scene.rejected(&with("amount", amount.clone())).await;
             assert_eq!((problem.problem_type.status, pointers(&problem)), (400, vec!["/amount"]), "{amount}");
             assert!(problem.detail.contains("10.50 USD is 1050"), "it says what to send: {}", problem.detail);
         }
     }
 
     #[tokio::test]
-    async fn everything_that_is_wrong_is_told_at_once() {
+    async fn every_invalid_field_is_reported() {
         let body = json!({
             "fromPaymentAccountId": "", "toPaymentAccountId": "external:USD", "amount": 0, "currency": "usd",
             "note": "n".repeat(141),
         });
-        let problem = refused(&body).await;
+        let problem = Scene::new().await.rejected(&body).await;
         let expected = ["/fromPaymentAccountId", "/toPaymentAccountId", "/amount", "/currency", "/note"];
         assert_eq!(pointers(&problem), expected);
     }
 
     #[tokio::test]
-    async fn both_sides_may_not_be_the_same_account() {
-        assert_eq!(refused(&with("toPaymentAccountId", json!("ada"))).await.problem_type.code, "same_account");
+    async fn send_to_the_same_account_is_rejected() {
+        let problem = Scene::new().await.rejected(&with("toPaymentAccountId", json!("ada"))).await;
+        assert_eq!(problem.problem_type.code, "same_account");
     }
 
     #[tokio::test]
-    async fn a_refusal_points_at_the_side_it_is_about() {
-        for (refusal, pointer) in [
-            (Refusal::InsufficientFunds, "/fromPaymentAccountId"),
-            (Refusal::AccountFrozen(Party::Payee), "/toPaymentAccountId"),
+    async fn failure_points_at_the_account_it_is_about() {
+        let scene = Scene::new().await;
+        for (freeze, amount, code, pointer) in [
+            (false, 2001, "insufficient_funds", "/fromPaymentAccountId"),
+            (true, 1, "account_frozen", "/toPaymentAccountId"),
         ] {
-            let ledger = FakeLedger::default();
-            *ledger.error.lock().unwrap() = Some(PostError::Refused { refusal, replayed: false });
-            let problem = handle(&poster(ledger), ada(), &request(&wish())).await.unwrap_err();
-            assert_eq!((problem.problem_type.code, pointers(&problem)), (refusal.code(), vec![pointer]));
+            if freeze {
+                scene.app.freeze("bob").await;
+            }
+            let problem = scene.send(request(&with("amount", json!(amount)))).await.unwrap_err();
+            assert_eq!((problem.problem_type.code, pointers(&problem)), (code, vec![pointer]));
         }
     }
 }

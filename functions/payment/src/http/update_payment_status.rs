@@ -1,21 +1,23 @@
-//! `POST /api/payments/{reference}/status`: the owner moves a payment on.
+//! `POST /api/payments/{reference}/status`: changes the status of one of the user's payments.
 
 use auth::Principal;
 use config::{ConfigError, Env};
 use http_api::{FieldErrors, Problem, Request, Response, deadline, json_body};
-use kernel::{Clock, SystemClock};
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::get_payment::reference;
-use super::wire::PaymentBody;
-use super::{SelfDeposit, problems};
-use crate::domain::{Actor, Advance, PaymentStatus, ProviderTransactionId};
-use crate::store::Fence;
-use crate::store::payments::{AdvancePayment, OwnerStep};
+use super::dto::PaymentBody;
+use super::get_payment::{by_reference, path_reference};
+use super::{PAYMENTS, examples, problems};
+use crate::app::config::SelfDeposit;
+use crate::app::transition_payment::{OwnerTransition, transition_payment};
+use crate::domain::{Actor, PaymentStatus, ProviderTransactionId, TokenClaims, Transition};
+use crate::store::Store;
 
-/// The next step of a payment.
+/// The new status of a payment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = UpdatePaymentStatus)]
@@ -25,114 +27,124 @@ pub(super) struct Body {
     provider_transaction_id: Option<String>,
 }
 
-/// What the endpoint depends on.
 #[derive(Debug, Clone)]
-pub struct StatusDesk<S, C = SystemClock> {
-    /// Where payments move on.
-    pub store: S,
-    /// The time.
-    pub clock: C,
-    /// Whether an owner's word alone credits their account: that is a deposit that a person makes by themselves.
-    pub self_deposit: SelfDeposit,
+pub struct State {
+    store: Store,
+    self_deposit: SelfDeposit,
 }
 
-impl<S> StatusDesk<S> {
-    /// The dependencies of the function, as its environment has them.
-    ///
+impl State {
     /// # Errors
     ///
-    /// [`ConfigError`] if a setting is missing or wrong.
-    pub fn from_env(env: &Env, store: S) -> Result<Self, ConfigError> {
-        Ok(Self { store, clock: SystemClock, self_deposit: env.parsed("SELF_DEPOSIT")? })
+    /// [`ConfigError`] if a setting is missing or invalid.
+    pub fn from_env(env: &Env, store: Store) -> Result<Self, ConfigError> {
+        Ok(Self { store, self_deposit: env.parsed("SELF_DEPOSIT")? })
     }
 }
 
-/// Answers the request.
-///
 /// # Errors
 ///
-/// A [`Problem`]: there is no such payment, or it cannot take this step.
-pub async fn handle<S: AdvancePayment, C: Clock>(
-    desk: &StatusDesk<S, C>,
-    principal: Principal,
-    request: &Request,
-) -> Result<Response, Problem> {
-    let reference = reference(request)?;
-    let body: Body = json_body(request)?;
+/// A [`Problem`] if the user has no such payment, or its status can't change in this way.
+pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
+    let reference = path_reference(&request)?;
+    let body: Body = json_body(&request)?;
     let mut fields = FieldErrors::default();
     let id = body.provider_transaction_id.as_deref().map(ProviderTransactionId::parse);
     let Some(provider_transaction_id) = fields.read_optional("providerTransactionId", id) else {
         return Err(fields.problem());
     };
-    let step = OwnerStep {
+    let at = state.store.now();
+    let command = OwnerTransition {
         reference,
         owner: principal.user_id,
-        advance: Advance { to: body.status, provider_transaction_id, at: desk.clock.now(), by: Actor::Owner },
-        fence: Fence::from(&principal),
-        may_credit: desk.self_deposit == SelfDeposit::Enabled,
-        deadline: deadline(request),
+        transition: Transition { to: body.status, provider_transaction_id, at, by: Actor::Owner },
+        claims: TokenClaims::from(&principal),
+        self_deposit: state.self_deposit,
+        deadline: deadline(&request),
     };
-    let payment = desk.store.advance(step).await.map_err(|error| problems::advance(&error))?;
+    let payment = transition_payment(&state.store, &command).await?;
     Response::json(StatusCode::OK, &PaymentBody::from(&payment))
+}
+
+pub(super) fn describe() -> Endpoint {
+    let path = "/api/payments/{reference}/status";
+    by_reference(Endpoint::new("post", path, PAYMENTS, "updatePaymentStatus", "Update a payment's status"))
+        .description(
+            "The status changes from INITIATED to PENDING, and from PENDING to SUCCESS or FAILED. If the payment credits an \
+             account, you can report its success only if the deployment enables self-service deposits.",
+        )
+        .authenticated()
+        .problems(&[&problems::VERIFICATION_REQUIRED])
+        .request_body::<Body>(&[("to the provider", json!({"status": "PENDING"}))])
+        .response::<PaymentBody<'_>>(200, "The updated payment.", &examples::payment())
+        .problems(problems::ACCOUNT_PROBLEMS)
+        .problems(&[&problems::INVALID_TRANSITION, &problems::SELF_DEPOSIT_DISABLED, &problems::HEADROOM_EXCEEDED])
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::sync::Mutex;
 
-    use kernel::testing::FixedClock;
     use lambda_http::RequestExt;
     use serde_json::{Value, json};
 
-    use super::super::testing::{ada, now, pointers, request};
     use super::*;
-    use crate::domain::Payment;
-    use crate::store::payments::AdvanceError;
+    use crate::testing::{TestApp, TestUser, body_of, pointers, request};
 
-    #[derive(Default)]
-    struct Standing(Mutex<Vec<OwnerStep>>);
+    struct Scene {
+        app: TestApp,
+        ada: TestUser,
+        reference: String,
+    }
 
-    impl AdvancePayment for Standing {
-        async fn advance(&self, step: OwnerStep) -> Result<Payment, AdvanceError> {
-            let to = step.advance.to;
-            self.0.lock().unwrap().push(step);
-            Err(AdvanceError::InvalidTransition { from: PaymentStatus::Initiated, to })
+    impl Scene {
+        /// An INITIATED payment that credits `main`.
+        async fn new() -> Self {
+            let app = TestApp::new().await;
+            let ada = app.user().await;
+            app.open_debit(ada, "main", 0).await;
+            let reference = app.create_payment(ada, Some("main")).await.reference.to_string();
+            app.engine.round_trips();
+            Self { app, ada, reference }
+        }
+
+        async fn update(&self, self_deposit: SelfDeposit, body: &Value) -> Result<Response, Problem> {
+            let parameters = HashMap::from([("reference".to_owned(), self.reference.clone())]);
+            let request = request(body).with_path_parameters(parameters);
+            handle(&State { store: self.app.store.clone(), self_deposit }, self.ada.principal(), request).await
+        }
+
+        async fn rejected(&self, body: &Value) -> Problem {
+            self.update(SelfDeposit::Enabled, body).await.unwrap_err()
         }
     }
 
-    async fn refused(desk: &StatusDesk<Standing, FixedClock>, body: &Value) -> Problem {
-        let reference = "PAY-01JZ8QK3Y5T8W2N4V6X8Z0A2C4".to_owned();
-        let request = request(body).with_path_parameters(HashMap::from([("reference".to_owned(), reference)]));
-        handle(desk, ada(), &request).await.unwrap_err()
-    }
-
-    fn desk(self_deposit: SelfDeposit) -> StatusDesk<Standing, FixedClock> {
-        StatusDesk { store: Standing::default(), clock: FixedClock(now()), self_deposit }
-    }
-
     #[tokio::test]
-    async fn an_illegal_step_names_both_states() {
-        let problem = refused(&desk(SelfDeposit::Enabled), &json!({"status": "SUCCESS"})).await;
+    async fn invalid_transition_names_both_states() {
+        let problem = Scene::new().await.rejected(&json!({"status": "SUCCESS"})).await;
         assert_eq!((problem.problem_type.status, problem.problem_type.code), (400, "invalid_transition"));
         assert!(problem.detail.contains("INITIATED") && problem.detail.contains("SUCCESS"), "{}", problem.detail);
     }
 
     #[tokio::test]
-    async fn the_owners_word_credits_an_account_only_where_people_may_deposit() {
-        for (self_deposit, may_credit) in [(SelfDeposit::Enabled, true), (SelfDeposit::Disabled, false)] {
-            let desk = desk(self_deposit);
-            refused(&desk, &json!({"status": "SUCCESS"})).await;
-            assert_eq!(desk.store.0.lock().unwrap()[0].may_credit, may_credit);
-        }
+    async fn owner_reports_success_only_if_self_deposit_is_enabled() {
+        let scene = Scene::new().await;
+        scene.update(SelfDeposit::Disabled, &json!({"status": "PENDING"})).await.unwrap();
+        let success = json!({"status": "SUCCESS"});
+        let problem = scene.update(SelfDeposit::Disabled, &success).await.unwrap_err();
+        assert_eq!(problem.problem_type.code, "self_deposit_disabled");
+        assert_eq!(scene.app.balance(scene.ada, "main").await, 0);
+        let body = body_of(&scene.update(SelfDeposit::Enabled, &success).await.unwrap());
+        assert_eq!(body["status"], json!("SUCCESS"));
+        assert_eq!(scene.app.balance(scene.ada, "main").await, 2500);
     }
 
     #[tokio::test]
-    async fn what_is_no_status_or_no_providers_id_is_pointed_at() {
-        let desk = desk(SelfDeposit::Enabled);
-        assert_eq!(pointers(&refused(&desk, &json!({"status": "PAID"})).await), ["/status"]);
+    async fn invalid_status_or_provider_id_is_reported() {
+        let scene = Scene::new().await;
+        assert_eq!(pointers(&scene.rejected(&json!({"status": "PAID"})).await), ["/status"]);
         let body = json!({"status": "PENDING", "providerTransactionId": "a b"});
-        assert_eq!(pointers(&refused(&desk, &body).await), ["/providerTransactionId"]);
-        assert!(desk.store.0.lock().unwrap().is_empty());
+        assert_eq!(pointers(&scene.rejected(&body).await), ["/providerTransactionId"]);
+        assert!(scene.app.engine.round_trips().is_empty(), "nothing was changed");
     }
 }

@@ -1,80 +1,95 @@
-//! `POST /payments/withdraw`: money from one's own account to the outside.
+//! `POST /payments/withdraw`: withdraws money from one of the user's accounts to an external account.
 
 use auth::Principal;
 use http_api::{Problem, Request, Response, json_body};
-use kernel::{Clock, Random};
+use openapi::Endpoint;
+use serde_json::json;
 
-use super::Poster;
-use super::posting::{Ask, OneSided};
-use super::problems::SideFields;
+use super::dto::TransferBody;
+pub use super::transfers::TransferState as State;
+use super::transfers::{AccountAmount, creation};
+use super::{WALLET, examples, problems};
+use crate::app::post_transfer::TransferParams;
 use crate::domain::Posting;
-use crate::store::ledger::PostTransfer;
 
-/// Answers the request.
-///
 /// # Errors
 ///
-/// A [`Problem`]: the request is wrong, or the account cannot give the money.
-pub async fn handle<L: PostTransfer, C: Clock, R: Random>(
-    poster: &Poster<L, C, R>,
-    principal: Principal,
-    request: &Request,
-) -> Result<Response, Problem> {
-    let body: OneSided = json_body(request)?;
-    let (from, amount, currency) = body.read()?;
-    let ask = Ask {
-        route: "withdraw",
-        body: &body,
-        posting: Posting::Withdrawal { from },
-        amount,
-        currency,
-        note: None,
-        fields: SideFields { from: "paymentAccountId", to: "paymentAccountId" },
-    };
-    poster.post(principal, request, ask).await
+/// A [`Problem`] if the request is invalid, or the account can't be debited.
+pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
+    let body: AccountAmount = json_body(&request)?;
+    let (from, amount, currency) = body.parse(state.default_currency)?;
+    let params = TransferParams { posting: Posting::Withdrawal { from }, amount, currency, note: None };
+    state.respond(&principal, &request, "withdraw", &body, params, problems::PAYMENT_ACCOUNT).await
+}
+
+pub(super) fn describe() -> Endpoint {
+    let body = json!({"paymentAccountId": "ada-main", "amount": 550, "currency": "USD"});
+    creation(Endpoint::new("post", "/payments/withdraw", WALLET, "withdraw", "Withdraw money"))
+        .description("Withdraws money from one of your accounts to an external account.")
+        .request_body::<AccountAmount>(&[("withdrawal", body)])
+        .response::<TransferBody<'_>>(201, "The transfer.", &examples::transfer("WITHDRAWAL", Some("ada-main"), None))
+        .problems(problems::ACCOUNT_PROBLEMS)
+        .problems(&[&problems::INSUFFICIENT_FUNDS])
 }
 
 #[cfg(test)]
 mod tests {
+    use lambda_http::{Context, RequestExt};
     use serde_json::json;
 
-    use super::super::testing::{FakeLedger, ada, body_of, named, poster, request};
     use super::*;
-    use crate::store::StoreError;
-    use crate::store::ledger::PostError;
+    use crate::testing::{TestApp, TestUser, body_of, keyed_request, request, usd};
 
-    #[tokio::test]
-    async fn money_goes_to_the_outside() {
-        let poster = poster(FakeLedger::default());
-        let request = request(&json!({"paymentAccountId": "ada", "amount": 5}));
-        let answered = body_of(&handle(&poster, ada(), &request).await.unwrap());
-        assert_eq!(
-            (&answered["type"], &answered["fromPaymentAccountId"], &answered["toPaymentAccountId"]),
-            (&json!("WITHDRAWAL"), &json!("ada"), &json!(null))
-        );
+    async fn app() -> (TestApp, TestUser, State) {
+        let app = TestApp::new().await;
+        let ada = app.user().await;
+        app.open_debit(ada, "ada", 100).await;
+        let state = State { store: app.store.clone(), default_currency: usd() };
+        (app, ada, state)
     }
 
     #[tokio::test]
-    async fn a_lost_answer_may_be_asked_for_again_only_under_a_key() {
+    async fn withdrawal_debits_the_account() {
+        let (app, ada, state) = app().await;
+        let request = request(&json!({"paymentAccountId": "ada", "amount": 5}));
+        let body = body_of(&handle(&state, ada.principal(), request).await.unwrap());
+        assert_eq!(
+            (&body["type"], &body["fromPaymentAccountId"], &body["toPaymentAccountId"]),
+            (&json!("WITHDRAWAL"), &json!("ada"), &json!(null))
+        );
+        assert_eq!(app.balance(ada, "ada").await, 95);
+    }
+
+    #[tokio::test]
+    async fn lost_response_is_retryable_only_with_a_key() {
+        let (app, ada, state) = app().await;
         let body = json!({"paymentAccountId": "ada", "amount": 5});
         for (request, code, retryable) in
-            [(request(&body), "outcome_unknown", false), (named(&body, "k"), "unavailable", true)]
+            [(request(&body), "outcome_unknown", false), (keyed_request(&body, "k"), "unavailable", true)]
         {
-            let ledger = FakeLedger::default();
-            *ledger.error.lock().unwrap() = Some(StoreError::Unavailable("timeout".to_owned()).into());
-            let problem = handle(&poster(ledger), ada(), &request).await.unwrap_err();
+            app.engine.reject("TransactWriteItems", 1, "ServiceUnavailable");
+            let problem = handle(&state, ada.principal(), request).await.unwrap_err();
             assert_eq!((problem.problem_type.code, problem.problem_type.retryable), (code, retryable));
-            assert!(problem.cause().is_some_and(|cause| cause.contains("timeout")));
+            assert!(problem.cause().is_some_and(|cause| cause.contains("ServiceUnavailable")));
         }
     }
 
     #[tokio::test]
-    async fn a_revoked_token_and_contention_are_told_apart() {
-        for (error, status) in [(PostError::Revoked, 401), (PostError::Contention, 503), (PostError::KeyReused, 422)] {
-            let ledger = FakeLedger::default();
-            *ledger.error.lock().unwrap() = Some(error);
-            let request = request(&json!({"paymentAccountId": "ada", "amount": 5}));
-            let problem = handle(&poster(ledger), ada(), &request).await.unwrap_err();
+    async fn only_contention_has_a_retry_after() {
+        let (app, ada, state) = app().await;
+        let withdrawal = |amount: i64| json!({"paymentAccountId": "ada", "amount": amount});
+        handle(&state, ada.principal(), keyed_request(&withdrawal(1), "k")).await.unwrap();
+        // There is no time left for a retry.
+        let busy = request(&withdrawal(5)).with_lambda_context(Context::default());
+        let newer = ada.with_epoch(1);
+        app.replicate(ada.id, 1, 2).await;
+        for (user, request, conflicts, status) in [
+            (ada, request(&withdrawal(5)), 0, 401),
+            (newer, busy, 1, 503),
+            (newer, keyed_request(&withdrawal(5), "k"), 0, 422),
+        ] {
+            app.engine.raise_transaction_conflicts(conflicts, 1, 2);
+            let problem = handle(&state, user.principal(), request).await.unwrap_err();
             assert_eq!(problem.problem_type.status, status);
             let retry_after = problem.headers.iter().any(|(name, _)| *name == "retry-after");
             assert_eq!(retry_after, status == 503);

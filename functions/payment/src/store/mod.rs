@@ -1,41 +1,91 @@
-//! DynamoDB. One file per port; a port is one command or one question, and mirrors what its function may do by IAM.
+//! The payment table in DynamoDB.
 //!
 //! | item | pk | sk | written by |
 //! |---|---|---|---|
-//! | account | `ACCOUNT#<id>` | `ACCOUNT` | [`accounts`] opens it, [`ledger`] moves its balance |
-//! | intake shard | `ACCOUNT#<id>` | `INTAKE#<n>` | `accounts` opens it, `intake` gives to it |
-//! | transfer | `TRANSFER#<id>` | `TRANSFER` | [`ledger`], [`accounts`] for what moves as an account opens |
-//! | user | `USER#<id>` | `USER` | [`users`] and [`fence`] from events; [`accounts`] adds the account's id |
-//! | opening | `IDEMPOTENCY#<request>` | `IDEMPOTENCY` | [`accounts`], where the client named its request |
-//! | payment | `PAYMENT#<reference>` | `PAYMENT` | [`payments`], and [`webhooks`] on the provider's word |
-//! | webhook | `WEBHOOK#<id>` | `WEBHOOK` | [`webhooks`], with what it does |
-//! | public key | `SIGNING_KEYS` | `KEY#<kid>` | [`keys`] from events |
+//! | account | `ACCOUNT#<id>` | `ACCOUNT` | [`accounts`] opens it, [`transfers`] change its balance |
+//! | write shard | `ACCOUNT#<id>` | `INTAKE#<n>` | `accounts` opens it, `shards` credits it |
+//! | transfer | `TRANSFER#<id>` | `TRANSFER` | [`transfers`]; [`accounts`] for the opening transfer |
+//! | user | `USER#<id>` | `USER` | [`users`] and [`revocations`] from events; [`accounts`] adds the account's id |
+//! | opened account | `IDEMPOTENCY#<operation>` | `IDEMPOTENCY` | [`accounts`], if the request has an idempotency key |
+//! | payment | `PAYMENT#<reference>` | `PAYMENT` | [`payments`] |
+//! | webhook | `WEBHOOK#<id>` | `WEBHOOK` | [`webhooks`], with its effect on the payment |
+//! | public key | `SIGNING_KEYS` | `KEY#<kid>` | [`signing_keys`] from events |
 //!
-//! A transfer stands in the index `byFrom` under the account that pays and in `byTo` under the one that receives, in
-//! the order of creation. A side outside has no attribute, and a FAILED transfer no `order`, so neither is indexed. A
-//! payment stands in `byOwnerStatus` under its owner and status; there stand also, under RECONCILIATION, the webhooks
-//! that contradicted a payment that had come to an end.
+//! A transfer is in the index `byFrom` under the payer's account and in `byTo` under the payee's, sorted by creation time.
+//! An external account has no attribute and a FAILED transfer has no `order`, so neither is indexed. A payment is in
+//! `byOwnerStatus` under its owner and status. The same index holds, under RECONCILIATION, the webhooks that contradict a
+//! payment in a terminal state.
 
 pub mod accounts;
-pub mod fence;
-pub mod histories;
-pub mod keys;
-pub mod ledger;
 pub mod payments;
+pub mod revocations;
+pub mod shards;
+pub mod signing_keys;
 pub mod transfers;
 pub mod users;
 pub mod webhooks;
 
-mod intake;
-mod item;
-mod newest;
-mod table;
-mod transaction;
+mod pagination;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use dynamo::{Item, Table, Transaction, TransactionOutcome};
+use kernel::{Clock, Random, Timestamp};
+use serde::Serialize;
 
 pub use dynamo::StoreError;
-pub(crate) use item::{Item, read_transfer};
-pub use table::Table;
-pub use transaction::Fence;
+use shards::ShardCache;
 
-#[cfg(test)]
-mod tests;
+/// The maximum time that a write is retried while other transactions use its items.
+const RETRY_BUDGET: Duration = Duration::from_secs(5);
+
+/// The payment table.
+#[derive(Debug, Clone)]
+pub struct Store {
+    table: Table,
+    shard_cache: Arc<ShardCache>,
+}
+
+impl Store {
+    pub fn new(
+        client: Client,
+        table: impl Into<String>,
+        clock: impl Clock + Send + Sync + 'static,
+        random: impl Random + Send + Sync + 'static,
+    ) -> Self {
+        Self { table: Table::new(client, table, clock, random, RETRY_BUDGET), shard_cache: Arc::default() }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.table.clock().now()
+    }
+
+    pub fn random(&self) -> &(dyn Random + Send + Sync) {
+        self.table.random()
+    }
+
+    /// Updates one item, unless the condition is false. Sent as a transaction, because a transaction on an item that is in
+    /// constant use is retried here, whereas a plain update would fail.
+    async fn update_if(&self, update: aws_sdk_dynamodb::types::TransactWriteItem) -> Result<(), StoreError> {
+        match self.table.commit(&Transaction::new().with((), update), None).await? {
+            TransactionOutcome::Committed | TransactionOutcome::ConditionFailed(_) => Ok(()),
+            TransactionOutcome::Conflict => {
+                Err(StoreError::Unavailable("other transactions kept using the item".to_owned()))
+            }
+        }
+    }
+}
+
+/// Serializes a record and adds its key.
+fn item(key: Item, record: impl Serialize) -> Result<Item, StoreError> {
+    let mut item = dynamo::to_item(record)?;
+    item.extend(key);
+    Ok(item)
+}
+
+/// Finds the item with this sort key in the response of a batch read.
+fn with_sort_key<'a>(items: &'a [Item], sk: &str) -> Option<&'a Item> {
+    items.iter().find(|item| item.get("sk").and_then(|value| value.as_s().ok()).is_some_and(|found| found == sk))
+}

@@ -1,65 +1,89 @@
-//! The replica of users, and with it the fence on their accounts.
+//! The replica of users.
 
-use std::future::Future;
+use std::collections::BTreeMap;
 
-use contracts::{User, UserStatus};
+use dynamo::{Item, from_item, key, number, text};
 use futures_util::future::join_all;
+use kernel::UserId;
+use serde::Deserialize;
 
-use super::item::{Item, Reader, key, number, text, user_key};
-use super::{StoreError, Table};
+use super::accounts::account_key;
+use super::{Store, StoreError};
+use crate::domain::{EndedSessions, Replica, User, UserStatus};
 
-/// Keeps users as the account context tells of them.
-pub trait SyncUser {
-    /// Makes the replica what the event says, if the event is newer than the replica, and raises the fence on each of
-    /// the person's accounts to the replica's epoch. MUST be safe to repeat: a call that ended half way is completed by
-    /// the next one, with the same event or an older.
-    fn sync_user(&self, user: &User, version: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
+/// A user. The end of a session creates the item too, so it can exist before the user is replicated.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct UserRecord {
+    status: Option<UserStatus>,
+    epoch: u64,
+    pub(super) account_ids: Vec<String>,
+    ended_sessions: Option<BTreeMap<String, i64>>,
+    fence_version: u64,
 }
 
-impl SyncUser for Table {
-    async fn sync_user(&self, user: &User, version: u64) -> Result<(), StoreError> {
-        let replica = self.replica_after(user, version).await?;
-        let reader = Reader(&replica);
-        let epoch: u64 = reader.integer("epoch")?;
-        // Every account is tried, whatever becomes of the others: what fails is done by the next delivery.
-        let raised = join_all(reader.texts("accountIds").iter().map(|account| self.raise_fence(account, epoch))).await;
-        raised.into_iter().collect()
+pub(super) fn user_key(id: UserId) -> Item {
+    key(format_args!("USER#{id}"), "USER")
+}
+
+impl UserRecord {
+    pub(super) fn ended_sessions(&self) -> EndedSessions {
+        match &self.ended_sessions {
+            None => EndedSessions::default(),
+            Some(expiries) => EndedSessions { version: self.fence_version, expiries: expiries.clone() },
+        }
+    }
+
+    /// The user, if they are replicated.
+    pub(super) fn replica(&self) -> Option<Replica> {
+        let ended_sessions = self.ended_sessions();
+        let (epoch, accounts) = (self.epoch, self.account_ids.len());
+        self.status.map(|status| Replica { status, epoch, ended_sessions, accounts })
     }
 }
 
-impl Table {
-    /// Applies the event unless a newer one was, and answers with the replica as it then stands.
-    async fn replica_after(&self, user: &User, version: u64) -> Result<Item, StoreError> {
-        let status = match user.status {
-            UserStatus::Active => "ACTIVE",
-            UserStatus::Suspended => "SUSPENDED",
-        };
-        let change = self.update(user_key(user.id), |update| {
+impl Store {
+    pub(super) async fn user(&self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
+        self.table.get(user_key(id)).await?.map(from_item).transpose()
+    }
+
+    /// Updates the replica, unless a newer version is stored, and raises the epoch on each of the user's accounts. Safe to
+    /// repeat: a later call, with this version or an older one, completes a call that failed half-way.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the replica or an account was not updated.
+    pub async fn replicate_user(&self, user: &User, version: u64) -> Result<(), StoreError> {
+        let update = self.table.update(user_key(user.id), |update| {
             update
                 .update_expression(
                     "SET id = :id, email = :email, #status = :status, epoch = :epoch, version = :version",
                 )
-                // The item may be there before the person is: the end of a session makes it too.
                 .condition_expression("attribute_not_exists(version) OR version < :version")
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":id", text(user.id))
                 .expression_attribute_values(":email", text(&user.email))
-                .expression_attribute_values(":status", text(status))
+                .expression_attribute_values(":status", text(user.status))
                 .expression_attribute_values(":epoch", number(user.epoch))
                 .expression_attribute_values(":version", number(version))
         })?;
-        self.change_in_turn(change).await?;
-        self.user(user.id).await?.ok_or_else(|| StoreError::internal("the replica is gone"))
+        self.update_if(update).await?;
+        let replica = self.user(user.id).await?.ok_or_else(|| StoreError::internal("the replica was not found"))?;
+        // Every account is attempted; the next delivery of the event repeats those that failed.
+        let raised = replica.account_ids.iter().map(|account| self.raise_epoch(account, replica.epoch));
+        join_all(raised).await.into_iter().collect()
     }
 
-    /// Raises the fence on an account, unless it stands as high.
-    async fn raise_fence(&self, account: &str, epoch: u64) -> Result<(), StoreError> {
-        let raise = self.update(key(format!("ACCOUNT#{account}"), "ACCOUNT"), |update| {
+    async fn raise_epoch(&self, account: &str, epoch: u64) -> Result<(), StoreError> {
+        let update = self.table.update(account_key(account), |update| {
             update
                 .update_expression("SET ownerEpoch = :epoch")
                 .condition_expression("attribute_exists(pk) AND ownerEpoch < :epoch")
                 .expression_attribute_values(":epoch", number(epoch))
         })?;
-        self.change_in_turn(raise).await
+        self.update_if(update).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The queue of payments that were handed to the provider.
+//! Consumes the queue of payments that were handed to the provider.
 
 use std::convert::Infallible;
 use std::process::ExitCode;

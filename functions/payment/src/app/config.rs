@@ -1,0 +1,101 @@
+//! Settings of a deployment that several use cases share.
+
+use std::str::FromStr;
+
+use config::{ConfigError, Env};
+use kernel::Amount;
+
+use super::PaymentError;
+
+/// Whether users can deposit to their own accounts (`SELF_DEPOSIT`). A convenience of development, disabled in production.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SelfDeposit {
+    Enabled,
+    /// Accounts are funded by collections only.
+    Disabled,
+}
+
+impl FromStr for SelfDeposit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "enabled" => Ok(Self::Enabled),
+            "disabled" => Ok(Self::Disabled),
+            _ => Err("must be enabled or disabled"),
+        }
+    }
+}
+
+impl SelfDeposit {
+    /// # Errors
+    ///
+    /// [`PaymentError::SelfDepositDisabled`] if it is disabled.
+    pub const fn check(self) -> Result<(), PaymentError> {
+        match self {
+            Self::Enabled => Ok(()),
+            Self::Disabled => Err(PaymentError::SelfDepositDisabled),
+        }
+    }
+}
+
+/// The identifier that a user must have verified before they can change anything (`REQUIRE_VERIFIED`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequireVerified {
+    None,
+    Email,
+    Phone,
+}
+
+impl FromStr for RequireVerified {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self::None),
+            "email" => Ok(Self::Email),
+            "phone" => Ok(Self::Phone),
+            _ => Err("must be none, email or phone"),
+        }
+    }
+}
+
+/// The limits of the platform.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `MAX_CREDIT_LIMIT`, in minor units. Also the limit of a CREDIT account that is opened without one.
+    pub max_credit_limit: Amount,
+    /// `MAX_LOAN_PRINCIPAL`, in minor units.
+    pub max_loan_principal: Amount,
+    /// `MAX_ACCOUNTS_PER_USER`.
+    pub max_accounts_per_user: u32,
+}
+
+impl Limits {
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing or invalid.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let amount = |text: &str| {
+            let minor = text.parse::<i64>().map_err(|error| error.to_string())?;
+            Amount::from_minor(minor).map_err(|error| error.to_string())
+        };
+        Ok(Self {
+            max_credit_limit: env.read("MAX_CREDIT_LIMIT", amount)?,
+            max_loan_principal: env.read("MAX_LOAN_PRINCIPAL", amount)?,
+            max_accounts_per_user: env.parsed("MAX_ACCOUNTS_PER_USER")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn require_verified_accepts_only_verifiable_identifiers() {
+        for (text, valid) in [("none", true), ("email", true), ("phone", true), ("", false), ("Email", false)] {
+            assert_eq!(text.parse::<RequireVerified>().is_ok(), valid, "{text}");
+        }
+    }
+}

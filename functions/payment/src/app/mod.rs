@@ -1,0 +1,28 @@
+//! Use cases: they apply the business rules to what the store holds.
+
+pub mod apply_webhook;
+pub mod config;
+pub mod create_payment;
+pub mod error;
+pub mod get_transfer;
+pub mod list_history;
+pub mod open_account;
+pub mod post_transfer;
+pub mod transition_payment;
+pub mod webhook_secrets;
+
+use kernel::{Timestamp, UserId};
+
+use crate::domain::{IdempotentRequest, TokenClaims};
+
+pub use error::PaymentError;
+
+/// An authenticated request that creates something.
+#[derive(Debug, Clone)]
+pub struct OperationContext {
+    pub user: UserId,
+    pub claims: TokenClaims,
+    pub request: IdempotentRequest,
+    /// The time by which the client must have a response.
+    pub deadline: Option<Timestamp>,
+}

@@ -1,0 +1,104 @@
+//! Opening an account.
+
+use kernel::{Amount, Currency};
+
+use super::config::{Limits, SelfDeposit};
+use super::{OperationContext, PaymentError};
+use crate::domain::{Account, Idempotent, NewAccount, PaymentAccountId, Rejection, Transfer, TransferStatus};
+use crate::store::Store;
+use crate::store::accounts::{OpenAccount, OpenOutcome};
+
+/// The maximum number of attempts while sessions of the owner end.
+const MAX_ATTEMPTS: usize = 3;
+
+/// The parameters of a new account.
+#[derive(Debug, Clone)]
+pub struct NewAccountParams {
+    /// Generated if it is absent.
+    pub id: Option<PaymentAccountId>,
+    pub currency: Currency,
+    pub new: NewAccount,
+}
+
+impl NewAccountParams {
+    /// Checks the parameters against the platform's limits.
+    ///
+    /// # Errors
+    ///
+    /// [`PaymentError`] if a limit is exceeded, or an opening deposit is disabled.
+    pub fn check(&self, limits: &Limits, self_deposit: SelfDeposit) -> Result<(), PaymentError> {
+        match &self.new {
+            NewAccount::Debit { deposit: Some(_), .. } => self_deposit.check(),
+            NewAccount::Credit { limit } if *limit > limits.max_credit_limit => {
+                Err(PaymentError::CreditLimitTooHigh { max: limits.max_credit_limit })
+            }
+            NewAccount::Loan { principal, .. } if *principal > limits.max_loan_principal => {
+                Err(PaymentError::PrincipalTooHigh { max: limits.max_loan_principal })
+            }
+            NewAccount::Debit { deposit: None, .. } | NewAccount::Credit { .. } | NewAccount::Loan { .. } => Ok(()),
+        }
+    }
+}
+
+/// Opens an account, at most once per request with an idempotency key, and posts its opening transfer.
+///
+/// # Errors
+///
+/// [`PaymentError`] if no account was opened.
+pub async fn open_account(
+    store: &Store,
+    context: OperationContext,
+    params: NewAccountParams,
+    max_accounts: u32,
+) -> Result<Idempotent<Account>, PaymentError> {
+    let OperationContext { user, claims, request, deadline } = context;
+    let NewAccountParams { id, currency, new } = params;
+    let id = id.unwrap_or_else(|| request.id.into());
+    if matches!(&new, NewAccount::Loan { disburse_to, .. } if *disburse_to == id) {
+        return Err(PaymentError::SameAccount);
+    }
+    let created_at = store.now();
+    let transfer = new.opening_transfer(&id).map(|(posting, amount): (_, Amount)| Transfer {
+        id: request.id.derive("opening").into(),
+        posting,
+        status: TransferStatus::Completed,
+        amount,
+        currency,
+        note: None,
+        initiated_by: user,
+        created_at,
+    });
+    let account = new.open(id, user, currency, created_at);
+    execute(store, OpenAccount { request, account, transfer, claims, max_accounts, deadline }).await
+}
+
+pub(crate) async fn execute(store: &Store, command: OpenAccount) -> Result<Idempotent<Account>, PaymentError> {
+    // Usually no session has ended recently, and one attempt is enough.
+    let mut ended = None;
+    for _ in 0..MAX_ATTEMPTS {
+        match store.open_account(&command, ended.as_ref()).await? {
+            OpenOutcome::Opened => return Ok(Idempotent::executed(command.account)),
+            OpenOutcome::Exists(stored) => return Ok(command.request.replay(stored)?),
+            OpenOutcome::IdTaken => return Err(PaymentError::AccountIdTaken),
+            OpenOutcome::Conflict => return Err(PaymentError::Conflict),
+            OpenOutcome::PayeeRejected(payee) => {
+                let Account { owner, currency, .. } = command.account;
+                return Err(Rejection::of_disbursement(payee.as_ref(), owner, currency, &command.claims).into());
+            }
+            OpenOutcome::OwnerRejected(None) => return Err(PaymentError::UserNotSynced),
+            OpenOutcome::OwnerRejected(Some(owner)) if owner.is_barred(&command.claims) => {
+                return Err(PaymentError::Revoked);
+            }
+            OpenOutcome::OwnerRejected(Some(owner)) => {
+                if u32::try_from(owner.accounts).unwrap_or(u32::MAX) >= command.max_accounts {
+                    return Err(PaymentError::TooManyAccounts);
+                }
+                ended = Some(owner.ended_sessions);
+            }
+        }
+    }
+    Err(PaymentError::Conflict)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! Creating a payment.
+
+use dynamo::{Transaction, TransactionOutcome, from_item, text};
+use kernel::Timestamp;
+
+use super::record::{PaymentRecord, payment_item};
+use crate::domain::{AccountState, AccountType, IdempotentRequest, Payment, PaymentAccountId, Stored, TokenClaims};
+use crate::store::accounts::{AccountRecord, account_key};
+use crate::store::revocations::{NOT_REVOKED, revocation_values};
+use crate::store::{Store, StoreError};
+
+/// The command to create a payment.
+#[derive(Debug, Clone)]
+pub struct CreatePayment {
+    pub payment: Payment,
+    pub request: IdempotentRequest,
+    pub claims: TokenClaims,
+    /// The time by which the client must have a response.
+    pub deadline: Option<Timestamp>,
+}
+
+/// The result of [`CreatePayment`]. Unless the payment is created, nothing was written.
+#[derive(Debug)]
+pub enum CreateOutcome {
+    Created,
+    /// A payment of this reference exists, and is returned as it is now.
+    Exists(Stored<Payment>),
+    /// The condition on the account that should be credited is false. `None` if the account does not exist.
+    AccountRejected(Option<AccountState>),
+    /// Other transactions kept using the account.
+    Conflict,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Payment,
+    Account,
+}
+
+impl Store {
+    /// Creates a payment, if the account that it should credit is its owner's and holds its currency.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the request fails.
+    pub async fn create_payment(&self, command: &CreatePayment) -> Result<CreateOutcome, StoreError> {
+        let CreatePayment { payment, request, claims, deadline } = command;
+        let record = payment_item(payment, request.fingerprint.as_ref())?;
+        let mut transaction = Transaction::new().with(Part::Payment, self.table.put_new(record)?);
+        if let Some(account) = &payment.payment_account_id {
+            transaction.add(Part::Account, self.check_account(account, payment, claims)?);
+        }
+        let failed = match self.table.commit(&transaction, *deadline).await? {
+            TransactionOutcome::Committed => return Ok(CreateOutcome::Created),
+            TransactionOutcome::Conflict => return Ok(CreateOutcome::Conflict),
+            TransactionOutcome::ConditionFailed(failed) => failed,
+        };
+        if let Some(stored) = failed.item(Part::Payment) {
+            let record: PaymentRecord = from_item(stored.clone())?;
+            let fingerprint = record.fingerprint().cloned();
+            return Ok(CreateOutcome::Exists(Stored { value: record.into(), fingerprint }));
+        }
+        if failed.contains(Part::Account) {
+            let account = failed.item(Part::Account).map(AccountRecord::state).transpose()?;
+            return Ok(CreateOutcome::AccountRejected(account));
+        }
+        Err(StoreError::internal("a payment failed an unexpected condition"))
+    }
+
+    /// Checks, without a write, that a payment can credit an account.
+    fn check_account(
+        &self,
+        account: &PaymentAccountId,
+        payment: &Payment,
+        claims: &TokenClaims,
+    ) -> Result<aws_sdk_dynamodb::types::TransactWriteItem, StoreError> {
+        self.table.check(account_key(account), |check| {
+            check
+                .condition_expression(format!("{NOT_REVOKED} AND currency = :currency AND #type <> :loan"))
+                .expression_attribute_names("#type", "type")
+                .set_expression_attribute_values(Some(revocation_values(payment.owner, claims)))
+                .expression_attribute_values(":currency", text(payment.currency))
+                .expression_attribute_values(":loan", text(AccountType::Loan))
+        })
+    }
+}

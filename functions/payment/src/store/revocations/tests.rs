@@ -1,0 +1,351 @@
+use std::pin::Pin;
+use std::time::Duration;
+
+use contracts::{AccountEvent, SessionEnd};
+use dynamo::text;
+use kernel::testing::SeededRandom;
+use kernel::{Clock, SessionId, UserId};
+use testkit::Gate;
+
+use crate::app::{PaymentError, open_account, post_transfer};
+use crate::domain::{IdempotentRequest, NewAccount, TokenClaims};
+use crate::testing::{TestApp, TestUser, account_key, amount, send, user, user_key, withdrawal};
+
+/// The time until the tokens of an ended session expire.
+const TOKEN_TTL: Duration = Duration::from_mins(15);
+/// The time after which all of them have expired, with a margin for clock skew.
+const AFTER_EXPIRY: Duration = Duration::from_mins(17);
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl TestApp {
+    fn end_of(&self, user: TestUser) -> SessionEnd {
+        let now = self.clock.now();
+        SessionEnd {
+            user_id: user.id,
+            session_id: user.claims.session,
+            ended_at: now,
+            tokens_expire_at: now.plus(TOKEN_TTL),
+        }
+    }
+
+    async fn end(&self, user: TestUser) {
+        self.apply(2, AccountEvent::SessionEnded(self.end_of(user))).await.unwrap();
+    }
+
+    async fn assert_revoked(&self, user: TestUser, account: &str) {
+        let outcome = self.move_money(user, withdrawal(account), 1).await;
+        assert!(matches!(outcome, Err(PaymentError::Revoked)), "{account}: {outcome:?}");
+    }
+
+    async fn revoked_on(&self, id: &str) -> Vec<String> {
+        let item = self.item(account_key(id)).await.unwrap();
+        let mut revoked = item.get("revokedSessions").map(|set| set.as_ss().unwrap().clone()).unwrap_or_default();
+        revoked.sort();
+        revoked
+    }
+
+    /// The end of a session, each request of which waits for the test.
+    fn ending(&self, user: TestUser) -> (Work, Gate) {
+        let ((store, gate), end) = (self.gated(), self.end_of(user));
+        let ending = async move {
+            store.revoke_session(end.user_id, end.session_id, end.tokens_expire_at).await.unwrap();
+        };
+        (Box::pin(ending), gate)
+    }
+}
+
+fn contracts_user(id: UserId, epoch: u64) -> contracts::User {
+    contracts::User { id, email: "ada@example.com".to_owned(), status: contracts::UserStatus::Active, epoch }
+}
+
+fn deposited(minor: i64) -> NewAccount {
+    NewAccount::Debit { deposit: Some(amount(minor)), write_shards: None }
+}
+
+/// Runs two concurrent tasks in every order of their requests, with at most this many switches between unfinished tasks.
+/// Each run starts with a new scene.
+async fn in_every_order<S>(
+    max_switches: usize,
+    begin: impl AsyncFn(usize) -> (S, [(Work, Gate); 2]),
+    check: impl AsyncFn(S),
+) {
+    // For each request, whether the tasks switch before it; for the first one, whether the second task starts.
+    let mut plan: Vec<bool> = Vec::new();
+    for run in 0.. {
+        let (scene, works) = begin(run).await;
+        let (tasks, mut gates): (Vec<_>, Vec<_>) =
+            works.map(|(work, gate)| (tokio::spawn(work), gate)).into_iter().unzip();
+        let (mut switches, mut task) = (Vec::new(), 0);
+        loop {
+            let switch = plan.get(switches.len()).copied().unwrap_or(false);
+            switches.push(switch);
+            task = if switch { 1 - task } else { task };
+            if !gates[task].let_one_through().await {
+                break;
+            }
+        }
+        while gates[1 - task].let_one_through().await {}
+        for task in tasks {
+            task.await.unwrap();
+        }
+        check(scene).await;
+        // The next order is the same up to the last request before which the tasks can switch, and switches there.
+        let can_switch = |at: &usize| {
+            !switches[*at] && (*at == 0 || switches[1..*at].iter().filter(|switch| **switch).count() < max_switches)
+        };
+        let Some(last) = (0..switches.len()).rev().find(can_switch) else {
+            assert!(run > 10, "the tasks never interleaved");
+            break;
+        };
+        plan = [&switches[..last], &[true]].concat();
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_an_ended_session_are_revoked_on_every_account() {
+    let app = TestApp::new().await;
+    let (ada, bob) = (app.user().await, app.user().await);
+    app.open_debit(ada, "main", 10).await;
+    app.open_debit(ada, "savings", 10).await;
+    app.open_debit(bob, "bob", 10).await;
+    app.end(ada).await;
+    for account in ["main", "savings"] {
+        app.assert_revoked(ada, account).await;
+    }
+    app.move_money(app.in_new_session(ada), send("main", "savings"), 1).await.unwrap();
+    app.move_money(bob, send("bob", "main"), 1).await.unwrap();
+    assert_eq!(app.balance(ada, "main").await, 10);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn partial_revocation_is_completed_by_the_next_delivery() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "main", 10).await;
+    // The user was updated, and the function ended before it updated the account.
+    let end = app.end_of(ada);
+    let (ending, mut gate) = app.ending(ada);
+    let interrupted = tokio::spawn(ending);
+    for request in ["read", "write", "read again"] {
+        assert!(gate.let_one_through().await, "{request}");
+    }
+    interrupted.abort();
+    assert_eq!(app.revoked_on("main").await, [""; 0]);
+    assert!(app.item(user_key(ada.id)).await.unwrap().contains_key("endedSessions"));
+
+    app.apply(2, AccountEvent::SessionEnded(end)).await.unwrap();
+    app.assert_revoked(ada, "main").await;
+}
+
+#[tokio::test]
+async fn session_end_before_replication_revokes_later_accounts() {
+    let app = TestApp::new().await;
+    let random = SeededRandom::new(3);
+    let claims = TokenClaims { epoch: 0, session: SessionId::random(&random) };
+    let ada = TestUser { id: UserId::random(&random), claims };
+    app.end(ada).await;
+    let outcome = app.open(ada, "main", NewAccount::Debit { deposit: None, write_shards: None }).await;
+    assert!(matches!(outcome, Err(PaymentError::UserNotSynced)), "{outcome:?}");
+
+    app.apply(1, AccountEvent::UserCreated(contracts_user(ada.id, 0))).await.unwrap();
+    let outcome = app.open(ada, "main", NewAccount::Debit { deposit: None, write_shards: None }).await;
+    assert!(matches!(outcome, Err(PaymentError::Revoked)), "{outcome:?}");
+    app.open_debit(app.in_new_session(ada), "main", 10).await;
+    app.assert_revoked(ada, "main").await;
+}
+
+#[tokio::test]
+async fn session_end_with_expired_tokens_changes_nothing() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "main", 10).await;
+    let end = AccountEvent::SessionEnded(app.end_of(ada));
+    let before = (app.item(user_key(ada.id)).await, app.item(account_key("main")).await);
+    app.clock.advance(AFTER_EXPIRY);
+    app.apply(2, end).await.unwrap();
+    assert_eq!((app.item(user_key(ada.id)).await, app.item(account_key("main")).await), before);
+}
+
+#[tokio::test]
+async fn expired_revocations_are_removed_by_the_next_session_end() {
+    let app = TestApp::new().await;
+    let (old, new) = {
+        let ada = app.user().await;
+        (ada, app.in_new_session(ada))
+    };
+    app.open_debit(old, "main", 10).await;
+    app.end(old).await;
+    assert_eq!(app.revoked_on("main").await, [old.claims.session.to_string()]);
+    app.clock.advance(AFTER_EXPIRY);
+    app.end(new).await;
+    assert_eq!(app.revoked_on("main").await, [new.claims.session.to_string()]);
+    let replica = app.item(user_key(old.id)).await.unwrap();
+    assert_eq!(replica["endedSessions"].as_m().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn repeated_session_end_changes_nothing() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "main", 10).await;
+    let end = app.end_of(ada);
+    app.apply(2, AccountEvent::SessionEnded(end.clone())).await.unwrap();
+    let before = app.items().await;
+    app.apply(2, AccountEvent::SessionEnded(end)).await.unwrap();
+    assert_eq!(app.items().await, before);
+}
+
+#[tokio::test]
+async fn tokens_are_revoked_despite_conflicting_transactions() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "main", 10).await;
+    app.engine.raise_transaction_conflicts(4, 0, 1);
+    app.end(ada).await;
+    app.assert_revoked(ada, "main").await;
+}
+
+#[tokio::test]
+async fn opening_takes_a_second_round_trip_after_a_session_end() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.end(app.in_new_session(ada)).await;
+    app.engine.round_trips();
+    app.open_debit(ada, "main", 10).await;
+    assert_eq!(app.engine.round_trips(), ["TransactWriteItems"; 2]);
+
+    app.clock.advance(AFTER_EXPIRY);
+    app.open_debit(ada, "savings", 10).await;
+    assert_eq!(app.engine.round_trips(), ["TransactWriteItems"]);
+    assert_eq!(app.revoked_on("savings").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn account_opened_during_a_session_end_inherits_it() {
+    let app = TestApp::new().await;
+    for one_ended_before in [false, true] {
+        let begin = async |run: usize| {
+            let ada = app.user().await;
+            let stolen = app.in_new_session(ada);
+            let accounts = [format!("old-{run}-{one_ended_before}"), format!("new-{run}-{one_ended_before}")];
+            app.open_debit(ada, &accounts[0], 10).await;
+            if one_ended_before {
+                app.end(app.in_new_session(ada)).await;
+            }
+            let (store, gate) = app.gated();
+            let request = IdempotentRequest::unkeyed(&app.random);
+            let opening = app.opening(ada, &accounts[1], &deposited(10), request);
+            let opening: Work = Box::pin(async move {
+                open_account::execute(&store, opening).await.unwrap();
+            });
+            ((ada, stolen, accounts), [(opening, gate), app.ending(stolen)])
+        };
+        in_every_order(usize::MAX, begin, async |(ada, stolen, accounts)| {
+            for account in accounts {
+                app.assert_revoked(stolen, &account).await;
+                app.move_money(ada, withdrawal(&account), 1).await.unwrap();
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn session_ended_during_its_own_opening_is_revoked() {
+    let app = TestApp::new().await;
+    let begin = async |run: usize| {
+        let ada = app.user().await;
+        let (store, gate) = app.gated();
+        let id = format!("main-{run}");
+        let opening = app.opening(ada, &id, &deposited(10), IdempotentRequest::unkeyed(&app.random));
+        let opening: Work = Box::pin(async move {
+            let outcome = open_account::execute(&store, opening).await;
+            assert!(matches!(outcome, Ok(_) | Err(PaymentError::Revoked)), "{outcome:?}");
+        });
+        ((ada, id), [(opening, gate), app.ending(ada)])
+    };
+    in_every_order(usize::MAX, begin, async |(ada, id)| {
+        if !app.store.list_accounts(ada.id).await.unwrap().is_empty() {
+            app.assert_revoked(ada, &id).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn concurrently_ended_sessions_are_both_revoked() {
+    let app = TestApp::new().await;
+    for one_ended_before in [false, true] {
+        let begin = async |run: usize| {
+            let ada = app.user().await;
+            let others = [app.in_new_session(ada), app.in_new_session(ada)];
+            let id = format!("main-{run}-{one_ended_before}");
+            app.open_debit(ada, &id, 10).await;
+            if one_ended_before {
+                app.end(app.in_new_session(ada)).await;
+            }
+            ((ada, others, id), others.map(|other| app.ending(other)))
+        };
+        in_every_order(2, begin, async |(ada, others, id)| {
+            for other in others {
+                app.assert_revoked(other, &id).await;
+            }
+            app.move_money(ada, withdrawal(&id), 1).await.unwrap();
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn epoch_is_raised_on_an_account_opened_concurrently() {
+    let app = TestApp::new().await;
+    let begin = async |run: usize| {
+        let ada = app.user().await;
+        let accounts = [format!("old-{run}"), format!("new-{run}")];
+        app.open_debit(ada, &accounts[0], 10).await;
+        let ((opening_store, opening_gate), (raising_store, raising_gate)) = (app.gated(), app.gated());
+        let opening = app.opening(ada, &accounts[1], &deposited(10), IdempotentRequest::unkeyed(&app.random));
+        let opening: Work = Box::pin(async move {
+            let outcome = open_account::execute(&opening_store, opening).await;
+            assert!(matches!(outcome, Ok(_) | Err(PaymentError::Revoked)), "{outcome:?}");
+        });
+        let raised = user(ada.id, 1);
+        let raising: Work = Box::pin(async move { raising_store.replicate_user(&raised, 2).await.unwrap() });
+        (ada, [(opening, opening_gate), (raising, raising_gate)])
+    };
+    in_every_order(usize::MAX, begin, async |ada| {
+        for account in app.store.list_accounts(ada.id).await.unwrap() {
+            app.assert_revoked(ada, account.id.as_str()).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn revocations_do_not_raise_the_capacity_of_a_transfer() {
+    let app = TestApp::new().await;
+    let (ada, bob) = (app.user().await, app.user().await);
+    app.open_debit(ada, "ada", 100).await;
+    app.open_debit(bob, "bob", 0).await;
+    let (client, capacity) = app.engine.metered();
+    let store = app.store_on(client);
+    let send_one = async |by| post_transfer::execute(&store, app.unkeyed(by, send("ada", "bob"), 1)).await.unwrap();
+    send_one(ada).await;
+    let without_revocations = capacity.spent();
+
+    for _ in 0..5 {
+        app.end(app.in_new_session(ada)).await;
+        app.end(app.in_new_session(bob)).await;
+    }
+    app.apply(3, AccountEvent::UserUpdated(contracts_user(ada.id, 1))).await.unwrap();
+    let ada = ada.with_epoch(1);
+    assert_eq!(app.revoked_on("ada").await.len(), 5);
+    send_one(ada).await;
+    assert_eq!(capacity.spent(), without_revocations);
+    // The meter works: an item of more than a kilobyte costs more.
+    app.set(account_key("ada"), "padding", text("p".repeat(1024))).await;
+    send_one(ada).await;
+    assert!(capacity.spent() > without_revocations, "{without_revocations:?}");
+}

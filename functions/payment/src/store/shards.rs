@@ -1,0 +1,317 @@
+//! Write shards: an account that receives concurrent credits.
+//!
+//! Concurrent transactions on one item conflict, so an account receives one credit at a time. An account with write shards
+//! has further items, each of which can receive a credit at the same time:
+//!
+//! | item | sk | attribute | value |
+//! |---|---|---|---|
+//! | shard | `INTAKE#<n>` | `received` | the sum of all its credits, which only grows |
+//! | account | `ACCOUNT` | `drawn` | per shard, the part of `received` that is in the account's own balance |
+//!
+//! A shard's balance is `received - drawn`. A credit writes one shard and not the account. A debit writes the account and no
+//! shard: if the account's own balance is insufficient, the same write drains all shards, on the condition that `drawn` is
+//! unchanged since it was read. An outdated `received` is only too low. So credits and debits don't conflict, and no amount
+//! is drained twice.
+//!
+//! Without contention a credit goes to the account itself, as if it had no shards. Only after a conflict does a function
+//! query whether the account has shards, and caches the answer.
+//!
+//! To freeze such an account, set the `status` of every item of its partition.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use dynamo::{Attempt, Item, Transaction, TransactionOutcome, from_item, key, number, text};
+use kernel::{Amount, Currency, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::accounts::{AccountRecord, account_partition};
+use super::{Store, StoreError, item};
+use crate::domain::{Account, AccountState, AccountStatus, PaymentAccountId, Transfer, WriteShards};
+
+/// The prefix of a shard's sort key, followed by its number.
+const SHARD_PREFIX: &str = "INTAKE#";
+
+/// The maximum number of accounts in the cache. A full cache is cleared.
+const SHARD_CACHE_CAPACITY: usize = 1_000;
+
+/// A credit to an account that the initiator need not own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CreditLeg<'a> {
+    pub(super) account: &'a PaymentAccountId,
+    pub(super) amount: Amount,
+    pub(super) currency: Currency,
+    /// Whether a frozen account can be credited.
+    pub(super) allow_frozen: bool,
+}
+
+impl<'a> CreditLeg<'a> {
+    pub(super) const fn new(account: &'a PaymentAccountId, transfer: &Transfer) -> Self {
+        Self { account, amount: transfer.amount, currency: transfer.currency, allow_frozen: false }
+    }
+}
+
+/// An account that was read together with its shards.
+#[derive(Debug)]
+pub struct ShardedAccount {
+    /// The account, without the balance of its shards.
+    pub account: Account,
+    /// The balance of its shards, as a drain of all of them.
+    pub undrained: ShardDrain,
+}
+
+/// The transfer of the balance of all shards to the account's own balance.
+#[derive(Debug)]
+pub struct ShardDrain {
+    /// In minor units.
+    pub amount: i64,
+    drawn_before: Vec<i64>,
+    drawn_after: Vec<i64>,
+}
+
+impl ShardDrain {
+    pub(super) fn before(&self) -> AttributeValue {
+        numbers(&self.drawn_before)
+    }
+
+    pub(super) fn after(&self) -> AttributeValue {
+        numbers(&self.drawn_after)
+    }
+}
+
+/// The number of write shards of accounts on which a credit conflicted. It never changes.
+#[derive(Debug, Default)]
+pub(super) struct ShardCache(Mutex<HashMap<PaymentAccountId, Option<WriteShards>>>);
+
+impl ShardCache {
+    fn target(&self, account: &PaymentAccountId) -> CreditTarget {
+        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.get(account).map_or(CreditTarget::Account, |shards| CreditTarget::from(*shards))
+    }
+
+    fn insert(&self, account: &PaymentAccountId, shards: Option<WriteShards>) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= SHARD_CACHE_CAPACITY {
+            cache.clear();
+        }
+        cache.insert(account.clone(), shards);
+    }
+}
+
+/// The item that receives a credit.
+#[derive(Debug, Clone, Copy)]
+enum CreditTarget {
+    /// The account, until a conflict.
+    Account,
+    /// A random shard.
+    Shards(WriteShards),
+    /// A random shard, after a conflict on another one: all of them may be in use.
+    BusyShards(WriteShards),
+    /// The account: it has no shards, or a shard rejected the credit.
+    AccountOnly,
+}
+
+impl From<Option<WriteShards>> for CreditTarget {
+    fn from(shards: Option<WriteShards>) -> Self {
+        shards.map_or(Self::AccountOnly, Self::Shards)
+    }
+}
+
+impl CreditTarget {
+    const fn shards(self) -> Option<WriteShards> {
+        match self {
+            Self::Shards(shards) | Self::BusyShards(shards) => Some(shards),
+            Self::Account | Self::AccountOnly => None,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct NewShardRecord {
+    currency: Currency,
+    status: AccountStatus,
+    received: i64,
+    headroom: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct ShardRecord {
+    sk: String,
+    received: i64,
+}
+
+impl Store {
+    /// The shards of a new account.
+    pub(super) fn new_shards(&self, account: &Account) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let count = account.write_shards.map_or(0, WriteShards::count);
+        let put = |shard| {
+            let headroom = account.shard_headroom();
+            let record = NewShardRecord { currency: account.currency, status: account.status, received: 0, headroom };
+            self.table.put_new(item(shard_key(&account.id, shard), record)?)
+        };
+        (0..count).map(put).collect()
+    }
+
+    /// Commits a transaction whose write `part` credits the account of `leg`. After a conflict on that write, the credit
+    /// goes to one of the account's write shards, if it has any. A condition that fails is the account's, not a shard's.
+    pub(super) async fn commit_with_credit<P: Copy + PartialEq>(
+        &self,
+        mut transaction: Transaction<P>,
+        part: P,
+        leg: CreditLeg<'_>,
+        deadline: Option<Timestamp>,
+    ) -> Result<TransactionOutcome<P>, StoreError> {
+        let mut retries = self.table.retries(deadline);
+        let to_account = transaction.get(part).cloned();
+        let mut target = self.shard_cache.target(leg.account);
+        loop {
+            let write = match target.shards() {
+                Some(shards) => Some(self.credit_shard(shards, leg)?),
+                None => to_account.clone(),
+            };
+            if let Some(write) = write {
+                transaction.replace(part, write);
+            }
+            match self.table.attempt(&transaction).await? {
+                Attempt::Committed => return Ok(TransactionOutcome::Committed),
+                Attempt::ConditionFailed(failed) if target.shards().is_some() && failed.is_only(part) => {
+                    target = CreditTarget::AccountOnly;
+                    continue;
+                }
+                Attempt::ConditionFailed(failed) => return Ok(TransactionOutcome::ConditionFailed(failed)),
+                Attempt::Conflict(parts) if parts.contains(&part) => {
+                    let immediately;
+                    (target, immediately) = self.after_conflict(target, leg.account).await;
+                    if immediately {
+                        continue;
+                    }
+                }
+                Attempt::Conflict(_) => {}
+            }
+            if !retries.pause().await {
+                return Ok(TransactionOutcome::Conflict);
+            }
+        }
+    }
+
+    /// The target of a credit after a conflict on the previous target, and whether to retry without a pause, as long as
+    /// there was no conflict on two shards.
+    async fn after_conflict(&self, target: CreditTarget, account: &PaymentAccountId) -> (CreditTarget, bool) {
+        match target {
+            CreditTarget::Account => {
+                let shards = self.shards_of(account).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "write shards of the account are unknown; retrying on the account");
+                    None
+                });
+                (CreditTarget::from(shards), shards.is_some())
+            }
+            CreditTarget::Shards(shards) => (CreditTarget::BusyShards(shards), true),
+            CreditTarget::BusyShards(_) | CreditTarget::AccountOnly => (target, false),
+        }
+    }
+
+    fn credit_shard(&self, shards: WriteShards, leg: CreditLeg<'_>) -> Result<TransactWriteItem, StoreError> {
+        const CAN_RECEIVE: &str = "currency = :currency AND headroom >= :amount";
+        let mut byte = [0];
+        self.random().fill(&mut byte);
+        let shard = byte.first().copied().unwrap_or_default() % shards.count();
+        self.table.update(shard_key(leg.account, shard), |update| {
+            let update = if leg.allow_frozen {
+                update.condition_expression(CAN_RECEIVE)
+            } else {
+                update
+                    .condition_expression(format!("{CAN_RECEIVE} AND #status = :active"))
+                    .expression_attribute_names("#status", "status")
+                    .expression_attribute_values(":active", text(AccountStatus::Active))
+            };
+            update
+                .update_expression("SET received = received + :amount, headroom = headroom - :amount")
+                .expression_attribute_values(":currency", text(leg.currency))
+                .expression_attribute_values(":amount", number(leg.amount.minor()))
+        })
+    }
+
+    /// The number of write shards of an account, which is then cached. Read by a query, which every function's policy
+    /// allows, and eventually consistently, because it never changes.
+    async fn shards_of(&self, account: &PaymentAccountId) -> Result<Option<WriteShards>, StoreError> {
+        #[derive(Deserialize)]
+        struct Projection {
+            #[serde(rename = "intakeShards")]
+            write_shards: Option<WriteShards>,
+        }
+        let response = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .key_condition_expression("pk = :pk AND sk = :sk")
+            .expression_attribute_values(":pk", text(account_partition(account)))
+            .expression_attribute_values(":sk", text("ACCOUNT"))
+            .projection_expression("intakeShards")
+            .send()
+            .await?;
+        let Some(item) = response.items().first() else { return Ok(None) };
+        let Projection { write_shards } = from_item(item.clone())?;
+        self.shard_cache.insert(account, write_shards);
+        Ok(write_shards)
+    }
+
+    /// Reads an account and its shards with one query. Returns `None`, without a query, if it has no shards.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the request fails.
+    pub async fn sharded_account(&self, account: &Account) -> Result<Option<ShardedAccount>, StoreError> {
+        if account.write_shards.is_none() {
+            return Ok(None);
+        }
+        let response = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(account_partition(&account.id)))
+            .consistent_read(true)
+            .send()
+            .await?;
+        let is_shard =
+            |item: &Item| item.get("sk").and_then(|sk| sk.as_s().ok()).is_some_and(|sk| sk.starts_with(SHARD_PREFIX));
+        let (shards, mut own): (Vec<_>, Vec<_>) = response.items.unwrap_or_default().into_iter().partition(is_shard);
+        let own = own.pop().ok_or_else(|| StoreError::internal("an account was not found beside its shards"))?;
+        let own: AccountRecord = from_item(own)?;
+        let drawn_before = own.drawn().ok_or_else(|| StoreError::internal("an account with shards has no drawn"))?;
+        let mut drawn_after = drawn_before.to_vec();
+        let mut amount: i64 = 0;
+        for shard in shards {
+            let shard: ShardRecord = from_item(shard)?;
+            let number = shard.sk.trim_start_matches(SHARD_PREFIX).parse::<usize>().ok();
+            let drawn = number.and_then(|number| drawn_after.get_mut(number));
+            let drawn = drawn.ok_or_else(|| StoreError::internal("an unknown shard is beside its account"))?;
+            // The shard may have been read before a drain that the account includes.
+            let received = shard.received.max(*drawn);
+            amount = amount.saturating_add(received.saturating_sub(*drawn));
+            *drawn = received;
+        }
+        let undrained = ShardDrain { amount, drawn_before: drawn_before.to_vec(), drawn_after };
+        let AccountState { account, .. } = own.try_into()?;
+        Ok(Some(ShardedAccount { account, undrained }))
+    }
+}
+
+/// The initial value of `drawn`.
+pub(super) fn nothing_drawn(shards: WriteShards) -> Vec<i64> {
+    vec![0; usize::from(shards.count())]
+}
+
+fn numbers(numbers: &[i64]) -> AttributeValue {
+    AttributeValue::L(numbers.iter().map(number).collect())
+}
+
+fn shard_key(account: &PaymentAccountId, shard: u8) -> Item {
+    key(account_partition(account), format_args!("{SHARD_PREFIX}{shard}"))
+}
+
+#[cfg(test)]
+mod tests;
