@@ -16,7 +16,7 @@ pub struct AccessTokens {
 /// A token could not be signed.
 #[derive(Debug, thiserror::Error)]
 #[error("an access token could not be signed")]
-pub struct SigningFailed(#[from] jsonwebtoken::errors::Error);
+pub struct SigningError(#[from] jsonwebtoken::errors::Error);
 
 impl AccessTokens {
     /// Issues tokens from this issuer for this audience.
@@ -30,14 +30,14 @@ impl AccessTokens {
     ///
     /// # Errors
     ///
-    /// [`SigningFailed`] if the key cannot sign.
+    /// [`SigningError`] if the key cannot sign.
     pub fn issue(
         &self,
         key: &SigningKey,
         user: &User,
         session: &Session,
         now: Timestamp,
-    ) -> Result<Secret<String>, SigningFailed> {
+    ) -> Result<Secret<String>, SigningError> {
         let header = Header {
             typ: Some(TOKEN_TYPE.to_owned()),
             kid: Some(key.kid().to_string()),

@@ -9,7 +9,7 @@ use super::Identifier;
 
 /// What happened. The names are what an auditor asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuditKind {
+pub enum AuditEventKind {
     /// Somebody became a person.
     SignedUp,
     /// A session began.
@@ -37,9 +37,9 @@ pub enum AuditKind {
     /// A person has shown that an address or a number reaches them.
     IdentifierVerified,
     /// An operator suspended a person.
-    PersonSuspended,
+    UserSuspended,
     /// An operator let a person act again.
-    PersonReactivated,
+    UserReactivated,
     /// A signing key was published. It does not sign yet.
     SigningKeyPublished,
     /// A signing key signs from now on.
@@ -48,7 +48,7 @@ pub enum AuditKind {
     SigningKeyRetired,
 }
 
-impl AuditKind {
+impl AuditEventKind {
     /// Its name in the trail.
     pub const fn name(self) -> &'static str {
         match self {
@@ -65,8 +65,8 @@ impl AuditKind {
             Self::CodeSent => "CODE_SENT",
             Self::CodeRefused => "CODE_REFUSED",
             Self::IdentifierVerified => "IDENTIFIER_VERIFIED",
-            Self::PersonSuspended => "PERSON_SUSPENDED",
-            Self::PersonReactivated => "PERSON_REACTIVATED",
+            Self::UserSuspended => "PERSON_SUSPENDED",
+            Self::UserReactivated => "PERSON_REACTIVATED",
             Self::SigningKeyPublished => "SIGNING_KEY_PUBLISHED",
             Self::SigningKeyPromoted => "SIGNING_KEY_PROMOTED",
             Self::SigningKeyRetired => "SIGNING_KEY_RETIRED",
@@ -80,14 +80,14 @@ pub enum AuditSubject {
     /// A person.
     User(UserId),
     /// An identifier that nobody has, by its hash.
-    Nobody(String),
+    UnknownIdentifier(String),
     /// The deployment itself.
     Deployment,
 }
 
 /// Who asked, as far as the request tells. The address does not print itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Caller {
+pub struct ClientInfo {
     /// The id of the request or of the invocation.
     pub request_id: String,
     /// The network address it came from.
@@ -96,7 +96,7 @@ pub struct Caller {
     pub user_agent: Option<String>,
 }
 
-impl Caller {
+impl ClientInfo {
     /// An operator or a schedule, known by the invocation.
     pub fn invocation(request_id: impl Into<String>) -> Self {
         Self { request_id: request_id.into(), ..Self::default() }
@@ -105,11 +105,11 @@ impl Caller {
 
 /// One record. It never changes, and is deleted when its time is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditRecord {
+pub struct AuditEvent {
     /// Tells records of one millisecond apart.
     pub id: String,
     /// What happened.
-    pub kind: AuditKind,
+    pub kind: AuditEventKind,
     /// To whom.
     pub subject: AuditSubject,
     /// When.
@@ -126,7 +126,7 @@ pub struct AuditRecord {
     pub expires_at: Timestamp,
 }
 
-impl AuditRecord {
+impl AuditEvent {
     /// The same record with the session it is about.
     #[must_use]
     pub const fn in_session(mut self, session: SessionId) -> Self {
@@ -157,15 +157,15 @@ impl AuditLog {
     }
 
     /// A record of what happened just now.
-    pub fn record(
+    pub fn event(
         &self,
-        kind: AuditKind,
+        kind: AuditEventKind,
         subject: AuditSubject,
-        caller: &Caller,
+        caller: &ClientInfo,
         now: Timestamp,
         random: &impl Random,
-    ) -> AuditRecord {
-        AuditRecord {
+    ) -> AuditEvent {
+        AuditEvent {
             id: kernel::ids::random_uuid(random).simple().to_string(),
             kind,
             subject,
@@ -180,8 +180,12 @@ impl AuditLog {
 
     /// The subject of what was tried with an identifier that nobody has. It tells attempts on one identifier to be that,
     /// and does not tell which.
-    pub fn nobody(&self, identifier: &Identifier) -> AuditSubject {
-        AuditSubject::Nobody(self.pseudonym(&format!("{}#{}", identifier.kind().name(), identifier.as_str())))
+    pub fn unknown_identifier(&self, identifier: &Identifier) -> AuditSubject {
+        AuditSubject::UnknownIdentifier(self.pseudonym(&format!(
+            "{}#{}",
+            identifier.kind().name(),
+            identifier.as_str()
+        )))
     }
 
     /// 128 bits of a keyed hash, in hexadecimal digits.
@@ -203,13 +207,13 @@ mod tests {
         AuditLog::new(&Secret::new(pepper.to_owned()), Duration::from_hours(24 * 400))
     }
 
-    fn caller(address: &str) -> Caller {
-        Caller { address: Some(Secret::new(address.to_owned())), ..Caller::invocation("r-1") }
+    fn caller(address: &str) -> ClientInfo {
+        ClientInfo { address: Some(Secret::new(address.to_owned())), ..ClientInfo::invocation("r-1") }
     }
 
-    fn record(audit_log: &AuditLog, caller: &Caller) -> AuditRecord {
+    fn record(audit_log: &AuditLog, caller: &ClientInfo) -> AuditEvent {
         let now = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
-        audit_log.record(AuditKind::SignedIn, AuditSubject::Deployment, caller, now, &SeededRandom::new(1))
+        audit_log.event(AuditEventKind::SignedIn, AuditSubject::Deployment, caller, now, &SeededRandom::new(1))
     }
 
     #[test]
@@ -229,7 +233,9 @@ mod tests {
     #[test]
     fn an_identifier_that_nobody_has_is_hidden_in_the_same_way() {
         let identifier = Identifier::Email(Email::parse("ada@example.com").unwrap());
-        let AuditSubject::Nobody(hash) = audit_log("pepper").nobody(&identifier) else { panic!() };
+        let AuditSubject::UnknownIdentifier(hash) = audit_log("pepper").unknown_identifier(&identifier) else {
+            panic!()
+        };
         assert!(hash.len() == 32 && !hash.contains("ada"));
     }
 }

@@ -121,7 +121,7 @@ pub struct KeySetChange {
 
 impl KeySet {
     /// The first key of a deployment. It signs at once: there are no verifiers yet that would not know it.
-    pub fn begin(key: SigningKey, now: Timestamp) -> KeySetChange {
+    pub fn initial(key: SigningKey, now: Timestamp) -> KeySetChange {
         let current = KeySetEntry { kid: key.kid().clone(), since: now };
         Self { version: 0, current, next: None, retiring: Vec::new() }.turned().adding(key)
     }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     fn first() -> KeySet {
-        KeySet::begin(key(1), start()).ring
+        KeySet::initial(key(1), start()).ring
     }
 
     /// With the second key published at this time.
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_deployment_begins_with_one_key_that_signs() {
-        let turn = KeySet::begin(key(1), start());
+        let turn = KeySet::initial(key(1), start());
         assert!(turn.adds_the_current_key());
         assert_eq!((turn.ring.version, states(&turn.ring)), (1, vec![(kid(1), KeyState::Current)]));
         assert_eq!(turn.ring.due(policy(), None, start()), None);

@@ -35,7 +35,7 @@ pub struct InvalidPasswordPolicy;
 
 /// Why a password may not be chosen. All but the first are what anybody who wants to sign in as this person tries first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedPassword {
+pub enum InvalidPassword {
     /// Fewer or more characters than may be.
     #[error("must have {min_length} to {MAX_LENGTH} characters")]
     Length {
@@ -76,20 +76,20 @@ impl PasswordPolicy {
     ///
     /// # Errors
     ///
-    /// [`RefusedPassword`] if it breaks a rule.
+    /// [`InvalidPassword`] if it breaks a rule.
     pub fn accept(
         self,
         password: Secret<String>,
         email: Option<&Email>,
         phone: Option<&Phone>,
-    ) -> Result<Password, RefusedPassword> {
+    ) -> Result<Password, InvalidPassword> {
         let password = normalized(password);
         if !(self.min_length..=MAX_LENGTH).contains(&password.expose().chars().count()) {
-            return Err(RefusedPassword::Length { min_length: self.min_length });
+            return Err(InvalidPassword::Length { min_length: self.min_length });
         }
         let folded = Secret::new(password.expose().to_lowercase());
         if is_listed(COMMON, folded.expose()) {
-            return Err(RefusedPassword::Common);
+            return Err(InvalidPassword::Common);
         }
         let password = Password(password);
         password.reject_identifiers(email, phone)?;
@@ -99,7 +99,7 @@ impl PasswordPolicy {
 
 impl Password {
     /// A password that somebody has already, whatever is asked of new ones today.
-    pub fn known(password: &Secret<String>) -> Self {
+    pub fn existing(password: &Secret<String>) -> Self {
         Self(normalized(password.clone()))
     }
 
@@ -112,19 +112,19 @@ impl Password {
     ///
     /// # Errors
     ///
-    /// [`RefusedPassword`], which says what it is.
-    pub fn reject_identifiers(&self, email: Option<&Email>, phone: Option<&Phone>) -> Result<(), RefusedPassword> {
+    /// [`InvalidPassword`], which says what it is.
+    pub fn reject_identifiers(&self, email: Option<&Email>, phone: Option<&Phone>) -> Result<(), InvalidPassword> {
         let folded = Secret::new(self.0.expose().to_lowercase());
         let is = |text: &str| folded.expose() == text;
         if email.is_some_and(|email| is(email.as_str())) {
-            return Err(RefusedPassword::IsEmail);
+            return Err(InvalidPassword::IsEmail);
         }
         let local_part = email.and_then(|email| email.as_str().rsplit_once('@')).map(|(local_part, _)| local_part);
         if local_part.is_some_and(is) {
-            return Err(RefusedPassword::IsLocalPart);
+            return Err(InvalidPassword::IsLocalPart);
         }
         if phone.is_some_and(|phone| is_number(self.0.expose(), phone)) {
-            return Err(RefusedPassword::IsPhone);
+            return Err(InvalidPassword::IsPhone);
         }
         Ok(())
     }
@@ -179,7 +179,7 @@ mod tests {
         Secret::new(text.to_owned())
     }
 
-    fn accept(password: &str) -> Result<Password, RefusedPassword> {
+    fn accept(password: &str) -> Result<Password, InvalidPassword> {
         let policy: PasswordPolicy = "8".parse().unwrap();
         let email = Email::parse("ada.lovelace@example.com").unwrap();
         let phone = Phone::parse("+33612345678").unwrap();
@@ -192,7 +192,7 @@ mod tests {
             assert_eq!(accept(password).unwrap().secret().expose(), password);
         }
         for password in ["", "7 chars", &"🔑".repeat(7), &"a".repeat(129)] {
-            assert_eq!(accept(password).unwrap_err(), RefusedPassword::Length { min_length: 8 }, "{password}");
+            assert_eq!(accept(password).unwrap_err(), InvalidPassword::Length { min_length: 8 }, "{password}");
         }
     }
 
@@ -205,16 +205,16 @@ mod tests {
             assert!(
                 password.is(&secret(composed)) && password.is(&secret(decomposed)) && !password.is(&secret("creme"))
             );
-            assert_eq!(Password::known(&secret(one)).secret(), password.secret());
+            assert_eq!(Password::existing(&secret(one)).secret(), password.secret());
         }
         assert!(accept(&"e\u{301}".repeat(128)).is_ok());
-        assert_eq!(accept(&"e\u{301}".repeat(7)).unwrap_err(), RefusedPassword::Length { min_length: 8 });
+        assert_eq!(accept(&"e\u{301}".repeat(7)).unwrap_err(), InvalidPassword::Length { min_length: 8 });
     }
 
     #[test]
     fn what_many_people_have_is_refused_in_any_letter_case_and_what_contains_it_is_not() {
         for password in ["password", "PassWord1", "1234567890", "QWERTYUIOP", "sunshine"] {
-            assert_eq!(accept(password).unwrap_err(), RefusedPassword::Common, "{password}");
+            assert_eq!(accept(password).unwrap_err(), InvalidPassword::Common, "{password}");
         }
         assert!(accept("a password that is long enough").is_ok());
     }
@@ -234,16 +234,16 @@ mod tests {
     #[test]
     fn a_persons_own_identifiers_are_refused_and_the_refusal_says_which() {
         for (password, refused) in [
-            ("ada.lovelace@example.com", RefusedPassword::IsEmail),
-            ("ADA.Lovelace@Example.com", RefusedPassword::IsEmail),
-            ("Ada.Lovelace", RefusedPassword::IsLocalPart),
-            ("+33612345678", RefusedPassword::IsPhone),
-            ("+33 6 12 34 56 78", RefusedPassword::IsPhone),
-            ("+33 (0)6 12 34 56 78", RefusedPassword::IsPhone),
-            ("33612345678", RefusedPassword::IsPhone),
-            ("0033612345678", RefusedPassword::IsPhone),
-            ("06.12.34.56.78", RefusedPassword::IsPhone),
-            ("612345678", RefusedPassword::IsPhone),
+            ("ada.lovelace@example.com", InvalidPassword::IsEmail),
+            ("ADA.Lovelace@Example.com", InvalidPassword::IsEmail),
+            ("Ada.Lovelace", InvalidPassword::IsLocalPart),
+            ("+33612345678", InvalidPassword::IsPhone),
+            ("+33 6 12 34 56 78", InvalidPassword::IsPhone),
+            ("+33 (0)6 12 34 56 78", InvalidPassword::IsPhone),
+            ("33612345678", InvalidPassword::IsPhone),
+            ("0033612345678", InvalidPassword::IsPhone),
+            ("06.12.34.56.78", InvalidPassword::IsPhone),
+            ("612345678", InvalidPassword::IsPhone),
         ] {
             assert_eq!(accept(password).unwrap_err(), refused, "{password}");
         }

@@ -20,7 +20,7 @@ pub struct PasswordHash(Secret<String>);
 /// The password could not be hashed.
 #[derive(Debug, thiserror::Error)]
 #[error("a password could not be hashed: {0}")]
-pub struct HashingFailed(argon2::password_hash::Error);
+pub struct HashingError(argon2::password_hash::Error);
 
 /// The text is not a hash of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,15 +32,15 @@ impl PasswordHash {
     ///
     /// # Errors
     ///
-    /// [`HashingFailed`] if there is not the memory for it.
-    pub fn of(password: &Password, random: &impl Random) -> Result<Self, HashingFailed> {
+    /// [`HashingError`] if there is not the memory for it.
+    pub fn new(password: &Password, random: &impl Random) -> Result<Self, HashingError> {
         #[cfg(test)]
         COMPUTED.set(computed() + 1);
         let mut salt = [0; 16];
         random.fill(&mut salt);
         let hash: phc::PasswordHash = Argon2::default()
             .hash_password_with_salt(password.secret().expose().as_bytes(), &salt)
-            .map_err(HashingFailed)?;
+            .map_err(HashingError)?;
         Ok(Self(Secret::new(hash.to_string())))
     }
 
@@ -110,7 +110,7 @@ mod tests {
 
     fn hash(password: &str, seed: u64) -> PasswordHash {
         let policy: PasswordPolicy = "8".parse().unwrap();
-        PasswordHash::of(&policy.accept(secret(password), None, None).unwrap(), &SeededRandom::new(seed)).unwrap()
+        PasswordHash::new(&policy.accept(secret(password), None, None).unwrap(), &SeededRandom::new(seed)).unwrap()
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_hash_of_other_parameters_is_checked_by_them_and_is_outdated() {
-        let password = Password::known(&secret("correct horse"));
+        let password = Password::existing(&secret("correct horse"));
         for (memory_kib, passes, lanes, outdated) in
             [(19_456, 2, 1, false), (12_288, 2, 1, true), (19_456, 3, 1, true), (19_456, 2, 2, true)]
         {
@@ -159,7 +159,7 @@ mod tests {
             assert!(stored.matches(password.secret()) && !stored.matches(&secret("incorrect horse")));
             assert_eq!(stored.is_outdated(), outdated, "{}", stored.expose());
         }
-        assert!(!PasswordHash::of(&password, &SeededRandom::new(1)).unwrap().is_outdated());
+        assert!(!PasswordHash::new(&password, &SeededRandom::new(1)).unwrap().is_outdated());
         assert!(!PasswordHash::dummy().is_outdated());
     }
 

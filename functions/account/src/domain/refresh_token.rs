@@ -28,7 +28,7 @@ pub struct RotationNonce(pub String);
 /// The text is no refresh token of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a refresh token")]
-pub struct NotARefreshToken;
+pub struct InvalidRefreshToken;
 
 impl RefreshToken {
     /// The first token of a session.
@@ -42,22 +42,22 @@ impl RefreshToken {
     ///
     /// # Errors
     ///
-    /// [`NotARefreshToken`] for anything else.
-    pub fn parse(text: &str) -> Result<Self, NotARefreshToken> {
-        let mut bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARefreshToken)?;
+    /// [`InvalidRefreshToken`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidRefreshToken> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidRefreshToken)?;
         let token = match (bytes.get(..16), bytes.get(16..32), bytes.get(32..)) {
             (Some(user), Some(session), Some(secret)) => Self::from_parts(user, session, secret),
-            _ => Err(NotARefreshToken),
+            _ => Err(InvalidRefreshToken),
         };
         bytes.zeroize();
         token
     }
 
-    fn from_parts(user: &[u8], session: &[u8], secret: &[u8]) -> Result<Self, NotARefreshToken> {
+    fn from_parts(user: &[u8], session: &[u8], secret: &[u8]) -> Result<Self, InvalidRefreshToken> {
         Ok(Self {
-            user: UserId::from_bytes(user.try_into().map_err(|_| NotARefreshToken)?),
-            session: SessionId::from_bytes(session.try_into().map_err(|_| NotARefreshToken)?),
-            secret: Secret::new(secret.try_into().map_err(|_| NotARefreshToken)?),
+            user: UserId::from_bytes(user.try_into().map_err(|_| InvalidRefreshToken)?),
+            session: SessionId::from_bytes(session.try_into().map_err(|_| InvalidRefreshToken)?),
+            secret: Secret::new(secret.try_into().map_err(|_| InvalidRefreshToken)?),
         })
     }
 
@@ -110,7 +110,7 @@ mod tests {
         let text = token(1).to_text();
         for other in ["", "a.b.c", &text.expose()[1..], &format!("{}A", text.expose()), &format!(" {}", text.expose())]
         {
-            assert_eq!(RefreshToken::parse(other), Err(NotARefreshToken), "{other}");
+            assert_eq!(RefreshToken::parse(other), Err(InvalidRefreshToken), "{other}");
         }
     }
 

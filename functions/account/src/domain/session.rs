@@ -64,7 +64,7 @@ pub enum Refresh {
     /// The token is spent now, and the session stands like this with its successor, this one.
     Rotated(Box<Session>, RefreshToken),
     /// The token was spent a moment ago: its successor is the one that is good, as of this time.
-    Again(RefreshToken, Timestamp),
+    Replayed(RefreshToken, Timestamp),
     /// The token is not the one that is good: it was spent before, or made up. Somebody holds what they should not.
     Reused,
 }
@@ -107,11 +107,11 @@ impl Session {
             return Err(Revoked::SessionEnded);
         }
         if self.epoch < user.epoch {
-            return Err(Revoked::EpochPassed);
+            return Err(Revoked::StaleEpoch);
         }
         match user.status {
             UserStatus::Active => Ok(()),
-            UserStatus::Suspended => Err(Revoked::PersonSuspended),
+            UserStatus::Suspended => Err(Revoked::UserSuspended),
         }
     }
 
@@ -160,7 +160,7 @@ impl Session {
         }
         match &self.rotation {
             Some(rotation) if rotation.spent == hash && now < rotation.at.plus(REUSE_GRACE_PERIOD) => {
-                Refresh::Again(token.successor(&rotation.nonce), rotation.at)
+                Refresh::Replayed(token.successor(&rotation.nonce), rotation.at)
             }
             _ => Refresh::Reused,
         }
@@ -169,7 +169,7 @@ impl Session {
 
 /// A session and whose it is, as they stand now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedIn {
+pub struct UserSession {
     /// The person.
     pub user: User,
     /// Their session.
@@ -181,19 +181,19 @@ pub struct SignedIn {
 pub enum Revoked {
     /// There is no such session.
     #[error("there is no such session")]
-    NoSession,
+    SessionNotFound,
     /// The person ended it, or the time is up.
     #[error("the session has ended")]
     SessionEnded,
     /// All of the person's tokens or sessions of that epoch were revoked.
     #[error("what the person had in that epoch is revoked")]
-    EpochPassed,
+    StaleEpoch,
     /// The person may not act.
     #[error("the person is suspended")]
-    PersonSuspended,
+    UserSuspended,
 }
 
-impl SignedIn {
+impl UserSession {
     /// Whether the session goes on.
     ///
     /// # Errors
@@ -208,9 +208,9 @@ impl SignedIn {
     /// # Errors
     ///
     /// [`Revoked`] if it does not.
-    pub fn accept(&self, token_epoch: u64, now: Timestamp) -> Result<(), Revoked> {
+    pub fn authorize(&self, token_epoch: u64, now: Timestamp) -> Result<(), Revoked> {
         self.ensure_active(now)?;
-        if token_epoch < self.user.epoch { Err(Revoked::EpochPassed) } else { Ok(()) }
+        if token_epoch < self.user.epoch { Err(Revoked::StaleEpoch) } else { Ok(()) }
     }
 }
 
@@ -236,11 +236,11 @@ mod tests {
         now().plus(Duration::from_mins(minutes))
     }
 
-    fn started() -> (SignedIn, RefreshToken) {
+    fn started() -> (UserSession, RefreshToken) {
         let email = Email::parse("ada@example.com").unwrap();
         let user = User { epoch: 3, ..User::new(UserId::random(&SeededRandom::new(1)), email, None, now()) };
         let (session, token) = Session::start(&user, None, LIFETIMES, now(), &SeededRandom::new(2));
-        (SignedIn { user, session }, token)
+        (UserSession { user, session }, token)
     }
 
     fn refresh(session: &Session, token: &RefreshToken, at: Timestamp) -> Refresh {
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn a_session_that_is_not_used_ends_when_its_idle_time_is_over() {
         let (signed_in, _) = started();
-        assert_eq!(signed_in.accept(3, after(59)), Ok(()));
-        assert_eq!(signed_in.accept(3, after(60)), Err(Revoked::SessionEnded));
+        assert_eq!(signed_in.authorize(3, after(59)), Ok(()));
+        assert_eq!(signed_in.authorize(3, after(60)), Err(Revoked::SessionEnded));
         assert_eq!(signed_in.session.token_expires_at, after(15));
     }
 
@@ -277,14 +277,14 @@ mod tests {
         let (signed_in, _) = started();
         let mut ended = signed_in.clone();
         ended.session.ended_at = Some(now());
-        assert_eq!(ended.accept(3, now()), Err(Revoked::SessionEnded));
-        assert_eq!(signed_in.accept(2, now()), Err(Revoked::EpochPassed));
+        assert_eq!(ended.authorize(3, now()), Err(Revoked::SessionEnded));
+        assert_eq!(signed_in.authorize(2, now()), Err(Revoked::StaleEpoch));
         let mut left_behind = signed_in.clone();
         left_behind.user.epoch = 4;
-        assert_eq!(left_behind.ensure_active(now()), Err(Revoked::EpochPassed));
+        assert_eq!(left_behind.ensure_active(now()), Err(Revoked::StaleEpoch));
         let mut suspended = signed_in;
         suspended.user.status = UserStatus::Suspended;
-        assert_eq!(suspended.accept(3, now()), Err(Revoked::PersonSuspended));
+        assert_eq!(suspended.authorize(3, now()), Err(Revoked::UserSuspended));
     }
 
     #[test]
@@ -292,7 +292,7 @@ mod tests {
         let (signed_in, first) = started();
         let (session, second) = rotated(&signed_in.session, &first, after(10));
         let moment = |seconds| after(10).plus(Duration::from_secs(seconds));
-        assert_eq!(refresh(&session, &first, moment(9)), Refresh::Again(second.clone(), after(10)));
+        assert_eq!(refresh(&session, &first, moment(9)), Refresh::Replayed(second.clone(), after(10)));
         assert_eq!(refresh(&session, &first, moment(10)), Refresh::Reused);
         assert_eq!(session.refresh_hash, second.hash());
     }
@@ -303,7 +303,7 @@ mod tests {
         let (session, second) = rotated(&signed_in.session, &first, after(10));
         let (session, third) = rotated(&session, &second, after(10));
         assert_eq!(refresh(&session, &first, after(10)), Refresh::Reused);
-        assert_eq!(refresh(&session, &second, after(10)), Refresh::Again(third, after(10)));
+        assert_eq!(refresh(&session, &second, after(10)), Refresh::Replayed(third, after(10)));
     }
 
     #[test]
@@ -312,10 +312,10 @@ mod tests {
         let next = RefreshToken::new(token.user, token.session, &SeededRandom::new(9));
         let session = signed_in.session.rebind_to_epoch(4, &next, LIFETIMES, after(30));
         let revoked = User { epoch: 4, ..signed_in.user };
-        let retained_session = SignedIn { user: revoked, session };
+        let retained_session = UserSession { user: revoked, session };
         assert_eq!(
-            (retained_session.accept(4, after(30)), retained_session.accept(3, after(30))),
-            (Ok(()), Err(Revoked::EpochPassed))
+            (retained_session.authorize(4, after(30)), retained_session.authorize(3, after(30))),
+            (Ok(()), Err(Revoked::StaleEpoch))
         );
         assert_eq!(retained_session.session.token_expires_at, after(45));
         assert!(matches!(refresh(&retained_session.session, &next, after(30)), Refresh::Rotated(..)));

@@ -41,7 +41,7 @@ impl Attempts {
     }
 
     /// Whether they are forgotten.
-    pub fn are_forgotten(self, now: Timestamp) -> bool {
+    pub fn have_expired(self, now: Timestamp) -> bool {
         now >= self.last_at.plus(ATTEMPT_WINDOW)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kernel::{Random, Secret, Timestamp};
 
-use super::{HashingFailed, Identifier, IdentifierKind, InvalidPasswordHash, Password, PasswordHash, User};
+use super::{HashingError, Identifier, IdentifierKind, InvalidPasswordHash, Password, PasswordHash, User};
 
 /// How long a code is good for.
 pub const CODE_LIFETIME: Duration = Duration::from_mins(10);
@@ -28,7 +28,7 @@ pub struct Code(Secret<String>);
 /// The text is no code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be {DIGITS} digits")]
-pub struct NotACode;
+pub struct InvalidCode;
 
 impl Code {
     /// A new code, each as likely as any other.
@@ -49,12 +49,12 @@ impl Code {
     ///
     /// # Errors
     ///
-    /// [`NotACode`] if it is anything but six digits.
-    pub fn parse(text: &str) -> Result<Self, NotACode> {
+    /// [`InvalidCode`] if it is anything but six digits.
+    pub fn parse(text: &str) -> Result<Self, InvalidCode> {
         if text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(Self(Secret::new(text.to_owned())))
         } else {
-            Err(NotACode)
+            Err(InvalidCode)
         }
     }
 
@@ -78,9 +78,9 @@ impl CodeHash {
     ///
     /// # Errors
     ///
-    /// [`HashingFailed`] if there is not the memory for it.
-    pub fn of(code: &Code, address: &Identifier, random: &impl Random) -> Result<Self, HashingFailed> {
-        PasswordHash::of(&Password::known(&code.sent_to(address)), random).map(Self)
+    /// [`HashingError`] if there is not the memory for it.
+    pub fn new(code: &Code, address: &Identifier, random: &impl Random) -> Result<Self, HashingError> {
+        PasswordHash::new(&Password::existing(&code.sent_to(address)), random).map(Self)
     }
 
     /// As it was stored.
@@ -118,7 +118,7 @@ impl CodeHistory {
     /// # Errors
     ///
     /// How long to wait yet, if it may not be sent now.
-    pub fn one_more(&self, now: Timestamp) -> Result<Self, Duration> {
+    pub fn with_code_sent_at(&self, now: Timestamp) -> Result<Self, Duration> {
         let wait = now.until(self.next_at(now));
         if wait > Duration::ZERO {
             return Err(wait);
@@ -208,14 +208,14 @@ mod tests {
     fn six_digits_are_a_code_and_nothing_else_is() {
         assert_eq!(Code::parse("012345").unwrap().expose(), "012345");
         for text in ["", "12345", "1234567", "12 345", "+12345", "12345a", "١٢٣٤٥٦"] {
-            assert_eq!(Code::parse(text), Err(NotACode), "{text}");
+            assert_eq!(Code::parse(text), Err(InvalidCode), "{text}");
         }
     }
 
     #[test]
     fn only_the_code_matches_and_only_for_the_address_it_went_to() {
         let code = Code::parse("012345").unwrap();
-        let hash = CodeHash::of(&code, &email("ada@example.com"), &SeededRandom::new(1)).unwrap();
+        let hash = CodeHash::new(&code, &email("ada@example.com"), &SeededRandom::new(1)).unwrap();
         let hash = CodeHash::from_stored(hash.expose()).unwrap();
         assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(hash.matches(&code, &email("ada@example.com")));
@@ -231,11 +231,11 @@ mod tests {
 
     #[test]
     fn the_next_code_is_sent_after_a_minute_and_not_before() {
-        let one = CodeHistory::default().one_more(at(0)).unwrap();
+        let one = CodeHistory::default().with_code_sent_at(at(0)).unwrap();
         assert_eq!((one.version, one.next_at(at(0))), (1, at(60)));
-        assert_eq!(one.one_more(at(0)), Err(CODE_INTERVAL));
-        assert_eq!(one.one_more(at(59)), Err(Duration::from_secs(1)));
-        assert_eq!(one.one_more(at(60)).unwrap(), CodeHistory { version: 2, times: vec![at(0), at(60)] });
+        assert_eq!(one.with_code_sent_at(at(0)), Err(CODE_INTERVAL));
+        assert_eq!(one.with_code_sent_at(at(59)), Err(Duration::from_secs(1)));
+        assert_eq!(one.with_code_sent_at(at(60)).unwrap(), CodeHistory { version: 2, times: vec![at(0), at(60)] });
     }
 
     #[test]
@@ -243,15 +243,15 @@ mod tests {
         const DAY: u64 = 24 * 3600;
         let mut sent = CodeHistory::default();
         for minute in 0..10 {
-            sent = sent.one_more(at(60 * minute)).unwrap();
+            sent = sent.with_code_sent_at(at(60 * minute)).unwrap();
         }
         assert_eq!(sent.next_at(at(600)), at(DAY));
-        assert_eq!(sent.one_more(at(600)), Err(Duration::from_secs(DAY - 600)));
-        assert_eq!(sent.one_more(at(DAY - 1)), Err(Duration::from_secs(1)));
+        assert_eq!(sent.with_code_sent_at(at(600)), Err(Duration::from_secs(DAY - 600)));
+        assert_eq!(sent.with_code_sent_at(at(DAY - 1)), Err(Duration::from_secs(1)));
         // The first is forgotten then, and the second a minute later.
-        let sent = sent.one_more(at(DAY)).unwrap();
+        let sent = sent.with_code_sent_at(at(DAY)).unwrap();
         assert_eq!((sent.version, sent.times.len(), sent.times[0]), (11, 10, at(60)));
-        assert_eq!(sent.one_more(at(DAY + 59)), Err(Duration::from_secs(1)));
-        assert!(sent.one_more(at(DAY + 60)).is_ok());
+        assert_eq!(sent.with_code_sent_at(at(DAY + 59)), Err(Duration::from_secs(1)));
+        assert!(sent.with_code_sent_at(at(DAY + 60)).is_ok());
     }
 }

@@ -8,5 +8,5 @@ mod set_user_status;
 
 pub use cfn_response::CfnResponseSender;
 pub use custom_resource::{DeliverResponse, DeliveryFailed, Response};
-pub use rotate_keys::{Ring, RotateKeys, RotationFailed, rotate_keys};
+pub use rotate_keys::{Ring, RotateKeys, RotationError, rotate_keys};
 pub use set_user_status::{SetStatusError, SetUserStatus, UserStatusView, set_user_status};

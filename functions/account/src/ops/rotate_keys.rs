@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::custom_resource::{DeliverResponse, DeliveryFailed, Request, RequestType, Response};
 use crate::domain::{
-    AuditKind, AuditLog, AuditRecord, AuditSubject, Caller, Due, InvalidSigningKey, KeySet, KeySetChange, KeySetEntry,
-    KeyState, RotationPolicy, SigningKey,
+    AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Due, InvalidSigningKey, KeySet, KeySetChange,
+    KeySetEntry, KeyState, RotationPolicy, SigningKey,
 };
 use crate::store::{ApplyRotation, LoadKeySet, StoreError};
 
@@ -56,7 +56,7 @@ struct Key {
 
 /// Why the ring is not as it should be, or CloudFormation was not told of it.
 #[derive(Debug, thiserror::Error)]
-pub enum RotationFailed {
+pub enum RotationError {
     /// No key could be made.
     #[error("no signing key could be made: {0}")]
     Generating(#[from] InvalidSigningKey),
@@ -80,19 +80,19 @@ pub enum RotationFailed {
 ///
 /// # Errors
 ///
-/// [`RotationFailed`] if nobody else was told of the failure; Lambda then invokes the function again.
+/// [`RotationError`] if nobody else was told of the failure; Lambda then invokes the function again.
 pub async fn rotate_keys<S, D, R, C>(
     deps: &RotateKeys<S, D, R, C>,
     event: Value,
     request_id: String,
-) -> Result<Ring, RotationFailed>
+) -> Result<Ring, RotationError>
 where
     S: LoadKeySet + ApplyRotation + Sync,
     D: DeliverResponse + Sync,
     R: Random + Sync,
     C: Clock + Sync,
 {
-    let caller = Caller::invocation(request_id);
+    let caller = ClientInfo::invocation(request_id);
     if event.get("ResponseURL").is_none() {
         let asked = serde_json::from_value(event)?;
         return Ok(deps.rotate(asked, &caller).await?.into());
@@ -118,15 +118,15 @@ where
     C: Clock,
 {
     /// The ring, begun if there is none.
-    async fn ring(&self, caller: &Caller) -> Result<KeySet, RotationFailed> {
+    async fn ring(&self, caller: &ClientInfo) -> Result<KeySet, RotationError> {
         if let Some(ring) = self.keys.load_key_set().await? {
             return Ok(ring);
         }
-        let turn = KeySet::begin(SigningKey::generate(&self.random)?, self.clock.now());
+        let turn = KeySet::initial(SigningKey::generate(&self.random)?, self.clock.now());
         self.turn(&turn, caller).await
     }
 
-    async fn rotate(&self, asked: Asked, caller: &Caller) -> Result<KeySet, RotationFailed> {
+    async fn rotate(&self, asked: Asked, caller: &ClientInfo) -> Result<KeySet, RotationError> {
         let mut ring = self.ring(caller).await?;
         if let Some(kid) = asked.revoke {
             ring = self.revoke(ring, kid, caller).await?;
@@ -139,9 +139,9 @@ where
         Ok(ring)
     }
 
-    async fn revoke(&self, mut ring: KeySet, kid: KeyId, caller: &Caller) -> Result<KeySet, RotationFailed> {
+    async fn revoke(&self, mut ring: KeySet, kid: KeyId, caller: &ClientInfo) -> Result<KeySet, RotationError> {
         if !ring.keys().any(|(key, _)| key.kid == kid) {
-            return Err(RotationFailed::NoSuchKey(kid));
+            return Err(RotationError::NoSuchKey(kid));
         }
         while let Some(turn) = ring.revoke(&kid, SigningKey::generate(&self.random)?, self.clock.now()) {
             ring = self.turn(&turn, caller).await?;
@@ -149,7 +149,7 @@ where
         Ok(ring)
     }
 
-    fn due(&self, ring: &KeySet, overdue: Option<&KeyId>) -> Result<Option<KeySetChange>, RotationFailed> {
+    fn due(&self, ring: &KeySet, overdue: Option<&KeyId>) -> Result<Option<KeySetChange>, RotationError> {
         let now = self.clock.now();
         Ok(match ring.due(self.policy, overdue, now) {
             None => None,
@@ -159,23 +159,23 @@ where
         })
     }
 
-    async fn turn(&self, turn: &KeySetChange, caller: &Caller) -> Result<KeySet, RotationFailed> {
+    async fn turn(&self, turn: &KeySetChange, caller: &ClientInfo) -> Result<KeySet, RotationError> {
         let now = self.clock.now();
         Ok(self.keys.apply_rotation(turn, &self.records(turn, caller, now), now).await?)
     }
 
     /// One record for each key that the turn moves on.
-    fn records(&self, turn: &KeySetChange, caller: &Caller, now: Timestamp) -> Vec<AuditRecord> {
+    fn records(&self, turn: &KeySetChange, caller: &ClientInfo, now: Timestamp) -> Vec<AuditEvent> {
         let added = turn.adds.as_ref().map(SigningKey::kid);
         let promoted = turn.promotes.as_ref().or_else(|| added.filter(|_| turn.adds_the_current_key()));
         [
-            (AuditKind::SigningKeyPublished, added),
-            (AuditKind::SigningKeyPromoted, promoted),
-            (AuditKind::SigningKeyRetired, turn.retires.as_ref()),
+            (AuditEventKind::SigningKeyPublished, added),
+            (AuditEventKind::SigningKeyPromoted, promoted),
+            (AuditEventKind::SigningKeyRetired, turn.retires.as_ref()),
         ]
         .into_iter()
         .filter_map(|(kind, kid)| {
-            let record = self.audit_log.record(kind, AuditSubject::Deployment, caller, now, &self.random);
+            let record = self.audit_log.event(kind, AuditSubject::Deployment, caller, now, &self.random);
             Some(record.with_detail(kid?.as_str()))
         })
         .collect()
@@ -206,7 +206,7 @@ mod tests {
     #[derive(Default)]
     struct Keys {
         ring: Mutex<Option<KeySet>>,
-        audit_log: Mutex<Vec<AuditRecord>>,
+        audit_log: Mutex<Vec<AuditEvent>>,
         /// What the ring becomes before the next turn reaches it.
         meanwhile: Mutex<Option<KeySet>>,
         broken: bool,
@@ -225,7 +225,7 @@ mod tests {
         async fn apply_rotation(
             &self,
             turn: &KeySetChange,
-            records: &[AuditRecord],
+            records: &[AuditEvent],
             _now: Timestamp,
         ) -> Result<KeySet, StoreError> {
             let mut ring = self.ring.lock().unwrap();
@@ -275,7 +275,7 @@ mod tests {
         Keys { broken: true, ..Keys::default() }
     }
 
-    async fn invoke(deps: &Deps, event: Value) -> Result<Ring, RotationFailed> {
+    async fn invoke(deps: &Deps, event: Value) -> Result<Ring, RotationError> {
         rotate_keys(deps, event, "r-1".to_owned()).await
     }
 
@@ -332,7 +332,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_does_not_arrive_fails_the_invocation_so_that_it_is_tried_again() {
         let deps = deps(Keys::default(), Responses { unreachable: true, ..Responses::default() });
-        assert!(matches!(invoke(&deps, request("Create", None)).await, Err(RotationFailed::Answering(_))));
+        assert!(matches!(invoke(&deps, request("Create", None)).await, Err(RotationError::Answering(_))));
     }
 
     #[tokio::test]
@@ -343,12 +343,12 @@ mod tests {
         assert_eq!(answer, json!({"keys": [key]}));
         assert!(good.responses.delivered.lock().unwrap().is_empty());
         let broken = deps(broken(), Responses::default());
-        assert!(matches!(invoke(&broken, json!({})).await, Err(RotationFailed::Storing(_))));
+        assert!(matches!(invoke(&broken, json!({})).await, Err(RotationError::Storing(_))));
     }
 
     #[tokio::test]
     async fn a_schedule_that_runs_daily_turns_the_ring_by_itself() {
-        use AuditKind::{SigningKeyPromoted, SigningKeyPublished, SigningKeyRetired};
+        use AuditEventKind::{SigningKeyPromoted, SigningKeyPublished, SigningKeyRetired};
         use KeyState::{Current, Next, Retiring};
         let mut deps = deps(Keys::default(), Responses::default());
         let mut seen = Vec::new();
@@ -412,7 +412,7 @@ mod tests {
         assert_eq!(deps.keys.states(), [KeyState::Current, KeyState::Next]);
         assert_ne!(deps.keys.current(), leaked);
         let again = invoke(&deps, json!({"revoke": leaked})).await;
-        assert!(matches!(again, Err(RotationFailed::NoSuchKey(_))), "{again:?}");
+        assert!(matches!(again, Err(RotationError::NoSuchKey(_))), "{again:?}");
     }
 
     #[tokio::test]
@@ -420,7 +420,7 @@ mod tests {
         let deps = deps(Keys::default(), Responses::default());
         for event in [json!({"rotatenow": true}), json!({"revoke": 1}), json!([])] {
             let outcome = invoke(&deps, event).await;
-            assert!(matches!(outcome, Err(RotationFailed::Unreadable(_))), "{outcome:?}");
+            assert!(matches!(outcome, Err(RotationError::Unreadable(_))), "{outcome:?}");
         }
     }
 }

@@ -5,8 +5,8 @@ use kernel::{Clock, Random, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::{AuditKind, AuditLog, AuditRecord, AuditSubject, Caller, Identifier, User, UserStatus};
-use crate::store::{Changed, FindCredential, FindUser, StoreError, UpdateUser, UserUpdate};
+use crate::domain::{AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, User, UserStatus};
+use crate::store::{FindCredential, FindUser, StoreError, UpdateOutcome, UpdateUser, UserUpdate};
 
 /// How often it begins anew because the person changed under it.
 const MAX_ATTEMPTS: usize = 5;
@@ -100,7 +100,7 @@ where
     if order.reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARACTERS) {
         return Err(SetStatusError::Reason);
     }
-    let caller = Caller::invocation(request_id);
+    let caller = ClientInfo::invocation(request_id);
     let mut found = deps.find(&order).await?;
     for _ in 0..MAX_ATTEMPTS {
         let before = found.ok_or(SetStatusError::NoSuchPerson)?;
@@ -110,22 +110,22 @@ where
         let now = deps.clock.now();
         let after = User { status: order.status, ..before.next_version(now) };
         let (after, kind) = match order.status {
-            UserStatus::Suspended => (after.revoked(), AuditKind::PersonSuspended),
-            UserStatus::Active => (after, AuditKind::PersonReactivated),
+            UserStatus::Suspended => (after.revoked(), AuditEventKind::UserSuspended),
+            UserStatus::Active => (after, AuditEventKind::UserReactivated),
         };
-        let record = deps.audit_log.record(kind, AuditSubject::User(after.id), &caller, now, &deps.random);
+        let record = deps.audit_log.event(kind, AuditSubject::User(after.id), &caller, now, &deps.random);
         let change = UserUpdate {
             before: &before,
             after: &after,
             password_hash: None,
             reset_failed_attempts: false,
             retained_session: None,
-            record: &order.reason.iter().fold(record, AuditRecord::with_detail),
+            record: &order.reason.iter().fold(record, AuditEvent::with_detail),
         };
         match deps.users.update_user(change).await? {
-            Changed::Yes => return Ok(UserStatusView::of(&after, true)),
-            Changed::VersionConflict(user) => found = user.map(|user| *user),
-            Changed::IdentifierTaken(_) | Changed::SessionConflict => {
+            UpdateOutcome::Updated => return Ok(UserStatusView::of(&after, true)),
+            UpdateOutcome::VersionConflict(user) => found = user.map(|user| *user),
+            UpdateOutcome::IdentifierTaken(_) | UpdateOutcome::SessionConflict => {
                 return Err(
                     StoreError::internal("a change that claims and carries nothing was refused for that").into()
                 );
@@ -188,7 +188,7 @@ mod tests {
 
         for changed in [true, false] {
             assert_eq!(say(&deps, order("SUSPENDED")).await.unwrap(), standing("SUSPENDED", changed));
-            assert_eq!(ada.find(&session).await.accept(1, now()), Err(Revoked::EpochPassed));
+            assert_eq!(ada.find(&session).await.authorize(1, now()), Err(Revoked::StaleEpoch));
             let user = ada.ada().await;
             assert_eq!((user.status, user.version), (UserStatus::Suspended, 2));
             for identifier in user.identifiers() {
@@ -197,7 +197,7 @@ mod tests {
         }
         for changed in [true, false] {
             assert_eq!(say(&deps, order("ACTIVE")).await.unwrap(), standing("ACTIVE", changed));
-            assert_eq!(ada.find(&session).await.accept(1, now()), Err(Revoked::EpochPassed));
+            assert_eq!(ada.find(&session).await.authorize(1, now()), Err(Revoked::StaleEpoch));
             assert_eq!((ada.ada().await.status, ada.ada().await.version), (UserStatus::Active, 3));
         }
         let told = |kind: &str, reason: &str| (kind.to_owned(), Some(reason.to_owned()));

@@ -12,7 +12,7 @@ use kernel::{KeyId, Random, Timestamp};
 use super::records::{self, CURRENT, KeySetRecord, PrivateKeyRecord, PublicKeyRecord};
 use super::transaction::{commit, put, update};
 use super::{AuditTable, StoreError};
-use crate::domain::{AuditRecord, KeySet, KeySetChange};
+use crate::domain::{AuditEvent, KeySet, KeySetChange};
 
 /// Turns the key ring.
 pub trait ApplyRotation {
@@ -21,7 +21,7 @@ pub trait ApplyRotation {
     fn apply_rotation(
         &self,
         turn: &KeySetChange,
-        records: &[AuditRecord],
+        records: &[AuditEvent],
         now: Timestamp,
     ) -> impl Future<Output = Result<KeySet, StoreError>> + Send;
 }
@@ -112,7 +112,7 @@ impl ApplyRotation for KeyTables {
     async fn apply_rotation(
         &self,
         turn: &KeySetChange,
-        records: &[AuditRecord],
+        records: &[AuditEvent],
         now: Timestamp,
     ) -> Result<KeySet, StoreError> {
         let mut writes = vec![self.turn_ring(&turn.ring)?];
@@ -159,7 +159,7 @@ mod tests {
     use super::super::testing::{items_of, now};
     use super::super::{LoadKeySet, LoadSigningKey, SigningKeyTable};
     use super::*;
-    use crate::domain::{AuditKind, AuditSubject, SigningKey};
+    use crate::domain::{AuditEventKind, AuditSubject, SigningKey};
 
     async fn tables() -> (Engine, KeyTables) {
         let engine = Engine::start().await;
@@ -179,8 +179,8 @@ mod tests {
         key(seed).kid().clone()
     }
 
-    fn record(kind: AuditKind) -> AuditRecord {
-        AuditRecord {
+    fn record(kind: AuditEventKind) -> AuditEvent {
+        AuditEvent {
             id: kind.name().to_owned(),
             kind,
             subject: AuditSubject::Deployment,
@@ -200,7 +200,7 @@ mod tests {
 
         /// A ring with this key, which signs.
         async fn begun(&self, seed: u64) -> KeySet {
-            self.turn(KeySet::begin(key(seed), now())).await
+            self.turn(KeySet::initial(key(seed), now())).await
         }
 
         async fn signer(&self) -> Option<KeyId> {
@@ -280,8 +280,8 @@ mod tests {
         let first = tables.begun(1).await;
         let second = tables.turn(first.publish(key(2), now())).await;
         let before = everything(&engine).await;
-        for late in [KeySet::begin(key(3), now()), first.publish(key(3), now()), first.retire(&kid(1))] {
-            let records = [record(AuditKind::SigningKeyPublished)];
+        for late in [KeySet::initial(key(3), now()), first.publish(key(3), now()), first.retire(&kid(1))] {
+            let records = [record(AuditEventKind::SigningKeyPublished)];
             assert_eq!(tables.apply_rotation(&late, &records, now()).await.as_ref(), Ok(&second));
         }
         assert_eq!(everything(&engine).await, before);
@@ -303,8 +303,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_written_down_is_one_with_the_turn() {
         let (engine, tables) = tables().await;
-        let records = [record(AuditKind::SigningKeyPublished), record(AuditKind::SigningKeyPromoted)];
-        tables.apply_rotation(&KeySet::begin(key(1), now()), &records, now()).await.unwrap();
+        let records = [record(AuditEventKind::SigningKeyPublished), record(AuditEventKind::SigningKeyPromoted)];
+        tables.apply_rotation(&KeySet::initial(key(1), now()), &records, now()).await.unwrap();
         let audit_log = items_of(&engine, "AuditTable").await;
         assert_eq!(audit_log.len(), 2);
         assert!(audit_log.iter().all(|item| item["pk"].as_s().is_ok_and(|pk| pk == "DEPLOYMENT")));
@@ -317,7 +317,7 @@ mod tests {
         let mut ring: Option<KeySet> = None;
         for seeds in [0..8, 8..16] {
             let turns = seeds.map(|seed| match &ring {
-                None => KeySet::begin(key(seed), now()),
+                None => KeySet::initial(key(seed), now()),
                 Some(ring) => ring.publish(key(seed), now()),
             });
             let attempts: Vec<_> = turns

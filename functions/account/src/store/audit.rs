@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use super::transaction::put;
 use super::{AccountTable, StoreError, records};
-use crate::domain::{AuditRecord, AuditSubject};
+use crate::domain::{AuditEvent, AuditSubject};
 
 /// Writes down what changes nothing else. What accompanies a change is written in the change's transaction.
 pub trait AppendAuditEvent {
     /// Adds the record to the trail.
-    fn append_audit_event(&self, record: &AuditRecord) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn append_audit_event(&self, record: &AuditEvent) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// The trail's table. Nothing here reads, changes or deletes a record.
@@ -45,14 +45,14 @@ struct AuditEventRecord<'a> {
     expires_at: i64,
 }
 
-impl<'a> From<&'a AuditRecord> for AuditEventRecord<'a> {
-    fn from(record: &'a AuditRecord) -> Self {
+impl<'a> From<&'a AuditEvent> for AuditEventRecord<'a> {
+    fn from(record: &'a AuditEvent) -> Self {
         let at = record.at.to_string();
         let day = at.split('T').next().unwrap_or_default();
         Self {
             pk: match &record.subject {
                 AuditSubject::User(id) => format!("PERSON#{id}"),
-                AuditSubject::Nobody(hash) => format!("IDENTIFIER#{hash}"),
+                AuditSubject::UnknownIdentifier(hash) => format!("IDENTIFIER#{hash}"),
                 AuditSubject::Deployment => "DEPLOYMENT".to_owned(),
             },
             sk: format!("{at}#{}", record.id),
@@ -84,13 +84,13 @@ impl AuditTable {
     }
 
     /// The record as a part of the transaction that makes the change.
-    pub(super) fn with(&self, record: &AuditRecord) -> Result<TransactWriteItem, StoreError> {
+    pub(super) fn with(&self, record: &AuditEvent) -> Result<TransactWriteItem, StoreError> {
         put(&self.name, AuditEventRecord::from(record), Some("attribute_not_exists(pk)"))
     }
 }
 
 impl AppendAuditEvent for AuditTable {
-    async fn append_audit_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
+    async fn append_audit_event(&self, record: &AuditEvent) -> Result<(), StoreError> {
         let item = records::write(AuditEventRecord::from(record))?;
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
         put.condition_expression("attribute_not_exists(pk)").send().await?;
@@ -99,7 +99,7 @@ impl AppendAuditEvent for AuditTable {
 }
 
 impl AppendAuditEvent for AccountTable {
-    async fn append_audit_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
+    async fn append_audit_event(&self, record: &AuditEvent) -> Result<(), StoreError> {
         self.audit()?.append_audit_event(record).await
     }
 }
@@ -114,7 +114,7 @@ mod tests {
 
     use super::super::testing::{items_of, now};
     use super::*;
-    use crate::domain::{AuditKind, AuditLog, Caller};
+    use crate::domain::{AuditEventKind, AuditLog, ClientInfo};
 
     #[tokio::test]
     async fn a_record_stands_under_its_person_and_its_day_and_none_is_written_over() {
@@ -122,9 +122,9 @@ mod tests {
         let table = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
         let audit_log = AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
         let user = UserId::random(&SeededRandom::new(1));
-        let caller = Caller { address: Some(Secret::new("192.0.2.1".to_owned())), ..Caller::invocation("r-1") };
+        let caller = ClientInfo { address: Some(Secret::new("192.0.2.1".to_owned())), ..ClientInfo::invocation("r-1") };
         let record = audit_log
-            .record(AuditKind::SignedIn, AuditSubject::User(user), &caller, now(), &SeededRandom::new(2))
+            .event(AuditEventKind::SignedIn, AuditSubject::User(user), &caller, now(), &SeededRandom::new(2))
             .in_session(SessionId::random(&SeededRandom::new(3)))
             .with_detail("by phone");
         assert_eq!(table.append_audit_event(&record).await, Ok(()));

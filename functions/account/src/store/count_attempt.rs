@@ -155,7 +155,7 @@ impl AccountTable {
                 Ok(item) => return Ok(Ok(item)),
                 Err(item) => Counter::read(item)?,
             };
-            if stands.are_forgotten(now) {
+            if stands.have_expired(now) {
                 count = Count::anew(stands);
             } else if stands.wait(now) > Duration::ZERO {
                 return Ok(Err(Locked(stands.wait(now))));
@@ -210,9 +210,9 @@ mod tests {
     use contact::{Email, Phone};
 
     use super::super::testing::{Accounts, hash, now, record, user};
-    use super::super::{CreateUser, Created};
+    use super::super::{CreateUser, CreateUserOutcome};
     use super::*;
-    use crate::domain::AuditKind;
+    use crate::domain::AuditEventKind;
 
     fn ada() -> Identifier {
         Identifier::Email(Email::parse("ada@example.com").unwrap())
@@ -320,7 +320,10 @@ mod tests {
             accounts.table.count_attempt(&nobody(), now()).await.unwrap();
         }
         let bob = user(2, "bob@example.com", Some("+33600000000"));
-        assert_eq!(accounts.table.create_user(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        assert_eq!(
+            accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
         let Counted::Allowed { credential: Some(credential), attempts: 1 } =
             accounts.table.count_attempt(&nobody(), now()).await.unwrap()
         else {

@@ -7,25 +7,25 @@ use dynamo::compat::condition_failed;
 use super::records::{IdentifierRecord, UserRecord};
 use super::transaction::{commit, put};
 use super::{AccountTable, StoreError};
-use crate::domain::{AuditRecord, IdentifierKind, PasswordHash, User};
+use crate::domain::{AuditEvent, IdentifierKind, PasswordHash, User};
 
 /// Creates people.
 pub trait CreateUser {
-    /// Creates the person, claims all that they sign in by and writes it down, or does nothing. MUST answer [`Created::IdentifierTaken`] if
+    /// Creates the person, claims all that they sign in by and writes it down, or does nothing. MUST answer [`CreateUserOutcome::IdentifierTaken`] if
     /// anybody else has claimed any of it, however close in time.
     fn create_user(
         &self,
         user: &User,
         password_hash: &PasswordHash,
-        record: &AuditRecord,
-    ) -> impl Future<Output = Result<Created, StoreError>> + Send;
+        record: &AuditEvent,
+    ) -> impl Future<Output = Result<CreateUserOutcome, StoreError>> + Send;
 }
 
 /// Whether a person was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Created {
+pub enum CreateUserOutcome {
     /// They were.
-    Yes,
+    Created,
     /// They were not: somebody has these.
     IdentifierTaken(Vec<IdentifierKind>),
 }
@@ -35,8 +35,8 @@ impl CreateUser for AccountTable {
         &self,
         user: &User,
         password_hash: &PasswordHash,
-        record: &AuditRecord,
-    ) -> Result<Created, StoreError> {
+        record: &AuditEvent,
+    ) -> Result<CreateUserOutcome, StoreError> {
         let identifiers = user.identifiers();
         let mut writes = vec![put(&self.name, UserRecord::from(user), Some("attribute_not_exists(pk)"))?];
         for identifier in &identifiers {
@@ -45,7 +45,7 @@ impl CreateUser for AccountTable {
         }
         writes.push(self.audit()?.with(record)?);
         let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
-            return Ok(Created::Yes);
+            return Ok(CreateUserOutcome::Created);
         };
         let taken: Vec<_> = identifiers
             .iter()
@@ -56,7 +56,7 @@ impl CreateUser for AccountTable {
         if taken.is_empty() {
             return Err(StoreError::internal("a new person's id is somebody's already"));
         }
-        Ok(Created::IdentifierTaken(taken))
+        Ok(CreateUserOutcome::IdentifierTaken(taken))
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
     use super::super::testing::{Accounts, hash, record, user};
     use super::super::{Credential, FindCredential};
     use super::*;
-    use crate::domain::AuditKind;
+    use crate::domain::AuditEventKind;
 
     fn text(item: &Item, attribute: &str) -> String {
         item[attribute].as_s().unwrap().clone()
@@ -126,13 +126,16 @@ mod tests {
         ] {
             let bob = user(2, email, phone);
             assert_eq!(
-                accounts.table.create_user(&bob, &hash(), &record(AuditKind::SignedUp)).await,
-                Ok(Created::IdentifierTaken(taken))
+                accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+                Ok(CreateUserOutcome::IdentifierTaken(taken))
             );
         }
         assert_eq!(accounts.records().await.len(), 3);
         let bob = user(2, "bob@example.com", Some("+33600000000"));
-        assert_eq!(accounts.table.create_user(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        assert_eq!(
+            accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
     }
 
     #[tokio::test]
@@ -140,7 +143,7 @@ mod tests {
         let (accounts, ada) = Accounts::with_ada().await;
         let same_id = user(1, "bob@example.com", None);
         assert_eq!(same_id.id, ada.id);
-        let outcome = accounts.table.create_user(&same_id, &hash(), &record(AuditKind::SignedUp)).await;
+        let outcome = accounts.table.create_user(&same_id, &hash(), &record(AuditEventKind::SignedUp)).await;
         assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     }
 
@@ -153,15 +156,15 @@ mod tests {
                 let (accounts, hash) = (Arc::clone(&accounts), hash.clone());
                 tokio::spawn(async move {
                     let somebody = user(seed, "ada@example.com", Some(&format!("+3361234567{seed}")));
-                    accounts.table.create_user(&somebody, &hash, &record(AuditKind::SignedUp)).await.unwrap()
+                    accounts.table.create_user(&somebody, &hash, &record(AuditEventKind::SignedUp)).await.unwrap()
                 })
             })
             .collect();
         let mut created = 0;
         for attempt in attempts {
             match attempt.await.unwrap() {
-                Created::Yes => created += 1,
-                Created::IdentifierTaken(taken) => assert_eq!(taken, [IdentifierKind::Email]),
+                CreateUserOutcome::Created => created += 1,
+                CreateUserOutcome::IdentifierTaken(taken) => assert_eq!(taken, [IdentifierKind::Email]),
             }
         }
         assert_eq!((created, accounts.records().await.len()), (1, 3));
@@ -172,12 +175,17 @@ mod tests {
         let accounts = Accounts::empty().await;
         let ada = user(1, "ada@example.com", None);
         accounts.engine.raise_transaction_conflicts(4, 1, 2);
-        assert_eq!(accounts.table.create_user(&ada, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        assert_eq!(
+            accounts.table.create_user(&ada, &hash(), &record(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"; 5]);
 
         accounts.engine.raise_transaction_conflicts(usize::MAX, 1, 2);
-        let outcome =
-            accounts.table.create_user(&user(2, "bob@example.com", None), &hash(), &record(AuditKind::SignedUp)).await;
+        let outcome = accounts
+            .table
+            .create_user(&user(2, "bob@example.com", None), &hash(), &record(AuditEventKind::SignedUp))
+            .await;
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     }
 }

@@ -8,7 +8,7 @@ use kernel::{SessionId, Timestamp, UserId};
 use super::records::ENDED_SESSION_VERSION;
 use super::transaction::{commit, update};
 use super::{AccountTable, StoreError, records};
-use crate::domain::AuditRecord;
+use crate::domain::AuditEvent;
 
 /// Ends sessions.
 pub trait EndSession {
@@ -18,19 +18,19 @@ pub trait EndSession {
         user: UserId,
         session: SessionId,
         now: Timestamp,
-        record: &AuditRecord,
-    ) -> impl Future<Output = Result<Ended, StoreError>> + Send;
+        record: &AuditEvent,
+    ) -> impl Future<Output = Result<EndSessionOutcome, StoreError>> + Send;
 }
 
 /// What became of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum EndSessionOutcome {
     /// It ended now.
-    Now,
+    Ended,
     /// It had ended before.
-    Before,
+    AlreadyEnded,
     /// The person has no such session.
-    NoSuchSession,
+    NotFound,
 }
 
 impl EndSession for AccountTable {
@@ -39,8 +39,8 @@ impl EndSession for AccountTable {
         user: UserId,
         session: SessionId,
         now: Timestamp,
-        record: &AuditRecord,
-    ) -> Result<Ended, StoreError> {
+        record: &AuditEvent,
+    ) -> Result<EndSessionOutcome, StoreError> {
         let end = update(&self.name, records::session_key(user, session), |change| {
             change
                 .update_expression("SET endedAt = :now, version = :ended")
@@ -50,10 +50,10 @@ impl EndSession for AccountTable {
                 .expression_attribute_values(":ended", AttributeValue::N(ENDED_SESSION_VERSION.to_string()))
         })?;
         let Err(reasons) = commit(&self.client, &*self.random, vec![end, self.audit()?.with(record)?]).await? else {
-            return Ok(Ended::Now);
+            return Ok(EndSessionOutcome::Ended);
         };
         let there_is_one = reasons.first().and_then(|reason| reason.item.as_ref()).is_some_and(|item| !item.is_empty());
-        Ok(if there_is_one { Ended::Before } else { Ended::NoSuchSession })
+        Ok(if there_is_one { EndSessionOutcome::AlreadyEnded } else { EndSessionOutcome::NotFound })
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
     use super::super::FindSession;
     use super::super::testing::{Accounts, now, record, session, start};
     use super::*;
-    use crate::domain::AuditKind;
+    use crate::domain::AuditEventKind;
 
     #[tokio::test]
     async fn a_session_ends_once_and_no_other_with_it_in_one_round_trip() {
@@ -74,8 +74,10 @@ mod tests {
             start(&accounts, &ada, session).await.unwrap();
         }
         accounts.engine.round_trips();
-        for (later, expected) in [(Duration::ZERO, Ended::Now), (Duration::from_secs(9), Ended::Before)] {
-            let record = record(AuditKind::SessionEnded);
+        for (later, expected) in
+            [(Duration::ZERO, EndSessionOutcome::Ended), (Duration::from_secs(9), EndSessionOutcome::AlreadyEnded)]
+        {
+            let record = record(AuditEventKind::SessionEnded);
             let outcome = accounts.table.end_session(ada.id, ended.id, now().plus(later), &record).await;
             assert_eq!(outcome, Ok(expected));
             assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
@@ -91,9 +93,9 @@ mod tests {
     #[tokio::test]
     async fn ending_a_session_that_is_not_there_makes_none() {
         let (accounts, ada) = Accounts::with_ada().await;
-        let record = record(AuditKind::SessionEnded);
+        let record = record(AuditEventKind::SessionEnded);
         let outcome = accounts.table.end_session(ada.id, session(2).id, now(), &record).await;
-        assert_eq!(outcome, Ok(Ended::NoSuchSession));
+        assert_eq!(outcome, Ok(EndSessionOutcome::NotFound));
         assert_eq!((accounts.records().await.len(), accounts.audited().await.len()), (3, 0));
     }
 }

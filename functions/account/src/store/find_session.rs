@@ -7,7 +7,7 @@ use kernel::{SessionId, UserId};
 
 use super::records::{self, Item, SessionRecord, UserRecord};
 use super::{AccountTable, StoreError};
-use crate::domain::SignedIn;
+use crate::domain::UserSession;
 
 /// Finds sessions.
 pub trait FindSession {
@@ -16,11 +16,11 @@ pub trait FindSession {
         &self,
         user: UserId,
         session: SessionId,
-    ) -> impl Future<Output = Result<Option<SignedIn>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<UserSession>, StoreError>> + Send;
 }
 
 impl FindSession for AccountTable {
-    async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
+    async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<UserSession>, StoreError> {
         let both = KeysAndAttributes::builder()
             .keys(records::user_key(user))
             .keys(records::session_key(user, session))
@@ -36,7 +36,7 @@ impl FindSession for AccountTable {
         let (Some(user), Some(session)) = (users.into_iter().next(), sessions.into_iter().next()) else {
             return Ok(None);
         };
-        Ok(Some(SignedIn {
+        Ok(Some(UserSession {
             user: records::read::<UserRecord>(user)?.into(),
             session: records::read::<SessionRecord>(session)?.try_into()?,
         }))
@@ -51,15 +51,18 @@ fn is_user(item: &Item) -> bool {
 mod tests {
     use super::super::records::user_key;
     use super::super::testing::{Accounts, hash, record, session, start, user};
-    use super::super::{CreateUser, Created};
+    use super::super::{CreateUser, CreateUserOutcome};
     use super::*;
-    use crate::domain::AuditKind;
+    use crate::domain::AuditEventKind;
 
     #[tokio::test]
     async fn a_session_is_found_for_its_own_person_only_and_in_one_round_trip() {
         let (accounts, ada) = Accounts::with_ada().await;
         let bob = user(2, "bob@example.com", None);
-        assert_eq!(accounts.table.create_user(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        assert_eq!(
+            accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
         start(&accounts, &ada, &session(2)).await.unwrap();
         accounts.engine.round_trips();
         assert!(accounts.table.find_session(ada.id, session(2).id).await.unwrap().is_some());

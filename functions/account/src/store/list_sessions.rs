@@ -66,15 +66,18 @@ mod tests {
     use kernel::testing::SeededRandom;
 
     use super::super::testing::{Accounts, hash, record, session, start, user};
-    use super::super::{CreateUser, Created};
+    use super::super::{CreateUser, CreateUserOutcome};
     use super::*;
-    use crate::domain::AuditKind;
+    use crate::domain::AuditEventKind;
 
     #[tokio::test]
     async fn a_persons_sessions_are_listed_with_them_in_one_round_trip_and_nobody_elses() {
         let (accounts, ada) = Accounts::with_ada().await;
         let bob = user(2, "bob@example.com", None);
-        assert_eq!(accounts.table.create_user(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        assert_eq!(
+            accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
         for (user, seed) in [(&ada, 2), (&ada, 3), (&bob, 4)] {
             start(&accounts, user, &session(seed)).await.unwrap();
         }

@@ -33,19 +33,20 @@ use kernel::SystemRandom;
 pub use apply_rotation::{ApplyRotation, KeyTables};
 pub use audit::{AppendAuditEvent, AuditTable};
 pub use count_attempt::{CountAttempt, CountReauthentication, Counted, Locked};
-pub use create_user::{CreateUser, Created};
+pub use create_user::{CreateUser, CreateUserOutcome};
 pub use dynamo::StoreError;
-pub use end_session::{EndSession, Ended};
+pub use end_session::{EndSession, EndSessionOutcome};
 pub use find_credential::{Credential, FindCredential};
 pub use find_session::FindSession;
 pub use list_sessions::{FindUser, ListSessions};
 pub use load_key_set::LoadKeySet;
 pub use load_signing_key::LoadSigningKey;
 pub use rotate_refresh_token::RotateRefreshToken;
-pub use start_session::{NewSession, StartSession, Started};
-pub use update_user::{Changed, UpdateUser, UserUpdate};
+pub use start_session::{NewSession, StartSession, StartSessionOutcome};
+pub use update_user::{UpdateOutcome, UpdateUser, UserUpdate};
 pub use verification::{
-    CodeAttempt, CountCodeAttempt, FindCodeHistory, NewCode, StoreCode, StoreCodeOutcome, Verified, VerifyIdentifier,
+    CodeAttempt, CountCodeAttempt, FindCodeHistory, NewCode, StoreCode, StoreCodeOutcome, VerifyIdentifier,
+    VerifyOutcome,
 };
 
 /// People, what they sign in by, and their sessions.

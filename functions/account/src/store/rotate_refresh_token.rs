@@ -61,9 +61,9 @@ mod tests {
     use kernel::testing::SeededRandom;
 
     use super::super::testing::{Accounts, LIFETIMES, now, record, session_and_token, start};
-    use super::super::{Changed, EndSession, FindSession, UpdateUser, UserUpdate};
+    use super::super::{EndSession, FindSession, UpdateOutcome, UpdateUser, UserUpdate};
     use super::*;
-    use crate::domain::{AuditKind, Refresh, RefreshToken, User};
+    use crate::domain::{AuditEventKind, Refresh, RefreshToken, User};
 
     async fn with_session() -> (Accounts, User, Session, RefreshToken) {
         let (accounts, ada) = Accounts::with_ada().await;
@@ -110,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_that_has_ended_does_not_go_on() {
         let (accounts, ada, session, token) = with_session().await;
-        accounts.table.end_session(ada.id, session.id, now(), &record(AuditKind::SessionEnded)).await.unwrap();
+        accounts.table.end_session(ada.id, session.id, now(), &record(AuditEventKind::SessionEnded)).await.unwrap();
         let after = rotated(&session, &token, 5);
         assert_eq!(accounts.table.rotate_refresh_token(ada.id, &token.hash(), &after).await, Ok(false));
         assert!(accounts.table.find_session(ada.id, session.id).await.unwrap().unwrap().session.ended_at.is_some());
@@ -127,9 +127,9 @@ mod tests {
             password_hash: None,
             reset_failed_attempts: false,
             retained_session: Some(&retained_session),
-            record: &record(AuditKind::SessionsRevoked),
+            record: &record(AuditEventKind::SessionsRevoked),
         };
-        assert_eq!(accounts.table.update_user(change).await, Ok(Changed::Yes));
+        assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
         let rotation = rotated(&session, &token, 5);
         assert_eq!(accounts.table.rotate_refresh_token(ada.id, &token.hash(), &rotation).await, Ok(false));
         let rotation = rotated(&retained_session, &token, 5);

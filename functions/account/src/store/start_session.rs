@@ -8,7 +8,7 @@ use dynamo::compat::condition_failed;
 use super::records::{self, SessionRecord, UserRecord};
 use super::transaction::{commit, put, update};
 use super::{AccountTable, StoreError};
-use crate::domain::{AuditRecord, Identifier, PasswordHash, Session, User};
+use crate::domain::{AuditEvent, Identifier, PasswordHash, Session, User};
 
 /// A session that someone who knew the password may start.
 #[derive(Debug)]
@@ -22,21 +22,24 @@ pub struct NewSession<'a> {
     /// The session.
     pub session: &'a Session,
     /// What is written down of it.
-    pub record: &'a AuditRecord,
+    pub record: &'a AuditEvent,
 }
 
 /// Starts sessions.
 pub trait StartSession {
     /// Starts a session of a person who may act and is still as they are given, or does nothing. MUST answer
-    /// [`Started::VersionConflict`] if they have changed, however close in time, or may not act.
-    fn start_session(&self, new: NewSession<'_>) -> impl Future<Output = Result<Started, StoreError>> + Send;
+    /// [`StartSessionOutcome::VersionConflict`] if they have changed, however close in time, or may not act.
+    fn start_session(
+        &self,
+        new: NewSession<'_>,
+    ) -> impl Future<Output = Result<StartSessionOutcome, StoreError>> + Send;
 }
 
 /// Whether a session was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Started {
+pub enum StartSessionOutcome {
     /// It was.
-    Yes,
+    Started,
     /// It was not: this is how the person is now, or there is no such person any more.
     VersionConflict(Option<Box<User>>),
     /// It was not: the person is as given, but what their identifier holds is of another version.
@@ -44,7 +47,7 @@ pub enum Started {
 }
 
 impl StartSession for AccountTable {
-    async fn start_session(&self, new: NewSession<'_>) -> Result<Started, StoreError> {
+    async fn start_session(&self, new: NewSession<'_>) -> Result<StartSessionOutcome, StoreError> {
         let NewSession { user, identifier, new_hash, session, record } = new;
         // Checked in the transaction that writes the session, so a revocation cannot slip in between.
         let person_is_as_given = ConditionCheck::builder()
@@ -84,13 +87,13 @@ impl StartSession for AccountTable {
             })?);
         }
         let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
-            return Ok(Started::Yes);
+            return Ok(StartSessionOutcome::Started);
         };
         let Some(about_the_person) = reasons.into_iter().next().filter(condition_failed) else {
-            return Ok(Started::StaleCredential);
+            return Ok(StartSessionOutcome::StaleCredential);
         };
         let person_now = about_the_person.item.filter(|item| !item.is_empty()).map(records::read::<UserRecord>);
-        Ok(Started::VersionConflict(person_now.transpose()?.map(|item| Box::new(item.into()))))
+        Ok(StartSessionOutcome::VersionConflict(person_now.transpose()?.map(|item| Box::new(item.into()))))
     }
 }
 
@@ -100,16 +103,16 @@ mod tests {
     use super::super::testing::{Accounts, hash, now, record, session, start};
     use super::super::{CountAttempt, Counted, FindCredential, FindSession};
     use super::*;
-    use crate::domain::{AuditKind, SignedIn, UserStatus};
+    use crate::domain::{AuditEventKind, UserSession, UserStatus};
 
     #[tokio::test]
     async fn a_session_is_found_with_its_person_and_will_be_deleted_once_it_has_expired() {
         let (accounts, ada) = Accounts::with_ada().await;
         let session = session(2);
-        assert_eq!(start(&accounts, &ada, &session).await, Ok(Started::Yes));
+        assert_eq!(start(&accounts, &ada, &session).await, Ok(StartSessionOutcome::Started));
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
         let found = accounts.table.find_session(ada.id, session.id).await;
-        assert_eq!(found, Ok(Some(SignedIn { user: ada, session: session.clone() })));
+        assert_eq!(found, Ok(Some(UserSession { user: ada, session: session.clone() })));
         let records = accounts.records().await;
         let item =
             records.iter().find(|item| item["sk"] == AttributeValue::S(format!("SESSION#{}", session.id))).unwrap();
@@ -123,7 +126,7 @@ mod tests {
         accounts.set(user_key(ada.id), "version", AttributeValue::N("2".to_owned())).await;
         let now = User { epoch: 1, version: 2, ..ada.clone() };
         let outcome = start(&accounts, &ada, &session(2)).await;
-        assert_eq!(outcome, Ok(Started::VersionConflict(Some(Box::new(now.clone())))));
+        assert_eq!(outcome, Ok(StartSessionOutcome::VersionConflict(Some(Box::new(now.clone())))));
         assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
     }
 
@@ -131,7 +134,9 @@ mod tests {
     async fn for_a_suspended_person_nothing_is_started_even_under_the_same_version() {
         let (accounts, ada) = Accounts::with_ada().await;
         accounts.set(user_key(ada.id), "status", AttributeValue::S("SUSPENDED".to_owned())).await;
-        let Ok(Started::VersionConflict(Some(now))) = start(&accounts, &ada, &session(2)).await else { panic!() };
+        let Ok(StartSessionOutcome::VersionConflict(Some(now))) = start(&accounts, &ada, &session(2)).await else {
+            panic!()
+        };
         assert_eq!(now.status, UserStatus::Suspended);
         assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
     }
@@ -140,14 +145,14 @@ mod tests {
     async fn for_a_person_who_is_gone_nothing_is_started() {
         let (accounts, ada) = Accounts::with_ada().await;
         accounts.delete(user_key(ada.id)).await;
-        assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(Started::VersionConflict(None)));
+        assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(StartSessionOutcome::VersionConflict(None)));
     }
 
     #[tokio::test]
     async fn a_conflict_with_another_sign_in_is_tried_again() {
         let (accounts, ada) = Accounts::with_ada().await;
         accounts.engine.raise_transaction_conflicts(1, 0, 2);
-        assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(Started::Yes));
+        assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(StartSessionOutcome::Started));
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"; 2]);
     }
 
@@ -160,7 +165,7 @@ mod tests {
                 accounts.table.count_attempt(identifier, now()).await.unwrap();
             }
         }
-        assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(Started::Yes));
+        assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(StartSessionOutcome::Started));
         for (identifier, expected) in [(email, 1), (phone, 4)] {
             let counted = accounts.table.count_attempt(identifier, now()).await.unwrap();
             assert!(matches!(counted, Counted::Allowed { attempts, .. } if attempts == expected), "{counted:?}");
@@ -177,9 +182,9 @@ mod tests {
             identifier: email,
             new_hash: Some(&other),
             session: &session(2),
-            record: &record(AuditKind::SignedIn),
+            record: &record(AuditEventKind::SignedIn),
         };
-        assert_eq!(accounts.table.start_session(new).await, Ok(Started::Yes));
+        assert_eq!(accounts.table.start_session(new).await, Ok(StartSessionOutcome::Started));
         for identifier in ada.identifiers() {
             let found = accounts.table.find_credential(&identifier).await.unwrap().unwrap();
             assert_eq!(found.password_hash, other);
@@ -194,11 +199,11 @@ mod tests {
         start(&accounts, &ada, &session(2)).await.unwrap();
         assert!(accounts.audited().await.is_empty());
         let now = User { version: 2, ..ada };
-        assert_eq!(start(&accounts, &now, &session(2)).await, Ok(Started::StaleCredential));
+        assert_eq!(start(&accounts, &now, &session(2)).await, Ok(StartSessionOutcome::StaleCredential));
         assert!(accounts.audited().await.is_empty());
         let email = records::identifier_key(&Identifier::Email(now.email.clone()));
         accounts.set(email, "version", AttributeValue::N("2".to_owned())).await;
-        assert_eq!(start(&accounts, &now, &session(2)).await, Ok(Started::Yes));
+        assert_eq!(start(&accounts, &now, &session(2)).await, Ok(StartSessionOutcome::Started));
         assert_eq!(accounts.audited().await, ["SIGNED_IN"]);
     }
 }

@@ -10,10 +10,12 @@ use kernel::{Secret, Timestamp, UserId};
 use testkit::Engine;
 
 use super::records::Item;
-use super::{AccountTable, AuditTable, CreateUser, Created, NewSession, StartSession, Started, StoreError};
+use super::{
+    AccountTable, AuditTable, CreateUser, CreateUserOutcome, NewSession, StartSession, StartSessionOutcome, StoreError,
+};
 use crate::domain::{
-    AuditKind, AuditLog, AuditRecord, AuditSubject, Caller, Identifier, Lifetimes, PasswordHash, PasswordPolicy,
-    RefreshToken, Session, User,
+    AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, Lifetimes, PasswordHash,
+    PasswordPolicy, RefreshToken, Session, User,
 };
 
 /// The account table, and the engine it is in.
@@ -38,7 +40,10 @@ impl Accounts {
     pub(super) async fn with_ada() -> (Self, User) {
         let accounts = Self::empty().await;
         let ada = user(1, "ada@example.com", Some("+33612345678"));
-        assert_eq!(accounts.table.create_user(&ada, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        assert_eq!(
+            accounts.table.create_user(&ada, &hash(), &record(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
         accounts.engine.round_trips();
         (accounts, ada)
     }
@@ -52,7 +57,7 @@ impl Accounts {
         let mut records = items_of(&self.engine, &self.audit).await;
         records.sort_by_key(|item| std::cmp::Reverse(item["kind"].as_s().unwrap().clone()));
         let kinds = records.iter().map(|item| item["kind"].as_s().unwrap().clone());
-        kinds.filter(|kind| kind != AuditKind::SignedUp.name()).collect()
+        kinds.filter(|kind| kind != AuditEventKind::SignedUp.name()).collect()
     }
 
     /// Sets an attribute, as another command would.
@@ -101,23 +106,27 @@ pub(super) fn session_and_token(user: &User, seed: u64) -> (Session, RefreshToke
 }
 
 /// Starts a session as a sign-in by e-mail does.
-pub(super) async fn start(accounts: &Accounts, user: &User, session: &Session) -> Result<Started, StoreError> {
+pub(super) async fn start(
+    accounts: &Accounts,
+    user: &User,
+    session: &Session,
+) -> Result<StartSessionOutcome, StoreError> {
     let identifier = Identifier::Email(user.email.clone());
-    let record = record(AuditKind::SignedIn);
+    let record = record(AuditEventKind::SignedIn);
     let new = NewSession { user, identifier: &identifier, new_hash: None, session, record: &record };
     accounts.table.start_session(new).await
 }
 
 /// A record that is none of those before.
-pub(super) fn record(kind: AuditKind) -> AuditRecord {
+pub(super) fn record(kind: AuditEventKind) -> AuditEvent {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let audit_log = AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
     let random = SeededRandom::new(NEXT.fetch_add(1, Ordering::Relaxed));
-    audit_log.record(kind, AuditSubject::Deployment, &Caller::invocation("r-1"), now(), &random)
+    audit_log.event(kind, AuditSubject::Deployment, &ClientInfo::invocation("r-1"), now(), &random)
 }
 
 pub(super) fn hash() -> PasswordHash {
     let policy: PasswordPolicy = "8".parse().unwrap();
     let password = policy.accept(Secret::new("correct horse".to_owned()), None, None).unwrap();
-    PasswordHash::of(&password, &SeededRandom::new(1)).unwrap()
+    PasswordHash::new(&password, &SeededRandom::new(1)).unwrap()
 }

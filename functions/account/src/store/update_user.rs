@@ -8,7 +8,7 @@ use dynamo::compat::condition_failed;
 use super::records::{self, IdentifierRecord, UserAttributes, UserRecord};
 use super::transaction::{commit, put, update};
 use super::{AccountTable, StoreError};
-use crate::domain::{AuditRecord, Identifier, IdentifierKind, PasswordHash, Session, User};
+use crate::domain::{AuditEvent, Identifier, IdentifierKind, PasswordHash, Session, User};
 
 /// A change of a person, whatever it is of.
 #[derive(Debug)]
@@ -25,22 +25,22 @@ pub struct UserUpdate<'a> {
     /// The session, as it will be, that goes on although all of the person's others end.
     pub retained_session: Option<&'a Session>,
     /// What is written down of it.
-    pub record: &'a AuditRecord,
+    pub record: &'a AuditEvent,
 }
 
 /// Changes people.
 pub trait UpdateUser {
     /// Makes the person what they will be: the copies that their identifiers hold too, with the identifiers that they
     /// gain claimed and those that they lose given up, and the session that goes on carried along. All of it or nothing.
-    /// MUST answer [`Changed::VersionConflict`] if they have changed, however close in time.
-    fn update_user(&self, change: UserUpdate<'_>) -> impl Future<Output = Result<Changed, StoreError>> + Send;
+    /// MUST answer [`UpdateOutcome::VersionConflict`] if they have changed, however close in time.
+    fn update_user(&self, change: UserUpdate<'_>) -> impl Future<Output = Result<UpdateOutcome, StoreError>> + Send;
 }
 
 /// Whether a person was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Changed {
+pub enum UpdateOutcome {
     /// They were.
-    Yes,
+    Updated,
     /// They were not: somebody else has these identifiers.
     IdentifierTaken(Vec<IdentifierKind>),
     /// They were not: this is how they are now, or there is no such person any more.
@@ -59,7 +59,7 @@ enum Part {
 }
 
 impl UpdateUser for AccountTable {
-    async fn update_user(&self, change: UserUpdate<'_>) -> Result<Changed, StoreError> {
+    async fn update_user(&self, change: UserUpdate<'_>) -> Result<UpdateOutcome, StoreError> {
         let changed = self.update_user_with(change, None).await?;
         changed.ok_or_else(|| StoreError::internal("a change was refused by a write that is not in it"))
     }
@@ -71,7 +71,7 @@ impl AccountTable {
         &self,
         change: UserUpdate<'_>,
         more: Option<TransactWriteItem>,
-    ) -> Result<Option<Changed>, StoreError> {
+    ) -> Result<Option<UpdateOutcome>, StoreError> {
         let UserUpdate { before, after, password_hash, reset_failed_attempts, retained_session, record } = change;
         let mut user = put(&self.name, UserRecord::from(after), Some("version = :version"))?;
         if let Some(put) = user.put.as_mut() {
@@ -102,7 +102,7 @@ impl AccountTable {
         writes.extend(more.map(|write| (Part::More, write)));
         let (parts, writes): (Vec<_>, Vec<_>) = writes.into_iter().unzip();
         let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
-            return Ok(Some(Changed::Yes));
+            return Ok(Some(UpdateOutcome::Updated));
         };
         let mut taken = Vec::new();
         let mut session_moved = false;
@@ -114,7 +114,7 @@ impl AccountTable {
                 Part::User => {
                     let item =
                         reason.item.filter(|item| !item.is_empty()).map(records::read::<UserRecord>).transpose()?;
-                    return Ok(Some(Changed::VersionConflict(item.map(|item| Box::new(item.into())))));
+                    return Ok(Some(UpdateOutcome::VersionConflict(item.map(|item| Box::new(item.into())))));
                 }
                 Part::Claim(kind) => taken.push(kind),
                 Part::Session => session_moved = true,
@@ -126,8 +126,8 @@ impl AccountTable {
             }
         }
         match (taken.is_empty(), session_moved, refused) {
-            (false, ..) => Ok(Some(Changed::IdentifierTaken(taken))),
-            (true, true, _) => Ok(Some(Changed::SessionConflict)),
+            (false, ..) => Ok(Some(UpdateOutcome::IdentifierTaken(taken))),
+            (true, true, _) => Ok(Some(UpdateOutcome::SessionConflict)),
             (true, false, true) => Ok(None),
             (true, false, false) => Err(StoreError::internal("a change was refused for no reason that we know")),
         }
@@ -214,16 +214,16 @@ mod tests {
     use contact::{Email, Phone};
 
     use super::super::testing::{Accounts, hash, now, record, session, start, user};
-    use super::super::{CountAttempt, Counted, CreateUser, Created, FindCredential, FindSession, FindUser};
+    use super::super::{CountAttempt, Counted, CreateUser, CreateUserOutcome, FindCredential, FindSession, FindUser};
     use super::*;
-    use crate::domain::{AuditKind, UserStatus};
+    use crate::domain::{AuditEventKind, UserStatus};
 
     fn later(before: &User) -> User {
         before.next_version(now().plus(Duration::from_mins(1)))
     }
 
-    async fn change(accounts: &Accounts, before: &User, after: &User) -> Changed {
-        let record = record(AuditKind::IdentifierChanged);
+    async fn change(accounts: &Accounts, before: &User, after: &User) -> UpdateOutcome {
+        let record = record(AuditEventKind::IdentifierChanged);
         let hash = hash();
         let change = UserUpdate {
             before,
@@ -248,7 +248,7 @@ mod tests {
     async fn a_person_and_every_copy_of_them_change_together_in_one_round_trip() {
         let (accounts, ada) = Accounts::with_ada().await;
         let after = User { status: UserStatus::Suspended, email_verified: true, ..later(&ada) }.revoked();
-        assert_eq!(change(&accounts, &ada, &after).await, Changed::Yes);
+        assert_eq!(change(&accounts, &ada, &after).await, UpdateOutcome::Updated);
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
         assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(after.clone())));
         for identifier in ada.identifiers() {
@@ -261,24 +261,30 @@ mod tests {
     async fn a_new_address_is_claimed_and_the_old_one_is_free_for_others() {
         let (accounts, ada) = Accounts::with_ada().await;
         let after = User { email: Email::parse("ada@example.org").unwrap(), phone: None, ..later(&ada) };
-        assert_eq!(change(&accounts, &ada, &after).await, Changed::Yes);
+        assert_eq!(change(&accounts, &ada, &after).await, UpdateOutcome::Updated);
         assert_eq!(copy(&accounts, &email("ada@example.org")).await, Some(after));
         for lost in ada.identifiers() {
             assert_eq!(copy(&accounts, &lost).await, None);
         }
         let bob = user(2, "ada@example.com", Some("+33612345678"));
-        assert_eq!(accounts.table.create_user(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        assert_eq!(
+            accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
     }
 
     #[tokio::test]
     async fn what_somebody_else_has_is_named_and_nothing_changes() {
         let (accounts, ada) = Accounts::with_ada().await;
         let bob = user(2, "bob@example.com", Some("+33600000000"));
-        assert_eq!(accounts.table.create_user(&bob, &hash(), &record(AuditKind::SignedUp)).await, Ok(Created::Yes));
+        assert_eq!(
+            accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
         let phone = Some(Phone::parse("+33600000000").unwrap());
         let after = User { email: bob.email.clone(), phone, ..later(&ada) };
         let taken = vec![IdentifierKind::Email, IdentifierKind::Phone];
-        assert_eq!(change(&accounts, &ada, &after).await, Changed::IdentifierTaken(taken));
+        assert_eq!(change(&accounts, &ada, &after).await, UpdateOutcome::IdentifierTaken(taken));
         assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada.clone())));
         assert_eq!(copy(&accounts, &email("ada@example.com")).await, Some(ada));
         assert!(accounts.audited().await.is_empty());
@@ -303,8 +309,8 @@ mod tests {
         }
         let now = accounts.table.find_user(ada.id).await.unwrap().unwrap();
         assert_eq!(now.version, 2);
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Changed::Yes).count(), 1);
-        let others = Changed::VersionConflict(Some(Box::new(now)));
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == UpdateOutcome::Updated).count(), 1);
+        let others = UpdateOutcome::VersionConflict(Some(Box::new(now)));
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == others).count(), 5);
     }
 
@@ -318,7 +324,7 @@ mod tests {
         let after = later(&ada).revoked();
         let retained_session =
             Session { epoch: after.epoch, token_expires_at: now().plus(Duration::from_mins(20)), ..own };
-        let record = record(AuditKind::PasswordChanged);
+        let record = record(AuditEventKind::PasswordChanged);
         let change = UserUpdate {
             before: &ada,
             after: &after,
@@ -327,7 +333,7 @@ mod tests {
             retained_session: Some(&retained_session),
             record: &record,
         };
-        assert_eq!(accounts.table.update_user(change).await, Ok(Changed::Yes));
+        assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
         let own = accounts.table.find_session(ada.id, retained_session.id).await.unwrap().unwrap();
         assert_eq!((own.ensure_active(now()), &own.session), (Ok(()), &retained_session));
         let other = accounts.table.find_session(ada.id, other.id).await.unwrap().unwrap();
@@ -338,7 +344,7 @@ mod tests {
     async fn a_session_that_is_gone_is_carried_nowhere_and_nothing_changes() {
         let (accounts, ada) = Accounts::with_ada().await;
         let after = later(&ada).revoked();
-        let record = record(AuditKind::PasswordChanged);
+        let record = record(AuditEventKind::PasswordChanged);
         let change = UserUpdate {
             before: &ada,
             after: &after,
@@ -347,7 +353,7 @@ mod tests {
             retained_session: Some(&session(2)),
             record: &record,
         };
-        assert_eq!(accounts.table.update_user(change).await, Ok(Changed::SessionConflict));
+        assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::SessionConflict));
         assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
     }
 
@@ -360,7 +366,7 @@ mod tests {
         }
         let after = later(&ada);
         let other = PasswordHash::dummy();
-        let record = record(AuditKind::PasswordChanged);
+        let record = record(AuditEventKind::PasswordChanged);
         let change = UserUpdate {
             before: &ada,
             after: &after,
@@ -369,7 +375,7 @@ mod tests {
             retained_session: None,
             record: &record,
         };
-        assert_eq!(accounts.table.update_user(change).await, Ok(Changed::Yes));
+        assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
         let counted = accounts.table.count_attempt(email, now()).await.unwrap();
         let Counted::Allowed { credential: Some(credential), attempts: 1 } = counted else { panic!("{counted:?}") };
         assert_eq!((credential.password_hash, credential.user), (other, after));

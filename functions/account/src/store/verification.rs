@@ -11,9 +11,9 @@ use serde::Deserialize;
 
 use super::records::{self, Item, VerificationRecord};
 use super::transaction::{commit, retry_on_conflict, update};
-use super::{AccountTable, Changed, StoreError, UserUpdate};
+use super::{AccountTable, StoreError, UpdateOutcome, UserUpdate};
 use crate::domain::verification_code::{CODE_ATTEMPTS, CodeHash, CodeHistory};
-use crate::domain::{AuditRecord, IdentifierKind, User};
+use crate::domain::{AuditEvent, IdentifierKind, User};
 
 /// Finds out when codes were sent.
 pub trait FindCodeHistory {
@@ -39,7 +39,7 @@ pub struct NewCode<'a> {
     /// Until when it is good.
     pub expires_at: Timestamp,
     /// What is written down of it.
-    pub record: &'a AuditRecord,
+    pub record: &'a AuditEvent,
 }
 
 /// Keeps codes.
@@ -53,9 +53,9 @@ pub trait StoreCode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreCodeOutcome {
     /// It was.
-    Yes,
+    Stored,
     /// It was not: these have been sent.
-    Superseded(CodeHistory),
+    VersionConflict(CodeHistory),
 }
 
 /// Counts attempts to return a code.
@@ -83,21 +83,21 @@ pub struct CodeAttempt {
 /// Verifies identifiers.
 pub trait VerifyIdentifier {
     /// Makes the person what they will be, and the code unfit for anybody else: both or nothing. MUST answer
-    /// [`Verified::VersionConflict`] if they have changed, however close in time, and [`Verified::CodeExpired`] if another code
+    /// [`VerifyOutcome::VersionConflict`] if they have changed, however close in time, and [`VerifyOutcome::CodeExpired`] if another code
     /// has taken this one's place.
     fn verify_identifier(
         &self,
         change: UserUpdate<'_>,
         kind: IdentifierKind,
         hash: &CodeHash,
-    ) -> impl Future<Output = Result<Verified, StoreError>> + Send;
+    ) -> impl Future<Output = Result<VerifyOutcome, StoreError>> + Send;
 }
 
 /// Whether an identifier is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verified {
+pub enum VerifyOutcome {
     /// It is.
-    Yes,
+    Verified,
     /// It is not: this is how the person is now, or there is no such person any more.
     VersionConflict(Option<Box<User>>),
     /// It is not: the code is good no more.
@@ -128,10 +128,10 @@ impl StoreCode for AccountTable {
             .map_err(StoreError::internal)?;
         let writes = vec![TransactWriteItem::builder().put(code).build(), self.audit()?.with(new.record)?];
         let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
-            return Ok(StoreCodeOutcome::Yes);
+            return Ok(StoreCodeOutcome::Stored);
         };
         let item = reasons.into_iter().next().and_then(|reason| reason.item).unwrap_or_default();
-        Ok(StoreCodeOutcome::Superseded(records::read::<VerificationRecord>(item)?.into()))
+        Ok(StoreCodeOutcome::VersionConflict(records::read::<VerificationRecord>(item)?.into()))
     }
 }
 
@@ -186,17 +186,17 @@ impl VerifyIdentifier for AccountTable {
         change: UserUpdate<'_>,
         kind: IdentifierKind,
         hash: &CodeHash,
-    ) -> Result<Verified, StoreError> {
+    ) -> Result<VerifyOutcome, StoreError> {
         let spend = update(&self.name, records::verification_key(change.before.id, kind), |code| {
             code.update_expression("REMOVE codeHash, codeExpiresAt, attempts")
                 .condition_expression("codeHash = :hash")
                 .expression_attribute_values(":hash", AttributeValue::S(hash.expose().to_owned()))
         })?;
         match self.update_user_with(change, Some(spend)).await? {
-            None => Ok(Verified::CodeExpired),
-            Some(Changed::Yes) => Ok(Verified::Yes),
-            Some(Changed::VersionConflict(user)) => Ok(Verified::VersionConflict(user)),
-            Some(Changed::IdentifierTaken(_) | Changed::SessionConflict) => {
+            None => Ok(VerifyOutcome::CodeExpired),
+            Some(UpdateOutcome::Updated) => Ok(VerifyOutcome::Verified),
+            Some(UpdateOutcome::VersionConflict(user)) => Ok(VerifyOutcome::VersionConflict(user)),
+            Some(UpdateOutcome::IdentifierTaken(_) | UpdateOutcome::SessionConflict) => {
                 Err(StoreError::internal("a verification gains no identifier and carries no session"))
             }
         }
@@ -215,7 +215,7 @@ mod tests {
     use super::super::{FindCredential, FindUser, ListSessions, UpdateUser};
     use super::*;
     use crate::domain::verification_code::{CODE_LIFETIME, CODE_PERIOD, Code};
-    use crate::domain::{AuditKind, Identifier};
+    use crate::domain::{AuditEventKind, Identifier};
 
     const EMAIL: IdentifierKind = IdentifierKind::Email;
 
@@ -227,11 +227,11 @@ mod tests {
     fn hash(seed: u64) -> CodeHash {
         let code = Code::random(&SeededRandom::new(seed));
         let address = Identifier::Email(Email::parse("ada@example.com").unwrap());
-        CodeHash::of(&code, &address, &SeededRandom::new(seed)).unwrap()
+        CodeHash::new(&code, &address, &SeededRandom::new(seed)).unwrap()
     }
 
     async fn keep(accounts: &Accounts, ada: &User, sent: &CodeHistory, hash: &CodeHash) -> StoreCodeOutcome {
-        let record = record(AuditKind::CodeSent);
+        let record = record(AuditEventKind::CodeSent);
         let expires_at = sent.times.last().unwrap().plus(CODE_LIFETIME);
         let new = NewCode { user: ada.id, kind: EMAIL, sent, hash, expires_at, record: &record };
         accounts.table.store_code(new).await.unwrap()
@@ -241,8 +241,8 @@ mod tests {
     async fn with_code() -> (Accounts, User, CodeHash) {
         let (accounts, ada) = Accounts::with_ada().await;
         let hash = hash(1);
-        let sent = CodeHistory::default().one_more(now()).unwrap();
-        assert_eq!(keep(&accounts, &ada, &sent, &hash).await, StoreCodeOutcome::Yes);
+        let sent = CodeHistory::default().with_code_sent_at(now()).unwrap();
+        assert_eq!(keep(&accounts, &ada, &sent, &hash).await, StoreCodeOutcome::Stored);
         accounts.engine.round_trips();
         (accounts, ada, hash)
     }
@@ -252,9 +252,9 @@ mod tests {
         attempt.map(|attempt| attempt.number)
     }
 
-    async fn verify(accounts: &Accounts, before: &User, hash: &CodeHash) -> Verified {
+    async fn verify(accounts: &Accounts, before: &User, hash: &CodeHash) -> VerifyOutcome {
         let after = before.next_version(at(60)).with_verified(EMAIL);
-        let record = record(AuditKind::IdentifierVerified);
+        let record = record(AuditEventKind::IdentifierVerified);
         let change = UserUpdate {
             before,
             after: &after,
@@ -283,7 +283,7 @@ mod tests {
     async fn of_fifty_codes_at_once_one_is_kept_and_the_others_learn_of_it() {
         let (accounts, ada, _) = with_code().await;
         let accounts = Arc::new(accounts);
-        let sent = CodeHistory { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
+        let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
         let hash = hash(2);
         let attempts: Vec<_> = (0..50)
             .map(|_| {
@@ -295,9 +295,9 @@ mod tests {
         for attempt in attempts {
             outcomes.push(attempt.await.unwrap());
         }
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == StoreCodeOutcome::Yes).count(), 1);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == StoreCodeOutcome::Stored).count(), 1);
         assert_eq!(
-            outcomes.iter().filter(|outcome| **outcome == StoreCodeOutcome::Superseded(sent.clone())).count(),
+            outcomes.iter().filter(|outcome| **outcome == StoreCodeOutcome::VersionConflict(sent.clone())).count(),
             49
         );
         assert_eq!(accounts.audited().await, ["CODE_SENT", "CODE_SENT"]);
@@ -307,8 +307,8 @@ mod tests {
     async fn a_code_is_kept_although_the_former_one_was_deleted_in_the_meantime() {
         let (accounts, ada, _) = with_code().await;
         accounts.delete(records::verification_key(ada.id, EMAIL)).await;
-        let sent = CodeHistory { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
-        assert_eq!(keep(&accounts, &ada, &sent, &hash(2)).await, StoreCodeOutcome::Yes);
+        let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
+        assert_eq!(keep(&accounts, &ada, &sent, &hash(2)).await, StoreCodeOutcome::Stored);
     }
 
     #[tokio::test]
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(attempt(&accounts, &ada, at(0)).await, None);
         assert_eq!(accounts.engine.round_trips(), ["UpdateItem"]);
         // The next code may be tried as often.
-        let sent = CodeHistory { version: 1, times: vec![now()] }.one_more(at(60)).unwrap();
+        let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
         keep(&accounts, &ada, &sent, &self::hash(2)).await;
         assert_eq!(attempt(&accounts, &ada, at(61)).await, Some(1));
     }
@@ -357,7 +357,7 @@ mod tests {
     #[tokio::test]
     async fn with_the_verification_every_copy_says_so_and_the_code_is_gone_in_one_round_trip() {
         let (accounts, ada, hash) = with_code().await;
-        assert_eq!(verify(&accounts, &ada, &hash).await, Verified::Yes);
+        assert_eq!(verify(&accounts, &ada, &hash).await, VerifyOutcome::Verified);
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
         let user = accounts.table.find_user(ada.id).await.unwrap().unwrap();
         assert_eq!((user.version, user.email_verified, user.phone_verified), (2, true, false));
@@ -379,8 +379,8 @@ mod tests {
         let now = Box::new(accounts.table.find_user(ada.id).await.unwrap().unwrap());
         assert_eq!(now.version, 2);
         let mut outcomes = [one, other];
-        outcomes.sort_by_key(|outcome| *outcome != Verified::Yes);
-        assert_eq!(outcomes, [Verified::Yes, Verified::VersionConflict(Some(now))]);
+        outcomes.sort_by_key(|outcome| *outcome != VerifyOutcome::Verified);
+        assert_eq!(outcomes, [VerifyOutcome::Verified, VerifyOutcome::VersionConflict(Some(now))]);
         assert_eq!(accounts.audited().await, ["IDENTIFIER_VERIFIED", "CODE_SENT"]);
     }
 
@@ -389,7 +389,7 @@ mod tests {
         let (accounts, ada, hash) = with_code().await;
         let after = User { email: Email::parse("ada@example.org").unwrap(), ..ada.next_version(at(1)) };
         let own = super::super::testing::hash();
-        let record = record(AuditKind::IdentifierChanged);
+        let record = record(AuditEventKind::IdentifierChanged);
         let change = UserUpdate {
             before: &ada,
             after: &after,
@@ -398,8 +398,8 @@ mod tests {
             retained_session: None,
             record: &record,
         };
-        assert_eq!(accounts.table.update_user(change).await, Ok(Changed::Yes));
-        let is_now = Verified::VersionConflict(Some(Box::new(after.clone())));
+        assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
+        let is_now = VerifyOutcome::VersionConflict(Some(Box::new(after.clone())));
         assert_eq!(verify(&accounts, &ada, &hash).await, is_now);
         assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(after)));
         assert_eq!(attempt(&accounts, &ada, now()).await, Some(1));
@@ -408,7 +408,7 @@ mod tests {
     #[tokio::test]
     async fn a_code_in_whose_place_another_was_sent_verifies_nothing() {
         let (accounts, ada, _) = with_code().await;
-        assert_eq!(verify(&accounts, &ada, &hash(9)).await, Verified::CodeExpired);
+        assert_eq!(verify(&accounts, &ada, &hash(9)).await, VerifyOutcome::CodeExpired);
         assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
         assert_eq!(accounts.audited().await, ["CODE_SENT"]);
     }

@@ -33,7 +33,7 @@ async fn deployed() -> Functions {
     let signing_keys = engine.create_table("account", "SigningKeyTable");
     let audit = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
     let keys = KeyTables::new(engine.client.clone(), &accounts, &signing_keys, audit.clone(), SeededRandom::new(1));
-    keys.apply_rotation(&KeySet::begin(signing_key(), now()), &[], now()).await.unwrap();
+    keys.apply_rotation(&KeySet::initial(signing_key(), now()), &[], now()).await.unwrap();
 
     let clock = FixedClock(now());
     let table = |seed| AccountTable::audited(engine.client.clone(), &accounts, SeededRandom::new(seed), audit.clone());
