@@ -1,4 +1,4 @@
-//! Types and rules. Knows nothing of AWS or HTTP.
+//! Types and business rules, without AWS or HTTP.
 
 mod access_token;
 mod audit;

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_person_is_published_without_their_phone() {
+    fn new_user_is_published_without_phone() {
         let event = event("INSERT", &Value::Null, &user(1)).unwrap().unwrap();
         assert_eq!(
             serde_json::to_value(event).unwrap(),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_person_is_published_and_one_with_the_same_version_is_not() {
+    fn user_is_published_only_with_increased_version() {
         let event_of = |old, new| event("MODIFY", &user(old), &user(new)).unwrap();
         let changed = event_of(1, 2).unwrap();
         assert_eq!((changed.event.name(), changed.aggregate_version), ("user:updated", 2));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_key_is_published_and_its_end_too() {
+    fn public_key_is_published_when_added_and_when_retired() {
         let published = event("INSERT", &Value::Null, &public_key("PUBLISHED", 1)).unwrap().unwrap();
         let kid = kernel::KeyId::new("k1");
         let key = SigningKey { kid: kid.clone(), public_key: "AAAA".to_owned() };
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_session_is_published_with_the_time_until_which_its_tokens_are_to_be_refused() {
+    fn ended_session_is_published_with_token_expiry() {
         let event = event("MODIFY", &session(false), &session(true)).unwrap().unwrap();
         assert_eq!(
             serde_json::to_value(event).unwrap(),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_that_happens_to_a_session_is_published() {
+    fn session_start_refresh_and_removal_are_not_published() {
         let mut refreshed = session(false);
         refreshed["lastUsedAt"] = json!({"S": "2026-01-31T12:10:00.000Z"});
         let mut ended_and_changed = session(true);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn other_items_and_what_was_removed_are_not_published() {
+    fn other_items_and_removals_are_not_published() {
         let session = json!({"pk": {"S": format!("USER#{ADA}")}, "sk": {"S": "SESSION#1"}});
         let identifier = json!({"pk": {"S": "IDENTIFIER#email#ada@example.com"}, "sk": {"S": "IDENTIFIER"}});
         for item in [session, identifier] {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_should_be_published_and_cannot_be_read_is_an_error() {
+    fn unreadable_published_item_is_an_error() {
         for field in ["id", "email", "status", "epoch", "version", "updatedAt"] {
             let mut item = user(1);
             item.as_object_mut().unwrap().remove(field);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_store_writes_is_what_is_published() {
+    fn stored_records_are_published() {
         let now = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
         let email = Email::parse("ada@example.com").unwrap();
         let ada = User::new(UserId::random(&SeededRandom::new(1)), email, None, now);

@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_response_is_put_with_an_empty_content_type() {
+    async fn cfn_response_is_put_with_empty_content_type() {
         let (url, request) = serve_once(200, "").await;
         let url = format!("{url}/bucket/key?X-Amz-Signature=a%2Fb");
         CfnResponseSender::default().deliver_response(&url, &response()).await.unwrap();
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_no_success_and_no_answer_at_all_are_failures_that_do_not_tell_the_url() {
+    async fn cfn_response_error_does_not_contain_url() {
         let (forbidding, _request) = serve_once(403, "SignatureDoesNotMatch").await;
         for url in [format!("{forbidding}/?secret"), "http://127.0.0.1:1/?secret".to_owned(), "secret url".to_owned()] {
             let DeliveryFailed(why) =

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deploy_makes_the_first_key_and_cloudformation_is_told() {
+    async fn create_request_adds_first_key_and_is_answered() {
         let deps = deps(Keys::default(), Responses::default());
         invoke(&deps, request("Create", None)).await.unwrap();
         assert_eq!(deps.keys.states(), [KeyState::Current]);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_update_keeps_the_key_however_old_it_is_and_the_resource() {
+    async fn update_request_keeps_key_and_physical_resource_id() {
         let mut deps = deps(Keys::default(), Responses::default());
         let first = invoke(&deps, request("Create", None)).await.unwrap();
         deps.clock.0 = deps.clock.0.plus(Duration::from_hours(24 * 99));
@@ -314,14 +314,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_delete_makes_no_key_and_succeeds_even_where_none_could_be_made() {
+    async fn delete_request_succeeds_without_store() {
         let deps = deps(broken(), Responses::default());
         assert_eq!(invoke(&deps, request("Delete", Some("signing-keys"))).await.unwrap(), Ring::default());
         assert_eq!(deps.responses.delivered.lock().unwrap()[0].1, response("SUCCESS", "signing-keys"));
     }
 
     #[tokio::test]
-    async fn a_failure_is_reported_to_cloudformation_with_its_reason() {
+    async fn failure_is_reported_to_cloudformation_with_reason() {
         let deps = deps(broken(), Responses::default());
         invoke(&deps, request("Create", None)).await.unwrap();
         let told = deps.responses.delivered.lock().unwrap()[0].1.clone();
@@ -330,13 +330,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_does_not_arrive_fails_the_invocation_so_that_it_is_tried_again() {
+    async fn undelivered_cfn_response_fails_the_invocation() {
         let deps = deps(Keys::default(), Responses { unreachable: true, ..Responses::default() });
         assert!(matches!(invoke(&deps, request("Create", None)).await, Err(RotationError::Answering(_))));
     }
 
     #[tokio::test]
-    async fn an_operator_is_answered_with_the_ring_and_told_of_a_failure() {
+    async fn operator_invocation_returns_key_set_or_error() {
         let good = deps(Keys::default(), Responses::default());
         let answer = serde_json::to_value(invoke(&good, json!({})).await.unwrap()).unwrap();
         let key = json!({"kid": good.keys.current(), "state": "CURRENT", "since": "2026-01-31T12:00:00.000Z"});
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_schedule_that_runs_daily_turns_the_ring_by_itself() {
+    async fn daily_schedule_rotates_keys() {
         use AuditEventKind::{SigningKeyPromoted, SigningKeyPublished, SigningKeyRetired};
         use KeyState::{Current, Next, Retiring};
         let mut deps = deps(Keys::default(), Responses::default());
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_operator_in_a_hurry_rotates_in_two_steps_an_hour_apart() {
+    async fn rotate_now_promotes_next_key_after_propagation_delay() {
         let mut deps = deps(Keys::default(), Responses::default());
         let now = json!({"rotateNow": true});
         for _ in 0..2 {
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_somebody_else_did_meanwhile_is_not_done_again() {
+    async fn concurrent_rotation_is_not_repeated() {
         let deps = deps(Keys::default(), Responses::default());
         invoke(&deps, json!({})).await.unwrap();
         let ring = deps.keys.ring.lock().unwrap().clone().unwrap();
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_revoked_key_is_replaced_at_once_also_if_somebody_else_turned_the_ring_meanwhile() {
+    async fn revoked_key_is_replaced_despite_concurrent_rotation() {
         let deps = deps(Keys::default(), Responses::default());
         invoke(&deps, json!({})).await.unwrap();
         let leaked = deps.keys.current();
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_misspelt_wish_is_not_taken_for_none() {
+    async fn invalid_rotation_request_is_rejected() {
         let deps = deps(Keys::default(), Responses::default());
         for event in [json!({"rotatenow": true}), json!({"revoke": 1}), json!([])] {
             let outcome = invoke(&deps, event).await;

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_suspension_revokes_all_that_a_person_has_and_their_return_gives_none_of_it_back() {
+    async fn suspension_revokes_sessions_permanently() {
         let ada = AdaOnEngine::new().await;
         let (session, deps) = (ada.session(1).await, deps(&ada));
         let order = |status| json!({"userId": self::ada().id, "status": status, "reason": format!("to be {status}")});
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_person_is_named_by_their_id_or_by_what_they_sign_in_by() {
+    async fn user_is_found_by_id_email_or_phone() {
         for name in
             [json!({"userId": ada().id}), json!({"email": "ADA@example.com"}), json!({"phone": "+33 6 12 34 56 78"})]
         {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_order_that_is_none_says_why_and_changes_nothing() {
+    async fn invalid_status_request_reports_reason_and_changes_nothing() {
         let ada = AdaOnEngine::new().await;
         let deps = deps(&ada);
         for (order, why) in [
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_that_cannot_be_read_is_told_what_to_be_and_never_what_it_is() {
+    async fn unreadable_event_error_does_not_quote_the_event() {
         let ada = AdaOnEngine::new().await;
         let deps = deps(&ada);
         for event in [
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_happens_meanwhile_is_kept_and_does_not_keep_the_person_from_being_suspended() {
+    async fn concurrent_updates_are_kept_when_user_is_suspended() {
         let ada = AdaOnEngine::new().await;
         ada.before_change.happens(ada.change(|ada| User { phone: None, email_verified: true, ..ada }, None));
         ada.before_change.happens(ada.change(User::revoked, None));
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_person_who_keeps_changing_is_left_as_they_are_and_the_operator_is_told() {
+    async fn status_is_unchanged_after_repeated_version_conflicts() {
         let ada = AdaOnEngine::new().await;
         for _ in 0..MAX_ATTEMPTS {
             ada.before_change.happens(ada.change(|ada| ada, None));

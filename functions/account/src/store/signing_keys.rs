@@ -1,44 +1,184 @@
-//! Turning the key ring.
-
-use std::future::Future;
-use std::sync::Arc;
+//! Signing keys.
 
 use auth::table_keys;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
-use dynamo::compat::condition_failed;
-use kernel::{KeyId, Random, Timestamp};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use dynamo::{Table, Transaction, from_item, number, text, to_item};
+use kernel::{KeyId, Random, Secret, SystemRandom, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use super::records::{self, CURRENT, KeySetRecord, PrivateKeyRecord, PublicKeyRecord};
-use super::transaction::{commit, put, update};
-use super::{AuditTable, StoreError};
-use crate::domain::{AuditEvent, KeySet, KeySetChange};
+use super::keys::{self, PrimaryKey};
+use super::{AuditTable, StoreError, commit, table};
+use crate::domain::{AuditEvent, KeySet, KeySetChange, KeySetEntry, SigningKey};
 
-/// Turns the key ring.
-pub trait ApplyRotation {
-    /// Stores all of the turn and these records of it, unless the ring has been turned since it was loaded: then nothing.
-    /// Answers with the ring as it now is. Of several calls at once, MUST let one store its turn.
-    fn apply_rotation(
-        &self,
-        turn: &KeySetChange,
-        records: &[AuditEvent],
-        now: Timestamp,
-    ) -> impl Future<Output = Result<KeySet, StoreError>> + Send;
+/// The status of the private key that signs.
+const CURRENT: &str = "CURRENT";
+/// The status of the private key that signs next.
+const NEXT: &str = "NEXT";
+
+/// A table of private keys, for functions that sign.
+#[derive(Debug, Clone)]
+pub struct SigningKeyTable {
+    table: Table,
 }
 
-/// The tables that hold the halves of the signing keys, and the trail of what becomes of them.
-#[derive(Clone)]
+/// The tables of the public and the private keys, for key rotation.
+#[derive(Debug, Clone)]
 pub struct KeyTables {
-    pub(super) client: Client,
-    account_table: String,
-    pub(super) signing_key_table: String,
+    public: Table,
+    private: Table,
     audit: AuditTable,
-    /// Spreads retries in time.
-    random: Arc<dyn Random + Send + Sync>,
+}
+
+/// A public key, in the account table.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PublicKeyRecord {
+    #[serde(flatten)]
+    key: PrimaryKey,
+    pub(crate) kid: KeyId,
+    /// The 32 bytes in base64url without padding.
+    pub(crate) public_key: String,
+    pub(crate) status: PublicKeyStatus,
+    pub(crate) version: u64,
+    created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+/// Whether a public key verifies tokens. The key set contains the remaining state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum PublicKeyStatus {
+    /// Stored as `CURRENT` by deployments that predate key rotation.
+    #[serde(alias = "CURRENT")]
+    Published,
+    Retired,
+}
+
+/// A private key, in the signing key table.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PrivateKeyRecord {
+    #[serde(flatten)]
+    key: PrimaryKey,
+    kid: KeyId,
+    /// A PKCS#8 document in base64.
+    private_key: String,
+    status: String,
+    created_at: Timestamp,
+}
+
+/// The key set, in the signing key table. Deployments that predate key rotation have stored the current key's id only.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeySetRecord {
+    #[serde(flatten)]
+    key: PrimaryKey,
+    /// The current key.
+    kid: KeyId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    #[serde(default)]
+    version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<KeySetEntry>,
+    #[serde(default)]
+    retiring: Vec<KeySetEntry>,
+}
+
+impl PublicKeyRecord {
+    pub(crate) fn new(key: &SigningKey, now: Timestamp) -> Self {
+        Self {
+            key: keys::signing_key(key.kid()),
+            kid: key.kid().clone(),
+            public_key: key.public_key().to_owned(),
+            status: PublicKeyStatus::Published,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+impl PrivateKeyRecord {
+    fn new(key: &SigningKey, is_current: bool, now: Timestamp) -> Self {
+        Self {
+            key: keys::signing_key(key.kid()),
+            kid: key.kid().clone(),
+            private_key: STANDARD.encode(key.pkcs8().expose()),
+            status: if is_current { CURRENT } else { NEXT }.to_owned(),
+            created_at: now,
+        }
+    }
+}
+
+impl From<&KeySet> for KeySetRecord {
+    fn from(key_set: &KeySet) -> Self {
+        Self {
+            key: keys::key_set(),
+            kid: key_set.current.kid.clone(),
+            since: Some(key_set.current.since),
+            version: key_set.version,
+            next: key_set.next.clone(),
+            retiring: key_set.retiring.clone(),
+        }
+    }
+}
+
+impl TryFrom<KeySetRecord> for KeySet {
+    type Error = StoreError;
+
+    fn try_from(record: KeySetRecord) -> Result<Self, StoreError> {
+        let KeySetRecord { kid, since, version, next, retiring, .. } = record;
+        // A current key of unknown age is due for rotation.
+        let unknown = Timestamp::from_unix_seconds(0).map_err(StoreError::internal)?;
+        Ok(Self { version, current: KeySetEntry { kid, since: since.unwrap_or(unknown) }, next, retiring })
+    }
+}
+
+impl SigningKeyTable {
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { table: table(client, name, SystemRandom) }
+    }
+
+    /// Loads the current signing key. Returns `None` if the deployment has no keys yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the key could not be read.
+    pub async fn load_signing_key(&self) -> Result<Option<SigningKey>, StoreError> {
+        let response = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .key_condition_expression("pk = :keys")
+            .filter_expression("#status = :current")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":keys", text(table_keys::PARTITION))
+            .expression_attribute_values(":current", text(CURRENT))
+            .consistent_read(true)
+            .send()
+            .await?;
+        let Some(item) = response.items.and_then(|items| items.into_iter().next()) else { return Ok(None) };
+        let record: PrivateKeyRecord = from_item(item)?;
+        let pkcs8 = STANDARD.decode(record.private_key).map_err(StoreError::internal)?;
+        SigningKey::from_pkcs8(Secret::new(pkcs8)).map(Some).map_err(StoreError::internal)
+    }
+}
+
+/// The writes of the transaction that applies a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    KeySet,
+    Key,
+    AuditEvent,
 }
 
 impl KeyTables {
-    /// Public halves go to the one table, private ones and the ring to the other.
+    /// Public keys are stored in the account table; private keys and the key set in the signing key table.
     pub fn new(
         client: Client,
         account_table: impl Into<String>,
@@ -46,101 +186,96 @@ impl KeyTables {
         audit: AuditTable,
         random: impl Random + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            client,
-            account_table: account_table.into(),
-            signing_key_table: signing_key_table.into(),
-            audit,
-            random: Arc::new(random),
-        }
+        let public = table(client.clone(), account_table, SystemRandom);
+        Self { public, private: table(client, signing_key_table, random), audit }
     }
 
-    /// The ring after the turn, on the condition that it is still the one before it.
-    fn turn_ring(&self, ring: &KeySet) -> Result<TransactWriteItem, StoreError> {
-        // A ring from before there were turns has no version, and neither has one that is not there.
-        let before = ring.version.saturating_sub(1);
-        let condition = if before == 0 { "attribute_not_exists(version)" } else { "version = :before" };
-        let put = Put::builder()
-            .table_name(&self.signing_key_table)
-            .set_item(Some(records::write(KeySetRecord::from(ring))?))
-            .condition_expression(condition)
-            .set_expression_attribute_values(
-                (before > 0).then(|| [(":before".to_owned(), AttributeValue::N(before.to_string()))].into()),
-            )
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map_err(StoreError::internal)?;
-        Ok(TransactWriteItem::builder().put(put).build())
+    /// Loads the key set. Returns `None` if the deployment has no keys yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the key set could not be read.
+    pub async fn load_key_set(&self) -> Result<Option<KeySet>, StoreError> {
+        let item = self.private.get(keys::key_set().into()).await?;
+        item.map(|item| from_item::<KeySetRecord>(item)?.try_into()).transpose()
+    }
+
+    /// Stores a change of the key set, unless the key set has changed since it was loaded. Returns the key set as it is
+    /// afterwards. Of concurrent changes, one is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is unknown, or a key of the set is missing.
+    pub async fn apply_rotation(
+        &self,
+        change: &KeySetChange,
+        events: &[AuditEvent],
+        now: Timestamp,
+    ) -> Result<KeySet, StoreError> {
+        let mut transaction = Transaction::new().with(Part::KeySet, self.put_key_set(&change.key_set)?);
+        if let Some(key) = &change.adds {
+            let private = PrivateKeyRecord::new(key, change.adds_current_key(), now);
+            transaction.add(Part::Key, self.private.put(to_item(private)?, |put| put)?);
+            transaction.add(Part::Key, self.public.put(to_item(PublicKeyRecord::new(key, now))?, |put| put)?);
+        }
+        if let Some(kid) = &change.promotes {
+            transaction.add(Part::Key, self.promote(kid)?);
+        }
+        if let Some(kid) = &change.removes {
+            transaction.add(Part::Key, self.private.delete(keys::signing_key(kid).into(), |delete| delete)?);
+        }
+        if let Some(kid) = &change.retires {
+            transaction.add(Part::Key, self.retire(kid, now)?);
+        }
+        for event in events {
+            transaction.add(Part::AuditEvent, self.audit.append(event)?);
+        }
+        let Some(failed) = commit(&self.private, &transaction).await? else {
+            return Ok(change.key_set.clone());
+        };
+        if !failed.contains(Part::KeySet) {
+            return Err(StoreError::internal("a key of the key set is missing"));
+        }
+        let current = failed.item(Part::KeySet).cloned();
+        let current = current.ok_or_else(|| StoreError::internal("the key set was deleted"))?;
+        from_item::<KeySetRecord>(current)?.try_into()
+    }
+
+    /// Puts the key set, if the stored one has the previous version.
+    fn put_key_set(&self, key_set: &KeySet) -> Result<TransactWriteItem, StoreError> {
+        // A key set that is missing, or predates rotation, has no version.
+        let before = key_set.version.saturating_sub(1);
+        self.private.put(to_item(KeySetRecord::from(key_set))?, |put| match before {
+            0 => put.condition_expression("attribute_not_exists(version)"),
+            _ => put
+                .condition_expression("version = :before")
+                .expression_attribute_values(":before", number(before)),
+        })
     }
 
     fn promote(&self, kid: &KeyId) -> Result<TransactWriteItem, StoreError> {
-        update(&self.signing_key_table, records::signing_key_key(kid), |update| {
+        self.private.update(keys::signing_key(kid).into(), |update| {
             update
                 .update_expression("SET #status = :current")
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":current", AttributeValue::S(CURRENT.to_owned()))
+                .expression_attribute_values(":current", text(CURRENT))
         })
     }
 
-    fn forget(&self, kid: &KeyId) -> Result<TransactWriteItem, StoreError> {
-        let delete = Delete::builder()
-            .table_name(&self.signing_key_table)
-            .set_key(Some(records::signing_key_key(kid)))
-            .build()
-            .map_err(StoreError::internal)?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
-    }
-
-    /// Leaves a tombstone, whose higher version is published.
+    /// Turns a public key into a tombstone. The higher version is published.
     fn retire(&self, kid: &KeyId, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
         let expires_at = now.plus(table_keys::TOMBSTONE_LASTS).unix_seconds();
-        update(&self.account_table, records::signing_key_key(kid), |update| {
+        self.public.update(keys::signing_key(kid).into(), |update| {
             update
                 .update_expression("SET #status = :retired, updatedAt = :now, expiresAt = :expiresAt ADD version :one")
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_names("#status", table_keys::STATUS)
-                .expression_attribute_values(":retired", AttributeValue::S(table_keys::RETIRED.to_owned()))
-                .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
-                .expression_attribute_values(":expiresAt", AttributeValue::N(expires_at.to_string()))
-                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+                .expression_attribute_values(":retired", text(table_keys::RETIRED))
+                .expression_attribute_values(":now", text(now))
+                .expression_attribute_values(":expiresAt", number(expires_at))
+                .expression_attribute_values(":one", number(1))
         })
-    }
-}
-
-impl ApplyRotation for KeyTables {
-    async fn apply_rotation(
-        &self,
-        turn: &KeySetChange,
-        records: &[AuditEvent],
-        now: Timestamp,
-    ) -> Result<KeySet, StoreError> {
-        let mut writes = vec![self.turn_ring(&turn.ring)?];
-        if let Some(key) = &turn.adds {
-            let private = PrivateKeyRecord::new(key, turn.adds_the_current_key(), now);
-            writes.push(put(&self.signing_key_table, private, None)?);
-            writes.push(put(&self.account_table, PublicKeyRecord::new(key, now), None)?);
-        }
-        if let Some(kid) = &turn.promotes {
-            writes.push(self.promote(kid)?);
-        }
-        if let Some(kid) = &turn.forgets {
-            writes.push(self.forget(kid)?);
-        }
-        if let Some(kid) = &turn.retires {
-            writes.push(self.retire(kid, now)?);
-        }
-        for record in records {
-            writes.push(self.audit.with(record)?);
-        }
-        let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
-            return Ok(turn.ring.clone());
-        };
-        let of_the_ring = reasons.into_iter().next().filter(condition_failed);
-        let turned =
-            of_the_ring.ok_or_else(|| StoreError::internal("the ring names a key of which a half is missing"))?;
-        let turned = turned.item.ok_or_else(|| StoreError::internal("the ring was turned, but not to what"))?;
-        records::read::<KeySetRecord>(turned)?.try_into()
     }
 }
 
@@ -223,7 +358,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_half_can_be_loaded_from_the_table_it_belongs_to_and_the_private_one_from_no_other() {
+    async fn private_and_public_keys_are_stored_in_their_own_tables() {
         let (engine, tables) = tables().await;
         let private = SigningKeyTable::new(engine.client.clone(), &tables.signing_key_table);
         assert!(private.load_signing_key().await.unwrap().is_none());
@@ -239,7 +374,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_turn_is_one_round_trip_and_its_effect_that_of_the_state() {
+    async fn rotation_is_one_round_trip_and_changes_signing_key() {
         let (engine, tables) = tables().await;
         let ring = tables.begun(1).await;
         let ring = tables.turn(ring.publish(key(2), now())).await;
@@ -259,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_retired_key_leaves_a_tombstone_that_is_newer_and_goes_when_nothing_older_can_come() {
+    async fn retired_key_leaves_a_tombstone_that_expires() {
         let (engine, tables) = tables().await;
         let ring = tables.begun(1).await;
         let ring = tables.turn(ring.publish(key(2), now())).await;
@@ -275,7 +410,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_of_a_ring_that_has_been_turned_changes_nothing_and_is_answered_with_the_ring_as_it_is() {
+    async fn stale_rotation_changes_nothing_and_returns_current_set() {
         let (engine, tables) = tables().await;
         let first = tables.begun(1).await;
         let second = tables.turn(first.publish(key(2), now())).await;
@@ -288,7 +423,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_that_cannot_be_stored_whole_is_not_stored_at_all() {
+    async fn rotation_with_missing_key_is_rolled_back() {
         let (engine, tables) = tables().await;
         let ring = tables.begun(1).await;
         let ring = tables.turn(ring.publish(key(2), now())).await;
@@ -301,7 +436,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_down_is_one_with_the_turn() {
+    async fn rotation_and_audit_events_are_stored_together() {
         let (engine, tables) = tables().await;
         let records = [record(AuditEventKind::SigningKeyPublished), record(AuditEventKind::SigningKeyPromoted)];
         tables.apply_rotation(&KeySet::initial(key(1), now()), &records, now()).await.unwrap();
@@ -311,7 +446,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_several_at_once_one_turns_the_ring_and_all_are_answered_with_that() {
+    async fn concurrent_rotations_apply_one_and_return_the_same_set() {
         let (_engine, tables) = tables().await;
         let tables = Arc::new(tables);
         let mut ring: Option<KeySet> = None;
@@ -339,7 +474,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_key_of_a_deployment_from_before_there_were_turns_is_due_and_is_followed() {
+    async fn unversioned_key_set_is_due_and_can_be_rotated() {
         let (engine, tables) = tables().await;
         tables.begun(1).await;
         // What such a deployment has: a ring with nothing but the key's id, and CURRENT on the public half.

@@ -1,31 +1,22 @@
-//! Writing down what an auditor asks for.
-
-use std::future::Future;
+//! The audit log.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use config::{ConfigError, Env};
-use kernel::{SessionId, Timestamp};
+use dynamo::Table;
+use kernel::{SessionId, SystemRandom, Timestamp};
 use serde::Serialize;
 
-use super::transaction::put;
-use super::{AccountTable, StoreError, records};
+use super::{AccountTable, StoreError, table};
 use crate::domain::{AuditEvent, AuditSubject};
 
-/// Writes down what changes nothing else. What accompanies a change is written in the change's transaction.
-pub trait AppendAuditEvent {
-    /// Adds the record to the trail.
-    fn append_audit_event(&self, record: &AuditEvent) -> impl Future<Output = Result<(), StoreError>> + Send;
-}
-
-/// The trail's table. Nothing here reads, changes or deletes a record.
+/// The table of audit events, which is append-only.
 #[derive(Debug, Clone)]
 pub struct AuditTable {
-    client: Client,
-    name: String,
+    table: Table,
 }
 
-/// A record. Keys: whom it is about, and when it was; by the index: what happened on which day, and when.
+/// An audit event, keyed by its subject and time. An index is keyed by its kind and day, and its time.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AuditEventRecord<'a> {
@@ -41,66 +32,73 @@ struct AuditEventRecord<'a> {
     session_id: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
-    /// In seconds since 1970: from then on DynamoDB may delete the item.
+    /// The TTL, in seconds since 1970.
     expires_at: i64,
 }
 
 impl<'a> From<&'a AuditEvent> for AuditEventRecord<'a> {
-    fn from(record: &'a AuditEvent) -> Self {
-        let at = record.at.to_string();
+    fn from(event: &'a AuditEvent) -> Self {
+        let at = event.at.to_string();
         let day = at.split('T').next().unwrap_or_default();
         Self {
-            pk: match &record.subject {
+            pk: match &event.subject {
                 AuditSubject::User(id) => format!("PERSON#{id}"),
-                AuditSubject::UnknownIdentifier(hash) => format!("IDENTIFIER#{hash}"),
+                AuditSubject::UnknownIdentifier(pseudonym) => format!("IDENTIFIER#{pseudonym}"),
                 AuditSubject::Deployment => "DEPLOYMENT".to_owned(),
             },
-            sk: format!("{at}#{}", record.id),
-            kind_day: format!("{}#{day}", record.kind.name()),
-            kind: record.kind.name(),
-            at: record.at,
-            request_id: &record.request_id,
-            source: record.source.as_deref(),
-            session_id: record.session,
-            detail: record.detail.as_deref(),
-            expires_at: record.expires_at.unix_seconds(),
+            sk: format!("{at}#{}", event.id),
+            kind_day: format!("{}#{day}", event.kind.name()),
+            kind: event.kind.name(),
+            at: event.at,
+            request_id: &event.request_id,
+            source: event.source.as_deref(),
+            session_id: event.session,
+            detail: event.detail.as_deref(),
+            expires_at: event.expires_at.unix_seconds(),
         }
     }
 }
 
 impl AuditTable {
-    /// The table of this name.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+        Self { table: table(client, name, SystemRandom) }
     }
 
-    /// The table that `AUDIT_TABLE` names.
+    /// Creates a handle for the table named by `AUDIT_TABLE`.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if it is not set.
+    /// [`ConfigError`] if the variable is not set.
     pub fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
         Ok(Self::new(client, env.required("AUDIT_TABLE")?))
     }
 
-    /// The record as a part of the transaction that makes the change.
-    pub(super) fn with(&self, record: &AuditEvent) -> Result<TransactWriteItem, StoreError> {
-        put(&self.name, AuditEventRecord::from(record), Some("attribute_not_exists(pk)"))
+    /// The write that appends an event, for the transaction of the change that it records.
+    pub(super) fn append(&self, event: &AuditEvent) -> Result<TransactWriteItem, StoreError> {
+        self.table.put_new(dynamo::to_item(AuditEventRecord::from(event))?)
     }
-}
 
-impl AppendAuditEvent for AuditTable {
-    async fn append_audit_event(&self, record: &AuditEvent) -> Result<(), StoreError> {
-        let item = records::write(AuditEventRecord::from(record))?;
-        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+    /// Appends an event that does not accompany a change.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the event was not stored.
+    pub async fn append_audit_event(&self, event: &AuditEvent) -> Result<(), StoreError> {
+        let item = dynamo::to_item(AuditEventRecord::from(event))?;
+        let put = self.table.client().put_item().table_name(self.table.name()).set_item(Some(item));
         put.condition_expression("attribute_not_exists(pk)").send().await?;
         Ok(())
     }
 }
 
-impl AppendAuditEvent for AccountTable {
-    async fn append_audit_event(&self, record: &AuditEvent) -> Result<(), StoreError> {
-        self.audit()?.append_audit_event(record).await
+impl AccountTable {
+    /// Appends an event that does not accompany a change.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the event was not stored.
+    pub async fn append_audit_event(&self, event: &AuditEvent) -> Result<(), StoreError> {
+        self.audit()?.append_audit_event(event).await
     }
 }
 
@@ -117,7 +115,7 @@ mod tests {
     use crate::domain::{AuditEventKind, AuditLog, ClientInfo};
 
     #[tokio::test]
-    async fn a_record_stands_under_its_person_and_its_day_and_none_is_written_over() {
+    async fn audit_event_is_keyed_by_user_and_day_and_never_replaced() {
         let engine = Engine::start().await;
         let table = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
         let audit_log = AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));

@@ -1,62 +1,150 @@
-//! Creating a person.
+//! Users.
 
-use std::future::Future;
+mod update;
 
-use dynamo::compat::condition_failed;
+use contact::{Email, Phone};
+use dynamo::{Transaction, from_item, to_item};
+use kernel::{Timestamp, UserId};
+use serde::{Deserialize, Serialize};
 
-use super::records::{IdentifierRecord, UserRecord};
-use super::transaction::{commit, put};
-use super::{AccountTable, StoreError};
-use crate::domain::{AuditEvent, IdentifierKind, PasswordHash, User};
+use super::credentials::IdentifierRecord;
+use super::keys::{self, PrimaryKey};
+use super::{AccountTable, StoreError, commit};
+use crate::domain::{AuditEvent, IdentifierKind, PasswordHash, User, UserStatus};
 
-/// Creates people.
-pub trait CreateUser {
-    /// Creates the person, claims all that they sign in by and writes it down, or does nothing. MUST answer [`CreateUserOutcome::IdentifierTaken`] if
-    /// anybody else has claimed any of it, however close in time.
-    fn create_user(
-        &self,
-        user: &User,
-        password_hash: &PasswordHash,
-        record: &AuditEvent,
-    ) -> impl Future<Output = Result<CreateUserOutcome, StoreError>> + Send;
+pub use update::{UpdateConflict, UpdateError, UpdateOutcome, UpdatePlan, UserUpdate};
+
+/// A user.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct UserRecord {
+    #[serde(flatten)]
+    key: PrimaryKey,
+    pub(crate) id: UserId,
+    #[serde(flatten)]
+    pub(crate) user: UserAttributes,
 }
 
-/// Whether a person was created.
+/// The attributes of a user that are also copied to the user's identifiers.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UserAttributes {
+    pub(crate) email: String,
+    #[serde(default)]
+    email_verified: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    #[serde(default)]
+    phone_verified: bool,
+    pub(crate) status: UserStatus,
+    pub(crate) epoch: u64,
+    pub(crate) version: u64,
+    created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl From<&User> for UserAttributes {
+    fn from(user: &User) -> Self {
+        Self {
+            email: user.email.as_str().to_owned(),
+            email_verified: user.email_verified,
+            phone: user.phone.as_ref().map(|phone| phone.as_str().to_owned()),
+            phone_verified: user.phone_verified,
+            status: user.status,
+            epoch: user.epoch,
+            version: user.version,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+impl UserAttributes {
+    pub(super) fn into_user(self, id: UserId) -> User {
+        User {
+            id,
+            email: Email::from_stored(self.email),
+            email_verified: self.email_verified,
+            phone: self.phone.map(Phone::from_stored),
+            phone_verified: self.phone_verified,
+            status: self.status,
+            epoch: self.epoch,
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+impl From<&User> for UserRecord {
+    fn from(user: &User) -> Self {
+        Self { key: keys::user(user.id), id: user.id, user: user.into() }
+    }
+}
+
+impl From<UserRecord> for User {
+    fn from(record: UserRecord) -> Self {
+        record.user.into_user(record.id)
+    }
+}
+
+/// The outcome of creating a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CreateUserOutcome {
-    /// They were.
     Created,
-    /// They were not: somebody has these.
+    /// Nothing was written: other users have these identifiers.
     IdentifierTaken(Vec<IdentifierKind>),
 }
 
-impl CreateUser for AccountTable {
-    async fn create_user(
+/// The writes of the transaction that creates a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    User,
+    Identifier(IdentifierKind),
+    AuditEvent,
+}
+
+impl AccountTable {
+    /// Creates a user and claims the user's identifiers. Of concurrent claims of one identifier, one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is unknown, or the user's id exists already.
+    pub async fn create_user(
         &self,
         user: &User,
         password_hash: &PasswordHash,
-        record: &AuditEvent,
+        event: &AuditEvent,
     ) -> Result<CreateUserOutcome, StoreError> {
-        let identifiers = user.identifiers();
-        let mut writes = vec![put(&self.name, UserRecord::from(user), Some("attribute_not_exists(pk)"))?];
-        for identifier in &identifiers {
-            let item = IdentifierRecord::new(identifier, user, password_hash);
-            writes.push(put(&self.name, item, Some("attribute_not_exists(userId)"))?);
+        let mut transaction =
+            Transaction::new().with(Part::User, self.table.put_new(to_item(UserRecord::from(user))?)?);
+        for identifier in user.identifiers() {
+            let item = to_item(IdentifierRecord::new(&identifier, user, password_hash))?;
+            // An unknown identifier may have an item already, which counts attempts to sign in.
+            let claim = self.table.put(item, |put| put.condition_expression("attribute_not_exists(userId)"))?;
+            transaction.add(Part::Identifier(identifier.kind()), claim);
         }
-        writes.push(self.audit()?.with(record)?);
-        let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
+        transaction.add(Part::AuditEvent, self.audit()?.append(event)?);
+        let Some(failed) = commit(&self.table, &transaction).await? else {
             return Ok(CreateUserOutcome::Created);
         };
-        let taken: Vec<_> = identifiers
+        let taken: Vec<_> = failed
             .iter()
-            .zip(reasons.iter().skip(1))
-            .filter(|(_, reason)| condition_failed(reason))
-            .map(|(identifier, _)| identifier.kind())
+            .filter_map(|(part, _)| if let Part::Identifier(kind) = part { Some(kind) } else { None })
             .collect();
         if taken.is_empty() {
-            return Err(StoreError::internal("a new person's id is somebody's already"));
+            return Err(StoreError::internal("the id of a new user exists already"));
         }
         Ok(CreateUserOutcome::IdentifierTaken(taken))
+    }
+
+    /// Finds a user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the user could not be read.
+    pub async fn find_user(&self, user: UserId) -> Result<Option<User>, StoreError> {
+        let item = self.table.get(keys::user(user).into()).await?;
+        Ok(item.map(from_item::<UserRecord>).transpose()?.map(User::from))
     }
 }
 
@@ -77,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_person_can_be_found_by_all_that_they_sign_in_by() {
+    async fn created_user_is_found_by_every_identifier() {
         let (accounts, ada) = Accounts::with_ada().await;
         let credential = Credential { user: ada.clone(), password_hash: hash() };
         for identifier in ada.identifiers() {
@@ -87,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_item_that_is_published_holds_no_hash_and_no_other_item_looks_like_it() {
+    async fn profile_item_has_no_password_hash() {
         let (accounts, ada) = Accounts::with_ada().await;
         let profiles: Vec<_> =
             accounts.records().await.into_iter().filter(|item| text(item, "sk") == "PROFILE").collect();
@@ -115,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_claimed_identifier_is_named_and_nothing_is_written() {
+    async fn create_user_with_taken_identifier_writes_nothing() {
         use IdentifierKind::{Email, Phone};
         let (accounts, _) = Accounts::with_ada().await;
         for (email, phone, taken) in [
@@ -139,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_id_that_is_somebody_s_is_not_taken_over() {
+    async fn create_user_with_existing_id_is_an_error() {
         let (accounts, ada) = Accounts::with_ada().await;
         let same_id = user(1, "bob@example.com", None);
         assert_eq!(same_id.id, ada.id);
@@ -148,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_those_who_claim_an_identifier_at_once_one_gets_it() {
+    async fn concurrent_sign_ups_with_one_identifier_create_one_user() {
         let accounts = Arc::new(Accounts::empty().await);
         let hash = hash();
         let attempts: Vec<_> = (0..8)
@@ -171,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_conflict_is_tried_again_but_not_for_ever() {
+    async fn create_user_is_retried_on_conflict_within_budget() {
         let accounts = Accounts::empty().await;
         let ada = user(1, "ada@example.com", None);
         accounts.engine.raise_transaction_conflicts(4, 1, 2);

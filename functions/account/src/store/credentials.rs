@@ -1,96 +1,120 @@
-//! Counting an attempt to sign in before it is made.
+//! Credentials, and the attempts to use them.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use dynamo::{Item, number};
 use kernel::{Timestamp, UserId};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::records::{self, IdentifierRecord, Item};
-use super::transaction::retry_on_conflict;
-use super::{AccountTable, Credential, StoreError};
-use crate::domain::Identifier;
-use crate::domain::throttle::{ATTEMPT_WINDOW, Attempts, BURST, MAX_BACKOFF, backoff_steps};
+use super::keys::{self, PrimaryKey};
+use super::users::UserAttributes;
+use super::{AccountTable, StoreError};
+use crate::domain::throttle::{ATTEMPT_WINDOW, Attempts, BURST, MAX_BACKOFF, NextAttempt, RateLimit, backoff_steps};
+use crate::domain::{Identifier, PasswordHash, User};
 
-/// How often it is tried to begin to count anew while others do so too.
+/// How often counting an attempt is started over because of concurrent attempts.
 const MAX_ATTEMPTS: usize = 3;
 
-/// Counts attempts.
-pub trait CountAttempt {
-    /// Counts an attempt to sign in by this identifier and answers with its credential, or does nothing because the
-    /// identifier has to wait. Of attempts at once, MUST let no more pass than of attempts one after the other. MUST do
-    /// the same for an identifier that nobody has.
-    fn count_attempt(
-        &self,
-        identifier: &Identifier,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Counted, StoreError>> + Send;
-}
-
-/// Counts attempts of whoever is signed in to show that they know their password.
-pub trait CountReauthentication {
-    /// Counts an attempt of this person's and answers which it is since one succeeded, or does nothing because they have
-    /// to wait. Apart from the attempts to sign in, for those anybody may make: nobody else can have this person wait.
-    fn count_reauthentication(
-        &self,
-        user: UserId,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Result<u32, Locked>, StoreError>> + Send;
-}
-
-/// No attempt may be made, for so long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Locked(pub Duration);
-
-/// Whether an attempt may be made.
+/// The credential of an identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Counted {
-    /// It may.
-    Allowed {
-        /// Whose the identifier is.
-        credential: Option<Credential>,
-        /// Which attempt it is since one succeeded: 1 for the first.
-        attempts: u32,
-    },
-    /// It may not, for so long.
-    Locked(Duration),
+pub struct Credential {
+    /// A copy, whose version is checked by [`start_session`](AccountTable::start_session).
+    pub user: User,
+    pub password_hash: PasswordHash,
 }
 
+/// An attempt to sign in that was counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedAttempt {
+    /// The credential of the identifier, if it belongs to a user.
+    pub credential: Option<Credential>,
+    /// The number of attempts since the last success, including this one.
+    pub attempts: u32,
+}
+
+/// An identifier of a user.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct IdentifierRecord {
+    #[serde(flatten)]
+    key: PrimaryKey,
+    user_id: UserId,
+    password_hash: String,
+    #[serde(flatten)]
+    user: UserAttributes,
+}
+
+impl IdentifierRecord {
+    pub(super) fn new(identifier: &Identifier, user: &User, hash: &PasswordHash) -> Self {
+        Self {
+            key: keys::identifier(identifier),
+            user_id: user.id,
+            password_hash: hash.expose().to_owned(),
+            user: user.into(),
+        }
+    }
+}
+
+impl TryFrom<IdentifierRecord> for Credential {
+    type Error = StoreError;
+
+    fn try_from(record: IdentifierRecord) -> Result<Self, StoreError> {
+        let password_hash = PasswordHash::from_stored(record.password_hash).map_err(StoreError::internal)?;
+        Ok(Self { user: record.user.into_user(record.user_id), password_hash })
+    }
+}
+
+/// The counter of attempts, in an identifier or an item of its own.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Counter {
+struct CounterRecord {
     attempts: u32,
     /// In milliseconds since 1970.
     last_attempt_at: i64,
 }
 
-impl Counter {
-    fn read(item: Item) -> Result<Attempts, StoreError> {
-        let counter: Self = records::read(item)?;
-        let last_at = Timestamp::from_unix_millis(counter.last_attempt_at).map_err(StoreError::internal)?;
-        Ok(Attempts { count: counter.attempts, last_at })
+impl TryFrom<CounterRecord> for Attempts {
+    type Error = StoreError;
+
+    fn try_from(record: CounterRecord) -> Result<Self, StoreError> {
+        let last_at = Timestamp::from_unix_millis(record.last_attempt_at).map_err(StoreError::internal)?;
+        Ok(Self { count: record.attempts, last_at })
     }
 }
 
-/// A write of the counter: what it sets beside the time, and on which condition.
-struct Count {
+fn attempts(item: Item) -> Result<Attempts, StoreError> {
+    read::<CounterRecord>(item)?.try_into()
+}
+
+/// Deserializes an item whose partition key is an e-mail address or a phone number, which must not be logged.
+fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(StoreError::internal)
+}
+
+/// A conditional write of a counter, without the attributes that every such write sets.
+struct CounterUpdate {
     attempts: &'static str,
     condition: String,
     values: HashMap<String, AttributeValue>,
 }
 
-fn number(value: impl Into<i64>) -> AttributeValue {
-    AttributeValue::N(value.into().to_string())
+/// The result of a conditional write of a counter.
+enum CounterWrite {
+    /// The item after the write.
+    Written(Item),
+    /// The item that did not meet the condition.
+    ConditionFailed(Item),
 }
 
-impl Count {
-    /// One attempt more, unless the identifier has to wait. The wait is a function of what is stored, which the
-    /// condition spells out: so nothing has to be read before, and an attempt that is refused changes nothing.
-    fn one_more(now: Timestamp) -> Self {
-        let ago = |wait: Duration| number(now.unix_millis().saturating_sub_unsigned(millis(wait)));
+impl CounterUpdate {
+    /// Counts one more attempt, unless it has to wait. The condition expresses the backoff as a function of the stored
+    /// attributes, so that no read is needed, and a rejected attempt changes nothing.
+    fn increment(now: Timestamp) -> Self {
+        let ago = |duration: Duration| number(now.unix_millis().saturating_sub_unsigned(millis(duration)));
         let mut values = HashMap::from([
             (":zero".to_owned(), number(0)),
             (":free".to_owned(), number(BURST)),
@@ -98,10 +122,10 @@ impl Count {
             (":forgotten".to_owned(), ago(ATTEMPT_WINDOW)),
         ]);
         let mut waited = vec!["attempts < :free".to_owned(), "lastAttemptAt <= :longest".to_owned()];
-        for (attempts, wait) in backoff_steps() {
+        for (attempts, backoff) in backoff_steps() {
             waited.push(format!("(attempts <= :n{attempts} AND lastAttemptAt <= :t{attempts})"));
             values.insert(format!(":n{attempts}"), number(attempts));
-            values.insert(format!(":t{attempts}"), ago(wait));
+            values.insert(format!(":t{attempts}"), ago(backoff));
         }
         Self {
             attempts: "if_not_exists(attempts, :zero) + :one",
@@ -113,9 +137,9 @@ impl Count {
         }
     }
 
-    /// The first attempt after those that are forgotten, unless somebody else has begun anew.
-    fn anew(forgotten: Attempts) -> Self {
-        let values = HashMap::from([(":seen".to_owned(), number(forgotten.last_at.unix_millis()))]);
+    /// Counts the first attempt after the expired ones, unless a concurrent attempt was counted.
+    fn reset(expired: Attempts) -> Self {
+        let values = HashMap::from([(":seen".to_owned(), number(expired.last_at.unix_millis()))]);
         Self { attempts: ":one", condition: "lastAttemptAt = :seen".to_owned(), values }
     }
 }
@@ -124,60 +148,79 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl CountAttempt for AccountTable {
-    async fn count_attempt(&self, identifier: &Identifier, now: Timestamp) -> Result<Counted, StoreError> {
-        let item = match self.count(&records::identifier_key(identifier), now).await? {
-            Ok(item) => item,
-            Err(Locked(wait)) => return Ok(Counted::Locked(wait)),
-        };
-        let attempts = Counter::read(item.clone())?.count;
-        let credential =
-            if item.contains_key("userId") { Some(records::read::<IdentifierRecord>(item)?.try_into()?) } else { None };
-        Ok(Counted::Allowed { credential, attempts })
-    }
-}
-
-impl CountReauthentication for AccountTable {
-    async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<Result<u32, Locked>, StoreError> {
-        match self.count(&records::attempts_key(user), now).await? {
-            Ok(item) => Ok(Ok(Counter::read(item)?.count)),
-            Err(locked) => Ok(Err(locked)),
-        }
-    }
-}
-
 impl AccountTable {
-    /// Counts an attempt on the item of this key, and answers with the item as it is then.
-    async fn count(&self, key: &Item, now: Timestamp) -> Result<Result<Item, Locked>, StoreError> {
-        let mut count = Count::one_more(now);
-        for _ in 0..MAX_ATTEMPTS {
-            let stands = match self.write_count(key, now, &count).await? {
-                Ok(item) => return Ok(Ok(item)),
-                Err(item) => Counter::read(item)?,
-            };
-            if stands.have_expired(now) {
-                count = Count::anew(stands);
-            } else if stands.wait(now) > Duration::ZERO {
-                return Ok(Err(Locked(stands.wait(now))));
-            } else {
-                count = Count::one_more(now);
-            }
-        }
-        Err(StoreError::Unavailable("others kept trying at the same time".to_owned()))
+    /// Finds the credential of an identifier.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it could not be read.
+    pub async fn find_credential(&self, identifier: &Identifier) -> Result<Option<Credential>, StoreError> {
+        let item = self.table.get(keys::identifier(identifier).into()).await?;
+        item.map(|item| read::<IdentifierRecord>(item)?.try_into()).transpose()
     }
 
-    /// Writes the counter, or answers with the item as it is where the condition does not hold.
-    async fn write_count(
+    /// Counts an attempt to sign in with an identifier and returns its credential, unless the attempt has to wait.
+    /// Concurrent attempts are limited as consecutive ones are, and those with an unknown identifier as those with a
+    /// known one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the attempt was not counted.
+    pub async fn count_attempt(
+        &self,
+        identifier: &Identifier,
+        now: Timestamp,
+    ) -> Result<RateLimit<CountedAttempt>, StoreError> {
+        let item = match self.count(keys::identifier(identifier).into(), now).await? {
+            RateLimit::Allowed(item) => item,
+            RateLimit::Limited { retry_after } => return Ok(RateLimit::Limited { retry_after }),
+        };
+        let attempts = attempts(item.clone())?.count;
+        let credential =
+            if item.contains_key("userId") { Some(read::<IdentifierRecord>(item)?.try_into()?) } else { None };
+        Ok(RateLimit::Allowed(CountedAttempt { credential, attempts }))
+    }
+
+    /// Counts an attempt of a signed-in user to confirm their password, unless it has to wait. Returns the number of
+    /// attempts since the last success. These attempts are counted separately from those to sign in, so that no one
+    /// else can make a signed-in user wait.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the attempt was not counted.
+    pub async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<RateLimit<u32>, StoreError> {
+        match self.count(keys::attempts(user).into(), now).await? {
+            RateLimit::Allowed(item) => Ok(RateLimit::Allowed(attempts(item)?.count)),
+            RateLimit::Limited { retry_after } => Ok(RateLimit::Limited { retry_after }),
+        }
+    }
+
+    /// Counts an attempt in the item of this key. Returns the item after the write.
+    async fn count(&self, key: Item, now: Timestamp) -> Result<RateLimit<Item>, StoreError> {
+        let mut update = CounterUpdate::increment(now);
+        for _ in 0..MAX_ATTEMPTS {
+            let previous = match self.write_counter(&key, now, &update).await? {
+                CounterWrite::Written(item) => return Ok(RateLimit::Allowed(item)),
+                CounterWrite::ConditionFailed(item) => attempts(item)?,
+            };
+            update = match previous.next(now) {
+                NextAttempt::Increment => CounterUpdate::increment(now),
+                NextAttempt::Reset => CounterUpdate::reset(previous),
+                NextAttempt::Wait(retry_after) => return Ok(RateLimit::Limited { retry_after }),
+            };
+        }
+        Err(StoreError::Unavailable("concurrent attempts kept changing the counter".to_owned()))
+    }
+
+    async fn write_counter(
         &self,
         key: &Item,
         now: Timestamp,
-        Count { attempts, condition, values }: &Count,
-    ) -> Result<Result<Item, Item>, StoreError> {
-        let outcome = retry_on_conflict(&*self.random, || {
-            self.client
-                .update_item()
-                .table_name(&self.name)
-                .set_key(Some(key.clone()))
+        CounterUpdate { attempts, condition, values }: &CounterUpdate,
+    ) -> Result<CounterWrite, StoreError> {
+        let send = || {
+            let update = self.table.client().update_item().table_name(self.table.name()).set_key(Some(key.clone()));
+            update
                 .update_expression(format!(
                     "SET attempts = {attempts}, lastAttemptAt = :now, expiresAt = if_not_exists(userId, :forget)"
                 ))
@@ -189,13 +232,12 @@ impl AccountTable {
                 .return_values(ReturnValue::AllNew)
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
                 .send()
-        })
-        .await;
-        match outcome {
-            Ok(written) => Ok(Ok(written.attributes.unwrap_or_default())),
+        };
+        match self.table.retry_on_conflict(None, send).await {
+            Ok(written) => Ok(CounterWrite::Written(written.attributes.unwrap_or_default())),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
-                    Ok(Err(failure.item().cloned().unwrap_or_default()))
+                    Ok(CounterWrite::ConditionFailed(failure.item().cloned().unwrap_or_default()))
                 }
                 _ => Err(error.into()),
             },
@@ -238,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_five_attempts_each_waits_twice_as_long_whether_anybody_has_the_identifier_or_not() {
+    async fn backoff_applies_to_known_and_unknown_identifiers() {
         let (accounts, _) = Accounts::with_ada().await;
         for identifier in [ada(), nobody()] {
             for n in 1..=5 {
@@ -255,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_attempt_is_one_round_trip_allowed_or_not() {
+    async fn attempt_is_one_round_trip_when_allowed_and_when_limited() {
         let (accounts, _) = Accounts::with_ada().await;
         for _ in 0..7 {
             for identifier in [ada(), nobody()] {
@@ -266,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hundred_attempts_at_once_get_no_more_than_as_many_in_a_row() {
+    async fn hundred_concurrent_attempts_allow_five() {
         let (accounts, _) = Accounts::with_ada().await;
         let accounts = Arc::new(accounts);
         let attempts: Vec<_> = (0..100)
@@ -284,7 +326,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_day_without_attempts_counting_begins_anew_for_one_and_all() {
+    async fn attempt_count_resets_after_a_day() {
         let (accounts, _) = Accounts::with_ada().await;
         for identifier in [ada(), nobody()] {
             for n in 1..=5 {
@@ -299,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dynamodb_may_delete_a_counter_that_is_nobodys_and_never_a_credential() {
+    async fn only_counter_of_unknown_identifier_has_ttl() {
         let (accounts, ada_person) = Accounts::with_ada().await;
         for identifier in [ada(), nobody()] {
             attempt(&accounts, &identifier, now()).await.unwrap();
@@ -314,7 +356,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_identifier_that_was_tried_before_anybody_had_it_can_be_claimed_and_begins_anew() {
+    async fn attempted_identifier_can_be_claimed_with_reset_counter() {
         let (accounts, _) = Accounts::with_ada().await;
         for _ in 0..6 {
             accounts.table.count_attempt(&nobody(), now()).await.unwrap();
@@ -333,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_is_signed_in_waits_for_their_own_attempts_and_for_nobody_elses() {
+    async fn reauthentication_attempts_are_counted_separately() {
         let (accounts, ada_person) = Accounts::with_ada().await;
         for _ in 0..9 {
             accounts.table.count_attempt(&ada(), now()).await.unwrap();
@@ -348,7 +390,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_attempt_that_meets_a_transaction_on_the_same_item_waits_its_turn() {
+    async fn attempt_is_retried_on_transaction_conflict() {
         let (accounts, _) = Accounts::with_ada().await;
         accounts.engine.raise_conflicts("UpdateItem", 3);
         assert_eq!(attempt(&accounts, &ada(), now()).await, Ok(1));

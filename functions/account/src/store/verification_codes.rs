@@ -1,205 +1,226 @@
-//! Codes that are sent to people, and what comes of them.
-
-use std::future::Future;
+//! Verification codes.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-};
+use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
+use dynamo::{Item, Transaction, from_item, number, text, to_item};
 use kernel::{Timestamp, UserId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::records::{self, Item, VerificationRecord};
-use super::transaction::{commit, retry_on_conflict, update};
-use super::{AccountTable, StoreError, UpdateOutcome, UserUpdate};
-use crate::domain::verification_code::{CODE_ATTEMPTS, CodeHash, CodeHistory};
+use super::keys::{self, PrimaryKey};
+use super::users::WriteOutcome;
+use super::{AccountTable, StoreError, UpdateOutcome, UserUpdate, commit};
+use crate::domain::verification_code::{CODE_PERIOD, CodeHash, CodeHistory, MAX_CODE_ATTEMPTS};
 use crate::domain::{AuditEvent, IdentifierKind, User};
 
-/// Finds out when codes were sent.
-pub trait FindCodeHistory {
-    /// The codes that were sent to this person by e-mail or by SMS in the last day, as of now.
-    fn find_code_history(
-        &self,
-        user: UserId,
-        kind: IdentifierKind,
-    ) -> impl Future<Output = Result<CodeHistory, StoreError>> + Send;
-}
-
-/// A code that is about to be sent.
+/// A code to be sent.
 #[derive(Debug)]
 pub struct NewCode<'a> {
-    /// To whom.
     pub user: UserId,
-    /// By e-mail or by SMS.
+    /// The kind of identifier that the code is sent to.
     pub kind: IdentifierKind,
-    /// All that were sent, with this one as the last.
-    pub sent: &'a CodeHistory,
-    /// What is kept of it.
+    /// The history, with this code as the last one.
+    pub history: &'a CodeHistory,
     pub hash: &'a CodeHash,
-    /// Until when it is good.
     pub expires_at: Timestamp,
-    /// What is written down of it.
-    pub record: &'a AuditEvent,
+    pub event: &'a AuditEvent,
 }
 
-/// Keeps codes.
-pub trait StoreCode {
-    /// Keeps the code in place of the one before, or does nothing because another was sent since `sent` was found. Of
-    /// several at once, MUST keep one.
-    fn store_code(&self, new: NewCode<'_>) -> impl Future<Output = Result<StoreCodeOutcome, StoreError>> + Send;
-}
-
-/// Whether a code was kept, and may be sent.
+/// The outcome of storing a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreCodeOutcome {
-    /// It was.
+    /// The code may be sent.
     Stored,
-    /// It was not: these have been sent.
+    /// Nothing was written: another code was sent since the history was read. This is the current history.
     VersionConflict(CodeHistory),
 }
 
-/// Counts attempts to return a code.
-pub trait CountCodeAttempt {
-    /// Counts an attempt and answers with what it is compared with; or answers that there is no code that may be tried:
-    /// none was sent, or its time is up, or it was tried too often. Of attempts at once, MUST let no more pass than of
-    /// attempts one after the other.
-    fn count_code_attempt(
-        &self,
-        user: UserId,
-        kind: IdentifierKind,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Option<CodeAttempt>, StoreError>> + Send;
-}
-
-/// An attempt that may be made.
+/// An attempt to submit a code that was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeAttempt {
-    /// Of the code that was sent.
+    /// The hash of the code that was sent.
     pub hash: CodeHash,
-    /// Which attempt it is: 1 for the first.
+    /// The number of attempts, including this one.
     pub number: u32,
 }
 
-/// Verifies identifiers.
-pub trait VerifyIdentifier {
-    /// Makes the person what they will be, and the code unfit for anybody else: both or nothing. MUST answer
-    /// [`VerifyOutcome::VersionConflict`] if they have changed, however close in time, and [`VerifyOutcome::CodeExpired`] if another code
-    /// has taken this one's place.
-    fn verify_identifier(
-        &self,
-        change: UserUpdate<'_>,
-        kind: IdentifierKind,
-        hash: &CodeHash,
-    ) -> impl Future<Output = Result<VerifyOutcome, StoreError>> + Send;
-}
-
-/// Whether an identifier is verified.
+/// The outcome of verifying an identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VerifyOutcome {
-    /// It is.
     Verified,
-    /// It is not: this is how the person is now, or there is no such person any more.
+    /// Nothing was written: the user has changed, and this is the current state; `None` if the user was deleted.
     VersionConflict(Option<Box<User>>),
-    /// It is not: the code is good no more.
+    /// Nothing was written: the code was used or replaced.
     CodeExpired,
 }
 
-impl FindCodeHistory for AccountTable {
-    async fn find_code_history(&self, user: UserId, kind: IdentifierKind) -> Result<CodeHistory, StoreError> {
-        let item = self.client.get_item().table_name(&self.name).set_key(Some(records::verification_key(user, kind)));
-        let item = item.consistent_read(true).send().await?.item;
-        Ok(item
-            .map(records::read::<VerificationRecord>)
-            .transpose()?
-            .map_or_else(CodeHistory::default, CodeHistory::from))
-    }
+/// The codes that were sent to a user by e-mail or by SMS, with the last one until it is used.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VerificationCodeRecord {
+    #[serde(flatten)]
+    key: PrimaryKey,
+    version: u64,
+    sent_at: Vec<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_hash: Option<String>,
+    /// In milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_expires_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    /// The TTL, in seconds since 1970.
+    expires_at: i64,
 }
 
-impl StoreCode for AccountTable {
-    async fn store_code(&self, new: NewCode<'_>) -> Result<StoreCodeOutcome, StoreError> {
-        let before = new.sent.version.saturating_sub(1);
-        let code = Put::builder()
-            .table_name(&self.name)
-            .set_item(Some(records::write(VerificationRecord::from(&new))?))
-            .condition_expression("attribute_not_exists(pk) OR version = :before")
-            .expression_attribute_values(":before", AttributeValue::N(before.to_string()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map_err(StoreError::internal)?;
-        let writes = vec![TransactWriteItem::builder().put(code).build(), self.audit()?.with(new.record)?];
-        let Err(reasons) = commit(&self.client, &*self.random, writes).await? else {
-            return Ok(StoreCodeOutcome::Stored);
-        };
-        let item = reasons.into_iter().next().and_then(|reason| reason.item).unwrap_or_default();
-        Ok(StoreCodeOutcome::VersionConflict(records::read::<VerificationRecord>(item)?.into()))
-    }
-}
-
+/// The attributes of a code that an attempt is checked against.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Counted {
+struct CodeAttemptRecord {
     code_hash: String,
     attempts: u32,
 }
 
-impl CountCodeAttempt for AccountTable {
-    async fn count_code_attempt(
+impl From<&NewCode<'_>> for VerificationCodeRecord {
+    fn from(new: &NewCode<'_>) -> Self {
+        // The history limits further codes until a period after the last one.
+        let history_ends = new.history.times.last().copied().unwrap_or(new.expires_at).plus(CODE_PERIOD);
+        Self {
+            key: keys::verification_code(new.user, new.kind),
+            version: new.history.version,
+            sent_at: new.history.times.clone(),
+            code_hash: Some(new.hash.expose().to_owned()),
+            code_expires_at: Some(new.expires_at.unix_millis()),
+            attempts: Some(0),
+            expires_at: history_ends.unix_seconds(),
+        }
+    }
+}
+
+impl From<VerificationCodeRecord> for CodeHistory {
+    fn from(record: VerificationCodeRecord) -> Self {
+        Self { version: record.version, times: record.sent_at }
+    }
+}
+
+impl TryFrom<CodeAttemptRecord> for CodeAttempt {
+    type Error = StoreError;
+
+    fn try_from(record: CodeAttemptRecord) -> Result<Self, StoreError> {
+        let hash = CodeHash::from_stored(record.code_hash).map_err(StoreError::internal)?;
+        Ok(Self { hash, number: record.attempts })
+    }
+}
+
+/// The writes of the transaction that stores a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Code,
+    AuditEvent,
+}
+
+impl AccountTable {
+    /// Finds the times at which codes were sent to a user's identifier of this kind. Times older than a day may be
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if they could not be read.
+    pub async fn find_code_history(&self, user: UserId, kind: IdentifierKind) -> Result<CodeHistory, StoreError> {
+        let item = self.table.get(keys::verification_code(user, kind).into()).await?;
+        let record = item.map(from_item::<VerificationCodeRecord>).transpose()?;
+        Ok(record.map(CodeHistory::from).unwrap_or_default())
+    }
+
+    /// Stores a code, which replaces the previous one. Of concurrent codes, one is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is unknown.
+    pub async fn store_code(&self, new: NewCode<'_>) -> Result<StoreCodeOutcome, StoreError> {
+        let code = self.table.put(to_item(VerificationCodeRecord::from(&new))?, |put| {
+            put.condition_expression("attribute_not_exists(pk) OR version = :before")
+                .expression_attribute_values(":before", number(new.history.version.saturating_sub(1)))
+        })?;
+        let transaction =
+            Transaction::new().with(Part::Code, code).with(Part::AuditEvent, self.audit()?.append(new.event)?);
+        let Some(failed) = commit(&self.table, &transaction).await? else {
+            return Ok(StoreCodeOutcome::Stored);
+        };
+        let current = failed.item(Part::Code).cloned().unwrap_or_default();
+        Ok(StoreCodeOutcome::VersionConflict(from_item::<VerificationCodeRecord>(current)?.into()))
+    }
+
+    /// Counts an attempt to submit a code and returns the code's hash. Returns `None` if there is no valid code: none
+    /// was sent, it has expired, or its attempts are exhausted. Concurrent attempts are limited as consecutive ones are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is unknown.
+    pub async fn count_code_attempt(
         &self,
         user: UserId,
         kind: IdentifierKind,
         now: Timestamp,
     ) -> Result<Option<CodeAttempt>, StoreError> {
-        let outcome = retry_on_conflict(&*self.random, || {
-            self.client
-                .update_item()
-                .table_name(&self.name)
-                .set_key(Some(records::verification_key(user, kind)))
+        let send = || {
+            let update = self.table.client().update_item().table_name(self.table.name());
+            update
+                .set_key(Some(keys::verification_code(user, kind).into()))
                 .update_expression("SET attempts = attempts + :one")
-                // Without a code there is no time either, and the condition does not hold.
+                // False if there is no code, since the attribute is missing then.
                 .condition_expression("codeExpiresAt > :now AND attempts < :most")
-                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-                .expression_attribute_values(":now", AttributeValue::N(now.unix_millis().to_string()))
-                .expression_attribute_values(":most", AttributeValue::N(CODE_ATTEMPTS.to_string()))
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":now", number(now.unix_millis()))
+                .expression_attribute_values(":most", number(MAX_CODE_ATTEMPTS))
                 .return_values(ReturnValue::AllNew)
                 .send()
-        })
-        .await;
-        match outcome {
-            Ok(written) => attempt(written.attributes.unwrap_or_default()).map(Some),
+        };
+        match self.table.retry_on_conflict(None, send).await {
+            Ok(written) => {
+                let item: Item = written.attributes.unwrap_or_default();
+                from_item::<CodeAttemptRecord>(item)?.try_into().map(Some)
+            }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
                 _ => Err(error.into()),
             },
         }
     }
-}
 
-fn attempt(item: Item) -> Result<CodeAttempt, StoreError> {
-    let counted: Counted = records::read(item)?;
-    let hash = CodeHash::from_stored(counted.code_hash).map_err(StoreError::internal)?;
-    Ok(CodeAttempt { hash, number: counted.attempts })
-}
-
-impl VerifyIdentifier for AccountTable {
-    async fn verify_identifier(
+    /// Updates a user and uses up the code with this hash, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is unknown.
+    pub async fn verify_identifier(
         &self,
-        change: UserUpdate<'_>,
+        update: UserUpdate<'_>,
         kind: IdentifierKind,
         hash: &CodeHash,
     ) -> Result<VerifyOutcome, StoreError> {
-        let spend = update(&self.name, records::verification_key(change.before.id, kind), |code| {
-            code.update_expression("REMOVE codeHash, codeExpiresAt, attempts")
-                .condition_expression("codeHash = :hash")
-                .expression_attribute_values(":hash", AttributeValue::S(hash.expose().to_owned()))
-        })?;
-        match self.update_user_with(change, Some(spend)).await? {
-            None => Ok(VerifyOutcome::CodeExpired),
-            Some(UpdateOutcome::Updated) => Ok(VerifyOutcome::Verified),
-            Some(UpdateOutcome::VersionConflict(user)) => Ok(VerifyOutcome::VersionConflict(user)),
-            Some(UpdateOutcome::IdentifierTaken(_) | UpdateOutcome::SessionConflict) => {
-                Err(StoreError::internal("a verification gains no identifier and carries no session"))
+        match self.write_update(update, Some((kind, hash))).await? {
+            WriteOutcome::CodeExpired => Ok(VerifyOutcome::CodeExpired),
+            WriteOutcome::Update(UpdateOutcome::Updated) => Ok(VerifyOutcome::Verified),
+            WriteOutcome::Update(UpdateOutcome::VersionConflict(user)) => Ok(VerifyOutcome::VersionConflict(user)),
+            WriteOutcome::Update(UpdateOutcome::IdentifierTaken(_) | UpdateOutcome::SessionConflict) => {
+                Err(StoreError::internal("unexpected condition failure in a verification"))
             }
         }
+    }
+
+    /// The write that uses up a code.
+    pub(super) fn use_code(
+        &self,
+        user: UserId,
+        kind: IdentifierKind,
+        hash: &CodeHash,
+    ) -> Result<TransactWriteItem, StoreError> {
+        self.table.update(keys::verification_code(user, kind).into(), |update| {
+            update
+                .update_expression("REMOVE codeHash, codeExpiresAt, attempts")
+                .condition_expression("codeHash = :hash")
+                .expression_attribute_values(":hash", text(hash.expose()))
+        })
     }
 }
 
@@ -267,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_code_is_kept_with_when_it_was_sent_and_may_be_deleted_a_day_after() {
+    async fn stored_code_has_history_and_ttl_of_a_day() {
         let (accounts, ada, hash) = with_code().await;
         let sent = accounts.table.find_code_history(ada.id, EMAIL).await.unwrap();
         assert_eq!(sent, CodeHistory { version: 1, times: vec![now()] });
@@ -280,7 +301,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_fifty_codes_at_once_one_is_kept_and_the_others_learn_of_it() {
+    async fn fifty_concurrent_codes_store_one() {
         let (accounts, ada, _) = with_code().await;
         let accounts = Arc::new(accounts);
         let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
@@ -304,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_code_is_kept_although_the_former_one_was_deleted_in_the_meantime() {
+    async fn code_is_stored_after_previous_item_was_deleted() {
         let (accounts, ada, _) = with_code().await;
         accounts.delete(records::verification_key(ada.id, EMAIL)).await;
         let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
@@ -312,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_code_may_be_tried_five_times_within_ten_minutes_each_in_one_round_trip() {
+    async fn code_allows_five_attempts_within_ten_minutes() {
         let (accounts, ada, hash) = with_code().await;
         assert_eq!(attempt(&accounts, &ada, at(600)).await, None, "its time is up");
         let first = accounts.table.count_code_attempt(ada.id, EMAIL, at(599)).await.unwrap();
@@ -330,14 +351,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_no_code_was_sent_none_is_tried_and_nothing_is_written() {
+    async fn attempt_without_code_writes_nothing() {
         let (accounts, ada) = Accounts::with_ada().await;
         assert_eq!(attempt(&accounts, &ada, now()).await, None);
         assert_eq!(accounts.records().await.len(), 3);
     }
 
     #[tokio::test]
-    async fn of_fifty_attempts_at_once_five_are_let_through() {
+    async fn fifty_concurrent_code_attempts_allow_five() {
         let (accounts, ada, _) = with_code().await;
         let accounts = Arc::new(accounts);
         let attempts: Vec<_> = (0..50)
@@ -355,7 +376,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn with_the_verification_every_copy_says_so_and_the_code_is_gone_in_one_round_trip() {
+    async fn verification_updates_copies_and_removes_code() {
         let (accounts, ada, hash) = with_code().await;
         assert_eq!(verify(&accounts, &ada, &hash).await, VerifyOutcome::Verified);
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
@@ -373,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_verifications_by_one_code_one_is_made() {
+    async fn concurrent_verifications_by_one_code_apply_one() {
         let (accounts, ada, hash) = with_code().await;
         let (one, other) = tokio::join!(verify(&accounts, &ada, &hash), verify(&accounts, &ada, &hash));
         let now = Box::new(accounts.table.find_user(ada.id).await.unwrap().unwrap());
@@ -385,7 +406,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_person_who_has_changed_is_not_verified_and_the_code_stays() {
+    async fn verification_of_changed_user_keeps_the_code() {
         let (accounts, ada, hash) = with_code().await;
         let after = User { email: Email::parse("ada@example.org").unwrap(), ..ada.next_version(at(1)) };
         let own = super::super::testing::hash();
@@ -406,7 +427,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_code_in_whose_place_another_was_sent_verifies_nothing() {
+    async fn replaced_code_verifies_nothing() {
         let (accounts, ada, _) = with_code().await;
         assert_eq!(verify(&accounts, &ada, &hash(9)).await, VerifyOutcome::CodeExpired);
         assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
@@ -414,7 +435,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_lists_sessions_does_not_read_codes() {
+    async fn listing_sessions_excludes_verification_codes() {
         let (accounts, ada, _) = with_code().await;
         start(&accounts, &ada, &session(2)).await.unwrap();
         let (_, sessions) = accounts.table.list_sessions(ada.id).await.unwrap().unwrap();
