@@ -11,13 +11,14 @@ use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
 use crate::app::error::AccountError;
 use crate::app::settings;
 use crate::app::sign_in::check;
+use crate::domain::throttle::RateLimit;
 use crate::domain::{
     AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, PasswordHash, Revoked, Session, User,
     UserSession,
 };
 use crate::store::{
-    AccountTable, AppendAuditEvent, CountReauthentication, Credential, FindCredential, FindSession, Locked,
-    UpdateOutcome, UpdateUser, UserUpdate,
+    AccountTable, AppendAuditEvent, CountReauthentication, Credential, FindCredential, FindSession, UpdateOutcome,
+    UpdateUser, UserUpdate,
 };
 
 /// How often a change begins anew because the person changed under it.
@@ -91,7 +92,10 @@ where
         let email = Identifier::Email(found.user.email.clone());
         let counted = self.users.count_reauthentication(found.user.id, now);
         let (counted, credential) = join(counted, self.users.find_credential(&email)).await;
-        let attempts = counted?.map_err(|Locked(wait)| AccountError::TooManyAttempts(wait))?;
+        let attempts = match counted? {
+            RateLimit::Allowed(attempts) => attempts,
+            RateLimit::Limited { retry_after } => return Err(AccountError::TooManyAttempts(retry_after)),
+        };
         let checked = asker.check(credential?);
         if matches!(checked, Err(AccountError::InvalidCredentials)) {
             let record = self.record(AuditEventKind::ReauthenticationFailed, asker, now);
@@ -128,7 +132,7 @@ where
                 password_hash: Some(new_hash.as_ref().unwrap_or(&credential.password_hash)),
                 reset_failed_attempts: true,
                 retained_session: retained_session.as_ref(),
-                record: &detail.into_iter().fold(record, AuditEvent::with_detail),
+                event: &detail.into_iter().fold(record, AuditEvent::with_detail),
             };
             match self.users.update_user(change).await? {
                 UpdateOutcome::Updated => {

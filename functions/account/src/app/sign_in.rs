@@ -9,14 +9,14 @@ use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
 use crate::app::error::AccountError;
 use crate::app::settings;
 use crate::app::token_issuer::{TokenIssuer, TokenPair};
-use crate::domain::throttle::BURST;
+use crate::domain::throttle::{BURST, RateLimit};
 use crate::domain::{
     AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, Lifetimes, Password, PasswordHash, Session, User,
     UserStatus,
 };
 use crate::store::{
-    AccountTable, AppendAuditEvent, CountAttempt, Counted, Credential, FindCredential, LoadSigningKey, NewSession,
-    SigningKeyTable, StartSession, StartSessionOutcome,
+    AccountTable, AppendAuditEvent, CountAttempt, CountedAttempt, Credential, FindCredential, LoadSigningKey,
+    NewSession, SigningKeyTable, StartSession, StartSessionOutcome,
 };
 
 /// How often a sign-in begins anew because the person changed under it.
@@ -76,8 +76,8 @@ where
             join(self.issuer.signing_key.get(), self.users.count_attempt(&attempt.identifier, now)).await;
         key?;
         let (credential, attempts) = match counted? {
-            Counted::Allowed { credential, attempts } => (credential, attempts),
-            Counted::Locked(wait) => return Err(AccountError::TooManyAttempts(wait)),
+            RateLimit::Allowed(CountedAttempt { credential, attempts }) => (credential, attempts),
+            RateLimit::Limited { retry_after } => return Err(AccountError::TooManyAttempts(retry_after)),
         };
         let whose = credential.as_ref().map(|credential| credential.user.id);
         let signed_in = self.with_credential(attempt, credential, now).await;
@@ -118,7 +118,7 @@ where
                 identifier: &attempt.identifier,
                 new_hash: new_hash.as_ref(),
                 session: &session,
-                record: &record.in_session(session.id).with_detail(format!("by {}", attempt.identifier.kind().name())),
+                event: &record.in_session(session.id).with_detail(format!("by {}", attempt.identifier.kind().name())),
             };
             match self.users.start_session(new).await? {
                 StartSessionOutcome::Started => {

@@ -82,7 +82,7 @@ where
             self.audit_log.event(AuditEventKind::CodeSent, AuditSubject::User(user.id), caller, now, &self.random);
         let record = record.with_detail(format!("by {}", kind.name()));
         for _ in 0..MAX_ATTEMPTS {
-            let new = NewCode { user: user.id, kind, sent: &sent, hash: &hash, expires_at, record: &record };
+            let new = NewCode { user: user.id, kind, history: &sent, hash: &hash, expires_at, event: &record };
             match self.codes.store_code(new).await? {
                 StoreCodeOutcome::Stored => {
                     let resend_after = sent.next_at(now);
@@ -144,7 +144,7 @@ where
                 password_hash: None,
                 reset_failed_attempts: false,
                 retained_session: None,
-                record: &verified,
+                event: &verified,
             };
             match self.users.verify_identifier(change, kind, &attempt.hash).await? {
                 VerifyOutcome::Verified => return Ok(after),
@@ -217,7 +217,7 @@ mod tests {
         async fn store_code(&self, new: NewCode<'_>) -> Result<StoreCodeOutcome, StoreError> {
             let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(StoreCodeOutcome::Stored);
             if outcome == StoreCodeOutcome::Stored {
-                self.kept.lock().unwrap().push((new.kind, new.hash.clone(), new.expires_at, new.record.clone()));
+                self.kept.lock().unwrap().push((new.kind, new.hash.clone(), new.expires_at, new.event.clone()));
             }
             Ok(outcome)
         }
@@ -363,7 +363,7 @@ mod tests {
             self.changes.lock().unwrap().push((change.before.clone(), change.after.clone()));
             let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(VerifyOutcome::Verified);
             if outcome == VerifyOutcome::Verified {
-                self.append_audit_event(change.record).await?;
+                self.append_audit_event(change.event).await?;
             }
             Ok(outcome)
         }

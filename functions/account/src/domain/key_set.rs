@@ -314,7 +314,11 @@ mod tests {
         assert_eq!(key_set.due(policy(), Some(&overdue), start().plus(almost(HOUR))), None);
         assert_eq!(key_set.due(policy(), Some(&overdue), start().plus(HOUR)), Some(Due::Promote));
         let key_set = key_set.promote(start().plus(HOUR)).unwrap().key_set;
-        assert_eq!(key_set.due(policy(), Some(&overdue), start().plus(HOUR)), None, "the new current key is not overdue");
+        assert_eq!(
+            key_set.due(policy(), Some(&overdue), start().plus(HOUR)),
+            None,
+            "the new current key is not overdue"
+        );
     }
 
     #[test]

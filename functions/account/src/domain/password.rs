@@ -38,9 +38,7 @@ pub struct InvalidPasswordPolicy;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
     #[error("must have {min_length} to {MAX_LENGTH} characters")]
-    Length {
-        min_length: usize,
-    },
+    Length { min_length: usize },
     #[error("is one of the most common passwords, which attackers try first: choose another")]
     Common,
     #[error("must not be your e-mail address")]

@@ -8,8 +8,7 @@ use super::Password;
 use super::password::normalized;
 
 /// A hash with random salt and output, so that no known password matches. It takes as long to check as any other hash.
-const DUMMY: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$3U6vAROv4HxeJzNcQP3uMQ$SNfeJLVDbJQj/6iTFCpGjfzu5ibTB6iRPbSjLRTy5KE";
+const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$3U6vAROv4HxeJzNcQP3uMQ$SNfeJLVDbJQj/6iTFCpGjfzu5ibTB6iRPbSjLRTy5KE";
 
 /// An Argon2id hash with 19 MiB of memory, two iterations and one lane (OWASP Password Storage Cheat Sheet), in the PHC
 /// string format. `Debug` output is redacted.

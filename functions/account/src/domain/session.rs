@@ -330,7 +330,8 @@ mod tests {
     fn token_expiry_never_moves_back_when_lifetime_shrinks() {
         let (user_session, token) = started();
         let shorter = Lifetimes { access_token: Duration::from_mins(1), ..LIFETIMES };
-        let Refresh::Rotated(session, _) = user_session.session.refresh(&token, shorter, after(1), &SeededRandom::new(3))
+        let Refresh::Rotated(session, _) =
+            user_session.session.refresh(&token, shorter, after(1), &SeededRandom::new(3))
         else {
             panic!()
         };

@@ -7,7 +7,7 @@ use kernel::Timestamp;
 use serde::Deserialize;
 
 use crate::domain::UserStatus;
-use crate::store::records::{PROFILE, PublicKeyRecord, PublicKeyStatus, SESSION_PREFIX, SessionRecord, UserRecord};
+use crate::store::{PROFILE, PublicKeyRecord, PublicKeyStatus, SESSION_PREFIX, SessionRecord, UserRecord};
 
 /// The event that this record is of, if it is of one: a person or a public key is there that was not, or has changed; or
 /// a session was ended before its time.

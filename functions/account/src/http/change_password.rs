@@ -65,7 +65,7 @@ where
     let (email, phone) = (Some(&found.user.email), found.user.phone.as_ref());
     let new = deps.password_policy.accept(new_password, email, phone);
     let new = new.map_err(|refused| Problem::field("newPassword", refused))?;
-    if new.is(&current_password) {
+    if new.matches(&current_password) {
         return Err(Problem::field("newPassword", "must be another than the one you have"));
     }
     let asker = ReauthRequest { principal, password: current_password, caller: caller(&request) };
@@ -99,9 +99,9 @@ mod tests {
     use super::*;
     use crate::app::cached_signing_key::CachedSigningKey;
     use crate::app::token_issuer::TokenIssuer;
+    use crate::domain::throttle::RateLimit;
     use crate::domain::{Identifier, Session, User, UserStatus, hash_computations};
     use crate::http::problem_types::{INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
-    use crate::store::EndSession;
     use crate::testing::ada_on_engine::{AdaOnEngine, Meanwhile, Table, asks};
     use crate::testing::{Key, LIFETIMES, PASSWORD, PublicKeys, ada, body_of, cookie_of, hash, issuer, now, verifier};
 
@@ -223,7 +223,7 @@ mod tests {
             let request = asks(&own, &change(password, NEW));
             assert_eq!(change_password(&deps, request).await.is_ok(), password == PASSWORD);
         }
-        assert_eq!(ada.users().count_reauthentication(self::ada().id, now()).await, Ok(Ok(1)));
+        assert_eq!(ada.users().count_reauthentication(self::ada().id, now()).await, Ok(RateLimit::Allowed(1)));
     }
 
     #[tokio::test]

@@ -173,7 +173,7 @@ where
             password_hash: None,
             reset_failed_attempts: false,
             retained_session: retained_session.as_ref(),
-            record: &record,
+            event: &record,
         };
         match deps.sessions.update_user(change).await.map_err(AccountError::from)? {
             UpdateOutcome::Updated => {

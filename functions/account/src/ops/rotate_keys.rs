@@ -167,7 +167,7 @@ where
     /// One record for each key that the turn moves on.
     fn records(&self, turn: &KeySetChange, caller: &ClientInfo, now: Timestamp) -> Vec<AuditEvent> {
         let added = turn.adds.as_ref().map(SigningKey::kid);
-        let promoted = turn.promotes.as_ref().or_else(|| added.filter(|_| turn.adds_the_current_key()));
+        let promoted = turn.promotes.as_ref().or_else(|| added.filter(|_| turn.adds_current_key()));
         [
             (AuditEventKind::SigningKeyPublished, added),
             (AuditEventKind::SigningKeyPromoted, promoted),
@@ -233,7 +233,7 @@ mod tests {
                 return Ok(ring.insert(meanwhile).clone());
             }
             self.audit_log.lock().unwrap().extend_from_slice(records);
-            Ok(ring.insert(turn.ring.clone()).clone())
+            Ok(ring.insert(turn.key_set.clone()).clone())
         }
     }
 
@@ -394,7 +394,7 @@ mod tests {
         let deps = deps(Keys::default(), Responses::default());
         invoke(&deps, json!({})).await.unwrap();
         let ring = deps.keys.ring.lock().unwrap().clone().unwrap();
-        let theirs = ring.publish(SigningKey::generate(&SeededRandom::new(9)).unwrap(), deps.clock.0).ring;
+        let theirs = ring.publish(SigningKey::generate(&SeededRandom::new(9)).unwrap(), deps.clock.0).key_set;
         *deps.keys.meanwhile.lock().unwrap() = Some(theirs.clone());
         invoke(&deps, json!({"rotateNow": true})).await.unwrap();
         assert_eq!(*deps.keys.ring.lock().unwrap(), Some(theirs));
@@ -406,7 +406,7 @@ mod tests {
         invoke(&deps, json!({})).await.unwrap();
         let leaked = deps.keys.current();
         let ring = deps.keys.ring.lock().unwrap().clone().unwrap();
-        let theirs = ring.publish(SigningKey::generate(&SeededRandom::new(9)).unwrap(), deps.clock.0).ring;
+        let theirs = ring.publish(SigningKey::generate(&SeededRandom::new(9)).unwrap(), deps.clock.0).key_set;
         *deps.keys.meanwhile.lock().unwrap() = Some(theirs);
         invoke(&deps, json!({"revoke": leaked})).await.unwrap();
         assert_eq!(deps.keys.states(), [KeyState::Current, KeyState::Next]);

@@ -120,7 +120,7 @@ where
             password_hash: None,
             reset_failed_attempts: false,
             retained_session: None,
-            record: &order.reason.iter().fold(record, AuditEvent::with_detail),
+            event: &order.reason.iter().fold(record, AuditEvent::with_detail),
         };
         match deps.users.update_user(change).await? {
             UpdateOutcome::Updated => return Ok(UserStatusView::of(&after, true)),

@@ -120,19 +120,19 @@ mod tests {
         let table = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
         let audit_log = AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
         let user = UserId::random(&SeededRandom::new(1));
-        let caller = ClientInfo { address: Some(Secret::new("192.0.2.1".to_owned())), ..ClientInfo::invocation("r-1") };
-        let record = audit_log
-            .event(AuditEventKind::SignedIn, AuditSubject::User(user), &caller, now(), &SeededRandom::new(2))
+        let client = ClientInfo { address: Some(Secret::new("192.0.2.1".to_owned())), ..ClientInfo::invocation("r-1") };
+        let event = audit_log
+            .event(AuditEventKind::SignedIn, AuditSubject::User(user), &client, now(), &SeededRandom::new(2))
             .in_session(SessionId::random(&SeededRandom::new(3)))
             .with_detail("by phone");
-        assert_eq!(table.append_audit_event(&record).await, Ok(()));
-        assert!(table.append_audit_event(&record).await.is_err());
+        assert_eq!(table.append_audit_event(&event).await, Ok(()));
+        assert!(table.append_audit_event(&event).await.is_err());
 
-        let items = items_of(&engine, &table.name).await;
+        let items = items_of(&engine, table.table.name()).await;
         let [item] = items.as_slice() else { panic!("{items:?}") };
         let text = |name: &str| item[name].as_s().unwrap().as_str();
         assert_eq!(text("pk"), format!("PERSON#{user}"));
-        assert_eq!(text("sk"), format!("2026-01-31T12:00:00.000Z#{}", record.id));
+        assert_eq!(text("sk"), format!("2026-01-31T12:00:00.000Z#{}", event.id));
         assert_eq!((text("kindDay"), text("kind")), ("SIGNED_IN#2026-01-31", "SIGNED_IN"));
         assert_eq!((text("requestId"), text("detail")), ("r-1", "by phone"));
         assert_eq!(item["expiresAt"].as_n().unwrap(), &(now().unix_seconds() + 86400).to_string());

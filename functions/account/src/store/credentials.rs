@@ -251,8 +251,8 @@ mod tests {
 
     use contact::{Email, Phone};
 
-    use super::super::testing::{Accounts, hash, now, record, user};
-    use super::super::{CreateUser, CreateUserOutcome};
+    use super::super::CreateUserOutcome;
+    use super::super::testing::{Accounts, event, hash, now, user};
     use super::*;
     use crate::domain::AuditEventKind;
 
@@ -260,7 +260,7 @@ mod tests {
         Identifier::Email(Email::parse("ada@example.com").unwrap())
     }
 
-    fn nobody() -> Identifier {
+    fn unknown() -> Identifier {
         Identifier::Phone(Phone::parse("+33600000000").unwrap())
     }
 
@@ -268,28 +268,32 @@ mod tests {
         now().plus(Duration::from_secs(seconds))
     }
 
-    /// Which attempt it was, or the seconds to wait.
+    /// Counts an attempt. Returns its number, or the seconds to wait.
     async fn attempt(accounts: &Accounts, identifier: &Identifier, at: Timestamp) -> Result<u32, u64> {
         match accounts.table.count_attempt(identifier, at).await.unwrap() {
-            Counted::Allowed { attempts, credential } => {
+            RateLimit::Allowed(CountedAttempt { attempts, credential }) => {
                 assert_eq!(credential.is_some(), *identifier == ada());
                 Ok(attempts)
             }
-            Counted::Locked(wait) => Err(wait.as_secs()),
+            RateLimit::Limited { retry_after } => Err(retry_after.as_secs()),
         }
     }
 
     #[tokio::test]
     async fn backoff_applies_to_known_and_unknown_identifiers() {
         let (accounts, _) = Accounts::with_ada().await;
-        for identifier in [ada(), nobody()] {
+        for identifier in [ada(), unknown()] {
             for n in 1..=5 {
                 assert_eq!(attempt(&accounts, &identifier, at(0)).await, Ok(n));
             }
             let mut clock = 0;
             for (n, wait) in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900].into_iter().enumerate() {
                 assert_eq!(attempt(&accounts, &identifier, at(clock)).await, Err(wait));
-                assert_eq!(attempt(&accounts, &identifier, at(clock + wait - 1)).await, Err(1), "is not extended");
+                assert_eq!(
+                    attempt(&accounts, &identifier, at(clock + wait - 1)).await,
+                    Err(1),
+                    "a limited attempt does not extend the backoff"
+                );
                 clock += wait;
                 assert_eq!(attempt(&accounts, &identifier, at(clock)).await, Ok(u32::try_from(n).unwrap() + 6));
             }
@@ -300,7 +304,7 @@ mod tests {
     async fn attempt_is_one_round_trip_when_allowed_and_when_limited() {
         let (accounts, _) = Accounts::with_ada().await;
         for _ in 0..7 {
-            for identifier in [ada(), nobody()] {
+            for identifier in [ada(), unknown()] {
                 accounts.table.count_attempt(&identifier, now()).await.unwrap();
                 assert_eq!(accounts.engine.round_trips(), ["UpdateItem"]);
             }
@@ -328,7 +332,7 @@ mod tests {
     #[tokio::test]
     async fn attempt_count_resets_after_a_day() {
         let (accounts, _) = Accounts::with_ada().await;
-        for identifier in [ada(), nobody()] {
+        for identifier in [ada(), unknown()] {
             for n in 1..=5 {
                 assert_eq!(attempt(&accounts, &identifier, at(0)).await, Ok(n));
             }
@@ -342,14 +346,14 @@ mod tests {
 
     #[tokio::test]
     async fn only_counter_of_unknown_identifier_has_ttl() {
-        let (accounts, ada_person) = Accounts::with_ada().await;
-        for identifier in [ada(), nobody()] {
+        let (accounts, ada_user) = Accounts::with_ada().await;
+        for identifier in [ada(), unknown()] {
             attempt(&accounts, &identifier, now()).await.unwrap();
         }
         for item in accounts.records().await {
             let Some(expires_at) = item.get("expiresAt") else { continue };
             match item.get("userId") {
-                Some(_) => assert_eq!(expires_at, &AttributeValue::S(ada_person.id.to_string())),
+                Some(_) => assert_eq!(expires_at, &AttributeValue::S(ada_user.id.to_string())),
                 None => assert_eq!(expires_at, &number(at(86400).unix_seconds())),
             }
         }
@@ -359,15 +363,15 @@ mod tests {
     async fn attempted_identifier_can_be_claimed_with_reset_counter() {
         let (accounts, _) = Accounts::with_ada().await;
         for _ in 0..6 {
-            accounts.table.count_attempt(&nobody(), now()).await.unwrap();
+            accounts.table.count_attempt(&unknown(), now()).await.unwrap();
         }
         let bob = user(2, "bob@example.com", Some("+33600000000"));
         assert_eq!(
-            accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+            accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await,
             Ok(CreateUserOutcome::Created)
         );
-        let Counted::Allowed { credential: Some(credential), attempts: 1 } =
-            accounts.table.count_attempt(&nobody(), now()).await.unwrap()
+        let RateLimit::Allowed(CountedAttempt { credential: Some(credential), attempts: 1 }) =
+            accounts.table.count_attempt(&unknown(), now()).await.unwrap()
         else {
             panic!()
         };
@@ -376,16 +380,16 @@ mod tests {
 
     #[tokio::test]
     async fn reauthentication_attempts_are_counted_separately() {
-        let (accounts, ada_person) = Accounts::with_ada().await;
+        let (accounts, ada_user) = Accounts::with_ada().await;
         for _ in 0..9 {
             accounts.table.count_attempt(&ada(), now()).await.unwrap();
         }
         accounts.engine.round_trips();
         for n in 1..=5 {
-            assert_eq!(accounts.table.count_reauthentication(ada_person.id, now()).await, Ok(Ok(n)));
+            assert_eq!(accounts.table.count_reauthentication(ada_user.id, now()).await, Ok(RateLimit::Allowed(n)));
         }
-        let locked = accounts.table.count_reauthentication(ada_person.id, now()).await;
-        assert_eq!(locked, Ok(Err(Locked(Duration::from_secs(1)))));
+        let limited = accounts.table.count_reauthentication(ada_user.id, now()).await;
+        assert_eq!(limited, Ok(RateLimit::Limited { retry_after: Duration::from_secs(1) }));
         assert_eq!(accounts.engine.round_trips(), ["UpdateItem"; 6]);
     }
 
@@ -398,5 +402,26 @@ mod tests {
         accounts.engine.raise_conflicts("UpdateItem", usize::MAX);
         let outcome = accounts.table.count_attempt(&ada(), now()).await;
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn unknown_identifier_has_no_credential() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for identifier in [
+            Identifier::Email(Email::parse("bob@example.com").unwrap()),
+            Identifier::Phone(Phone::parse("+33600000000").unwrap()),
+        ] {
+            assert_eq!(accounts.table.find_credential(&identifier).await, Ok(None));
+        }
+    }
+
+    #[tokio::test]
+    async fn credential_with_invalid_hash_error_does_not_contain_it() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let identifier = Identifier::Email(ada.email);
+        let hash = AttributeValue::S("hunter2".to_owned());
+        accounts.set(keys::identifier(&identifier), "passwordHash", hash).await;
+        let Err(StoreError::Internal(text)) = accounts.table.find_credential(&identifier).await else { panic!() };
+        assert!(!text.contains("hunter2"), "{text}");
     }
 }

@@ -5,8 +5,8 @@ use std::future::Future;
 use kernel::{SessionId, Timestamp, UserId};
 
 use super::{
-    AccountTable, AuditTable, CodeAttempt, CountedAttempt, CreateUserOutcome, Credential, EndSessionOutcome, KeyTables,
-    NewCode, NewSession, SigningKeyTable, StartSessionOutcome, StoreCodeOutcome, StoreError, UpdateOutcome, UserUpdate,
+    AccountTable, CodeAttempt, CountedAttempt, CreateUserOutcome, Credential, EndSessionOutcome, KeyTables, NewCode,
+    NewSession, SigningKeyTable, StartSessionOutcome, StoreCodeOutcome, StoreError, UpdateOutcome, UserUpdate,
     VerifyOutcome,
 };
 use crate::domain::throttle::RateLimit;
@@ -18,20 +18,20 @@ use crate::domain::{
 
 /// Defines a trait of one method, and implements it by the table's method of that name.
 macro_rules! port {
-    ($port:ident for $($table:ty),+: $method:ident($($name:ident: $argument:ty),*) -> $output:ty) => {
+    ($port:ident for $table:ident: $method:ident($($name:ident: $argument:ty),*) -> $output:ty) => {
         pub trait $port {
             fn $method(&self, $($name: $argument),*) -> impl Future<Output = Result<$output, StoreError>> + Send;
         }
 
-        $(impl $port for $table {
+        impl $port for $table {
             async fn $method(&self, $($name: $argument),*) -> Result<$output, StoreError> {
-                <$table>::$method(self, $($name),*).await
+                $table::$method(self, $($name),*).await
             }
-        })+
+        }
     };
 }
 
-port!(AppendAuditEvent for AccountTable, AuditTable: append_audit_event(event: &AuditEvent) -> ());
+port!(AppendAuditEvent for AccountTable: append_audit_event(event: &AuditEvent) -> ());
 port!(CreateUser for AccountTable:
     create_user(user: &User, password_hash: &PasswordHash, event: &AuditEvent) -> CreateUserOutcome);
 port!(FindUser for AccountTable: find_user(user: UserId) -> Option<User>);

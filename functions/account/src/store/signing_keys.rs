@@ -247,9 +247,7 @@ impl KeyTables {
         let before = key_set.version.saturating_sub(1);
         self.private.put(to_item(KeySetRecord::from(key_set))?, |put| match before {
             0 => put.condition_expression("attribute_not_exists(version)"),
-            _ => put
-                .condition_expression("version = :before")
-                .expression_attribute_values(":before", number(before)),
+            _ => put.condition_expression("version = :before").expression_attribute_values(":before", number(before)),
         })
     }
 
@@ -287,14 +285,13 @@ mod tests {
 
     use auth::LoadKeys;
     use auth::table_keys::TableKeys;
+    use dynamo::Item;
     use kernel::testing::SeededRandom;
     use testkit::Engine;
 
-    use super::super::records::Item;
     use super::super::testing::{items_of, now};
-    use super::super::{LoadKeySet, LoadSigningKey, SigningKeyTable};
     use super::*;
-    use crate::domain::{AuditEventKind, AuditSubject, SigningKey};
+    use crate::domain::{AuditEventKind, AuditSubject};
 
     async fn tables() -> (Engine, KeyTables) {
         let engine = Engine::start().await;
@@ -314,7 +311,7 @@ mod tests {
         key(seed).kid().clone()
     }
 
-    fn record(kind: AuditEventKind) -> AuditEvent {
+    fn event(kind: AuditEventKind) -> AuditEvent {
         AuditEvent {
             id: kind.name().to_owned(),
             kind,
@@ -329,22 +326,22 @@ mod tests {
     }
 
     impl KeyTables {
-        async fn turn(&self, turn: KeySetChange) -> KeySet {
-            self.apply_rotation(&turn, &[], now()).await.unwrap()
+        async fn apply(&self, change: KeySetChange) -> KeySet {
+            self.apply_rotation(&change, &[], now()).await.unwrap()
         }
 
-        /// A ring with this key, which signs.
-        async fn begun(&self, seed: u64) -> KeySet {
-            self.turn(KeySet::initial(key(seed), now())).await
+        /// Stores an initial key set with this key.
+        async fn initial(&self, seed: u64) -> KeySet {
+            self.apply(KeySet::initial(key(seed), now())).await
         }
 
         async fn signer(&self) -> Option<KeyId> {
-            let table = SigningKeyTable::new(self.client.clone(), &self.signing_key_table);
+            let table = SigningKeyTable::new(self.private.client().clone(), self.private.name());
             table.load_signing_key().await.unwrap().map(|key| key.kid().clone())
         }
 
         async fn verifying(&self) -> HashSet<KeyId> {
-            let keys = TableKeys::new(self.client.clone(), &self.account_table).load_keys().await.unwrap();
+            let keys = TableKeys::new(self.private.client().clone(), self.public.name()).load_keys().await.unwrap();
             keys.into_iter().map(|key| key.kid).collect()
         }
     }
@@ -360,64 +357,64 @@ mod tests {
     #[tokio::test]
     async fn private_and_public_keys_are_stored_in_their_own_tables() {
         let (engine, tables) = tables().await;
-        let private = SigningKeyTable::new(engine.client.clone(), &tables.signing_key_table);
+        let private = SigningKeyTable::new(engine.client.clone(), tables.private.name());
         assert!(private.load_signing_key().await.unwrap().is_none());
         assert_eq!(tables.load_key_set().await, Ok(None));
 
-        let ring = tables.begun(1).await;
-        assert_eq!(tables.load_key_set().await, Ok(Some(ring)));
+        let key_set = tables.initial(1).await;
+        assert_eq!(tables.load_key_set().await, Ok(Some(key_set)));
         let loaded = private.load_signing_key().await.unwrap().unwrap();
         assert_eq!(loaded.pkcs8(), key(1).pkcs8());
-        let public = TableKeys::new(engine.client.clone(), &tables.account_table).load_keys().await.unwrap();
+        let public = TableKeys::new(engine.client.clone(), tables.public.name()).load_keys().await.unwrap();
         assert_eq!((&public[0].kid, public[0].x.as_str(), public.len()), (key(1).kid(), key(1).public_key(), 1));
-        assert!(items_of(&engine, &tables.account_table).await.iter().all(|item| !item.contains_key("privateKey")));
+        assert!(items_of(&engine, tables.public.name()).await.iter().all(|item| !item.contains_key("privateKey")));
     }
 
     #[tokio::test]
     async fn rotation_is_one_round_trip_and_changes_signing_key() {
         let (engine, tables) = tables().await;
-        let ring = tables.begun(1).await;
-        let ring = tables.turn(ring.publish(key(2), now())).await;
+        let key_set = tables.initial(1).await;
+        let key_set = tables.apply(key_set.publish(key(2), now())).await;
         assert_eq!((tables.signer().await, tables.verifying().await), (Some(kid(1)), [kid(1), kid(2)].into()));
 
         engine.round_trips();
-        let ring = tables.turn(ring.promote(now()).unwrap()).await;
+        let key_set = tables.apply(key_set.promote(now()).unwrap()).await;
         assert_eq!(engine.round_trips(), ["TransactWriteItems"]);
         assert_eq!((tables.signer().await, tables.verifying().await), (Some(kid(2)), [kid(1), kid(2)].into()));
-        let private = items_of(&engine, &tables.signing_key_table).await;
-        let halves = private.iter().filter(|item| item.contains_key("privateKey")).count();
-        assert_eq!(halves, 1, "what signs no more is gone");
+        let private = items_of(&engine, tables.private.name()).await;
+        let private_keys = private.iter().filter(|item| item.contains_key("privateKey")).count();
+        assert_eq!(private_keys, 1, "the former private key is deleted");
 
-        let ring = tables.turn(ring.retire(&kid(1))).await;
+        let key_set = tables.apply(key_set.retire(&kid(1))).await;
         assert_eq!((tables.signer().await, tables.verifying().await), (Some(kid(2)), [kid(2)].into()));
-        assert_eq!(tables.load_key_set().await, Ok(Some(ring)));
+        assert_eq!(tables.load_key_set().await, Ok(Some(key_set)));
     }
 
     #[tokio::test]
     async fn retired_key_leaves_a_tombstone_that_expires() {
         let (engine, tables) = tables().await;
-        let ring = tables.begun(1).await;
-        let ring = tables.turn(ring.publish(key(2), now())).await;
-        let ring = tables.turn(ring.promote(now()).unwrap()).await;
+        let key_set = tables.initial(1).await;
+        let key_set = tables.apply(key_set.publish(key(2), now())).await;
+        let key_set = tables.apply(key_set.promote(now()).unwrap()).await;
         let later = now().plus(Duration::from_hours(2));
-        tables.apply_rotation(&ring.retire(&kid(1)), &[], later).await.unwrap();
-        let records = items_of(&engine, &tables.account_table).await;
+        tables.apply_rotation(&key_set.retire(&kid(1)), &[], later).await.unwrap();
+        let records = items_of(&engine, tables.public.name()).await;
         let tombstone = records.into_iter().find(|item| item["kid"].as_s() == Ok(&kid(1).to_string())).unwrap();
-        assert_eq!(tombstone["version"], AttributeValue::N("2".to_owned()));
-        assert_eq!(tombstone["updatedAt"], AttributeValue::S(later.to_string()));
+        assert_eq!(tombstone["version"], number(2));
+        assert_eq!(tombstone["updatedAt"], text(later));
         let expires_at = later.unix_seconds() + 60 * 24 * 3600;
-        assert_eq!(tombstone["expiresAt"], AttributeValue::N(expires_at.to_string()));
+        assert_eq!(tombstone["expiresAt"], number(expires_at));
     }
 
     #[tokio::test]
     async fn stale_rotation_changes_nothing_and_returns_current_set() {
         let (engine, tables) = tables().await;
-        let first = tables.begun(1).await;
-        let second = tables.turn(first.publish(key(2), now())).await;
+        let first = tables.initial(1).await;
+        let second = tables.apply(first.publish(key(2), now())).await;
         let before = everything(&engine).await;
         for late in [KeySet::initial(key(3), now()), first.publish(key(3), now()), first.retire(&kid(1))] {
-            let records = [record(AuditEventKind::SigningKeyPublished)];
-            assert_eq!(tables.apply_rotation(&late, &records, now()).await.as_ref(), Ok(&second));
+            let events = [event(AuditEventKind::SigningKeyPublished)];
+            assert_eq!(tables.apply_rotation(&late, &events, now()).await.as_ref(), Ok(&second));
         }
         assert_eq!(everything(&engine).await, before);
     }
@@ -425,12 +422,12 @@ mod tests {
     #[tokio::test]
     async fn rotation_with_missing_key_is_rolled_back() {
         let (engine, tables) = tables().await;
-        let ring = tables.begun(1).await;
-        let ring = tables.turn(ring.publish(key(2), now())).await;
-        let delete = engine.client.delete_item().table_name(&tables.signing_key_table);
-        delete.set_key(Some(records::signing_key_key(&kid(2)))).send().await.unwrap();
+        let key_set = tables.initial(1).await;
+        let key_set = tables.apply(key_set.publish(key(2), now())).await;
+        let delete = engine.client.delete_item().table_name(tables.private.name());
+        delete.set_key(Some(keys::signing_key(&kid(2)).into())).send().await.unwrap();
         let before = everything(&engine).await;
-        let outcome = tables.apply_rotation(&ring.promote(now()).unwrap(), &[], now()).await;
+        let outcome = tables.apply_rotation(&key_set.promote(now()).unwrap(), &[], now()).await;
         assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
         assert_eq!(everything(&engine).await, before);
     }
@@ -438,8 +435,8 @@ mod tests {
     #[tokio::test]
     async fn rotation_and_audit_events_are_stored_together() {
         let (engine, tables) = tables().await;
-        let records = [record(AuditEventKind::SigningKeyPublished), record(AuditEventKind::SigningKeyPromoted)];
-        tables.apply_rotation(&KeySet::initial(key(1), now()), &records, now()).await.unwrap();
+        let events = [event(AuditEventKind::SigningKeyPublished), event(AuditEventKind::SigningKeyPromoted)];
+        tables.apply_rotation(&KeySet::initial(key(1), now()), &events, now()).await.unwrap();
         let audit_log = items_of(&engine, "AuditTable").await;
         assert_eq!(audit_log.len(), 2);
         assert!(audit_log.iter().all(|item| item["pk"].as_s().is_ok_and(|pk| pk == "DEPLOYMENT")));
@@ -449,16 +446,16 @@ mod tests {
     async fn concurrent_rotations_apply_one_and_return_the_same_set() {
         let (_engine, tables) = tables().await;
         let tables = Arc::new(tables);
-        let mut ring: Option<KeySet> = None;
+        let mut key_set: Option<KeySet> = None;
         for seeds in [0..8, 8..16] {
-            let turns = seeds.map(|seed| match &ring {
+            let changes = seeds.map(|seed| match &key_set {
                 None => KeySet::initial(key(seed), now()),
-                Some(ring) => ring.publish(key(seed), now()),
+                Some(key_set) => key_set.publish(key(seed), now()),
             });
-            let attempts: Vec<_> = turns
-                .map(|turn| {
+            let attempts: Vec<_> = changes
+                .map(|change| {
                     let tables = Arc::clone(&tables);
-                    tokio::spawn(async move { tables.turn(turn).await })
+                    tokio::spawn(async move { tables.apply(change).await })
                 })
                 .collect();
             let mut answers = Vec::new();
@@ -466,32 +463,33 @@ mod tests {
                 answers.push(attempt.await.unwrap());
             }
             assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-            ring = answers.pop();
+            key_set = answers.pop();
         }
-        let ring = ring.unwrap();
-        assert_eq!(tables.signer().await, Some(ring.current.kid.clone()));
-        assert_eq!(tables.verifying().await, ring.keys().map(|(key, _)| key.kid.clone()).collect());
+        let key_set = key_set.unwrap();
+        assert_eq!(tables.signer().await, Some(key_set.current.kid.clone()));
+        assert_eq!(tables.verifying().await, key_set.keys().map(|(key, _)| key.kid.clone()).collect());
     }
 
     #[tokio::test]
     async fn unversioned_key_set_is_due_and_can_be_rotated() {
         let (engine, tables) = tables().await;
-        tables.begun(1).await;
-        // What such a deployment has: a ring with nothing but the key's id, and CURRENT on the public half.
-        let ring = engine.client.update_item().table_name(&tables.signing_key_table);
-        let ring = ring.set_key(Some(records::key_set_key())).update_expression("REMOVE since, version, retiring");
-        ring.send().await.unwrap();
-        let public = engine.client.update_item().table_name(&tables.account_table);
+        tables.initial(1).await;
+        // Such a deployment has stored a key set with the key's id only, and the status CURRENT with the public key.
+        let key_set = engine.client.update_item().table_name(tables.private.name());
+        let key_set =
+            key_set.set_key(Some(keys::key_set().into())).update_expression("REMOVE since, version, retiring");
+        key_set.send().await.unwrap();
+        let public = engine.client.update_item().table_name(tables.public.name());
         let public =
-            public.set_key(Some(records::signing_key_key(&kid(1)))).update_expression("SET #status = :current");
+            public.set_key(Some(keys::signing_key(&kid(1)).into())).update_expression("SET #status = :current");
         let public = public.expression_attribute_names("#status", "status");
-        public.expression_attribute_values(":current", AttributeValue::S(CURRENT.to_owned())).send().await.unwrap();
+        public.expression_attribute_values(":current", text(CURRENT)).send().await.unwrap();
 
-        let ring = tables.load_key_set().await.unwrap().unwrap();
-        assert_eq!((ring.version, ring.current.since.unix_seconds()), (0, 0));
-        let ring = tables.turn(ring.publish(key(2), now())).await;
-        let ring = tables.turn(ring.promote(now()).unwrap()).await;
-        tables.turn(ring.retire(&kid(1))).await;
+        let key_set = tables.load_key_set().await.unwrap().unwrap();
+        assert_eq!((key_set.version, key_set.current.since.unix_seconds()), (0, 0));
+        let key_set = tables.apply(key_set.publish(key(2), now())).await;
+        let key_set = tables.apply(key_set.promote(now()).unwrap()).await;
+        tables.apply(key_set.retire(&kid(1))).await;
         assert_eq!((tables.signer().await, tables.verifying().await), (Some(kid(2)), [kid(2)].into()));
     }
 }

@@ -232,8 +232,7 @@ mod tests {
     use contact::Email;
     use kernel::testing::SeededRandom;
 
-    use super::super::testing::{Accounts, now, record, session, start};
-    use super::super::{FindCredential, FindUser, ListSessions, UpdateUser};
+    use super::super::testing::{Accounts, event, now, session, start};
     use super::*;
     use crate::domain::verification_code::{CODE_LIFETIME, CODE_PERIOD, Code};
     use crate::domain::{AuditEventKind, Identifier};
@@ -244,26 +243,26 @@ mod tests {
         now().plus(Duration::from_secs(seconds))
     }
 
-    /// What is kept of a code that only this seed gives.
+    /// The hash of a code generated from this seed.
     fn hash(seed: u64) -> CodeHash {
         let code = Code::random(&SeededRandom::new(seed));
         let address = Identifier::Email(Email::parse("ada@example.com").unwrap());
         CodeHash::new(&code, &address, &SeededRandom::new(seed)).unwrap()
     }
 
-    async fn keep(accounts: &Accounts, ada: &User, sent: &CodeHistory, hash: &CodeHash) -> StoreCodeOutcome {
-        let record = record(AuditEventKind::CodeSent);
+    async fn store(accounts: &Accounts, ada: &User, sent: &CodeHistory, hash: &CodeHash) -> StoreCodeOutcome {
+        let event = event(AuditEventKind::CodeSent);
         let expires_at = sent.times.last().unwrap().plus(CODE_LIFETIME);
-        let new = NewCode { user: ada.id, kind: EMAIL, sent, hash, expires_at, record: &record };
+        let new = NewCode { user: ada.id, kind: EMAIL, history: sent, hash, expires_at, event: &event };
         accounts.table.store_code(new).await.unwrap()
     }
 
-    /// Ada, to whom one code was sent just now.
+    /// Creates a table with Ada, to whom one code was sent now.
     async fn with_code() -> (Accounts, User, CodeHash) {
         let (accounts, ada) = Accounts::with_ada().await;
         let hash = hash(1);
         let sent = CodeHistory::default().with_code_sent_at(now()).unwrap();
-        assert_eq!(keep(&accounts, &ada, &sent, &hash).await, StoreCodeOutcome::Stored);
+        assert_eq!(store(&accounts, &ada, &sent, &hash).await, StoreCodeOutcome::Stored);
         accounts.engine.round_trips();
         (accounts, ada, hash)
     }
@@ -275,14 +274,14 @@ mod tests {
 
     async fn verify(accounts: &Accounts, before: &User, hash: &CodeHash) -> VerifyOutcome {
         let after = before.next_version(at(60)).with_verified(EMAIL);
-        let record = record(AuditEventKind::IdentifierVerified);
+        let event = event(AuditEventKind::IdentifierVerified);
         let change = UserUpdate {
             before,
             after: &after,
             password_hash: None,
             reset_failed_attempts: false,
             retained_session: None,
-            record: &record,
+            event: &event,
         };
         accounts.table.verify_identifier(change, EMAIL, hash).await.unwrap()
     }
@@ -294,8 +293,8 @@ mod tests {
         assert_eq!(sent, CodeHistory { version: 1, times: vec![now()] });
         assert_eq!(accounts.engine.round_trips(), ["GetItem"]);
         let item = accounts.records().await.into_iter().find(|item| item.contains_key("codeHash")).unwrap();
-        assert_eq!(item["codeHash"], AttributeValue::S(hash.expose().to_owned()));
-        assert_eq!(item["expiresAt"], AttributeValue::N(now().plus(CODE_PERIOD).unix_seconds().to_string()));
+        assert_eq!(item["codeHash"], text(hash.expose()));
+        assert_eq!(item["expiresAt"], number(now().plus(CODE_PERIOD).unix_seconds()));
         let by_phone = accounts.table.find_code_history(ada.id, IdentifierKind::Phone).await.unwrap();
         assert_eq!((by_phone, accounts.audited().await), (CodeHistory::default(), vec!["CODE_SENT".to_owned()]));
     }
@@ -309,7 +308,7 @@ mod tests {
         let attempts: Vec<_> = (0..50)
             .map(|_| {
                 let (accounts, ada, sent, hash) = (Arc::clone(&accounts), ada.clone(), sent.clone(), hash.clone());
-                tokio::spawn(async move { keep(&accounts, &ada, &sent, &hash).await })
+                tokio::spawn(async move { store(&accounts, &ada, &sent, &hash).await })
             })
             .collect();
         let mut outcomes = Vec::new();
@@ -327,15 +326,15 @@ mod tests {
     #[tokio::test]
     async fn code_is_stored_after_previous_item_was_deleted() {
         let (accounts, ada, _) = with_code().await;
-        accounts.delete(records::verification_key(ada.id, EMAIL)).await;
+        accounts.delete(keys::verification_code(ada.id, EMAIL)).await;
         let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
-        assert_eq!(keep(&accounts, &ada, &sent, &hash(2)).await, StoreCodeOutcome::Stored);
+        assert_eq!(store(&accounts, &ada, &sent, &hash(2)).await, StoreCodeOutcome::Stored);
     }
 
     #[tokio::test]
     async fn code_allows_five_attempts_within_ten_minutes() {
         let (accounts, ada, hash) = with_code().await;
-        assert_eq!(attempt(&accounts, &ada, at(600)).await, None, "its time is up");
+        assert_eq!(attempt(&accounts, &ada, at(600)).await, None, "the code has expired");
         let first = accounts.table.count_code_attempt(ada.id, EMAIL, at(599)).await.unwrap();
         assert_eq!(first, Some(CodeAttempt { hash, number: 1 }));
         for number in 2..=5 {
@@ -344,9 +343,9 @@ mod tests {
         accounts.engine.round_trips();
         assert_eq!(attempt(&accounts, &ada, at(0)).await, None);
         assert_eq!(accounts.engine.round_trips(), ["UpdateItem"]);
-        // The next code may be tried as often.
+        // The next code has as many attempts.
         let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
-        keep(&accounts, &ada, &sent, &self::hash(2)).await;
+        store(&accounts, &ada, &sent, &self::hash(2)).await;
         assert_eq!(attempt(&accounts, &ada, at(61)).await, Some(1));
     }
 
@@ -389,7 +388,7 @@ mod tests {
         assert_eq!(attempt(&accounts, &ada, now()).await, None);
         assert!(accounts.records().await.iter().all(|item| !item.contains_key("codeHash")));
         let sent = accounts.table.find_code_history(ada.id, EMAIL).await.unwrap();
-        assert_eq!(sent.times, [now()], "codes that were returned count too");
+        assert_eq!(sent.times, [now()], "used codes stay in the history");
         assert_eq!(accounts.audited().await, ["IDENTIFIER_VERIFIED", "CODE_SENT"]);
     }
 
@@ -410,14 +409,14 @@ mod tests {
         let (accounts, ada, hash) = with_code().await;
         let after = User { email: Email::parse("ada@example.org").unwrap(), ..ada.next_version(at(1)) };
         let own = super::super::testing::hash();
-        let record = record(AuditEventKind::IdentifierChanged);
+        let event = event(AuditEventKind::IdentifierChanged);
         let change = UserUpdate {
             before: &ada,
             after: &after,
             password_hash: Some(&own),
             reset_failed_attempts: true,
             retained_session: None,
-            record: &record,
+            event: &event,
         };
         assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
         let is_now = VerifyOutcome::VersionConflict(Some(Box::new(after.clone())));

@@ -14,13 +14,13 @@ use serde_json::Value;
 use testkit::Engine;
 
 use crate::app::reauthenticate::Reauthenticate;
+use crate::domain::throttle::RateLimit;
 use crate::domain::{
     AuditEvent, AuditEventKind, AuditSubject, ClientInfo, Identifier, PasswordHash, Session, User, UserSession,
 };
 use crate::store::{
-    AccountTable, AppendAuditEvent, AuditTable, CountReauthentication, CreateUser, CreateUserOutcome, Credential,
-    FindCredential, FindSession, FindUser, Locked, NewSession, StartSession, StartSessionOutcome, StoreError,
-    UpdateOutcome, UpdateUser, UserUpdate,
+    AccountTable, AppendAuditEvent, AuditTable, CountReauthentication, CreateUserOutcome, Credential, FindCredential,
+    FindSession, FindUser, NewSession, StartSessionOutcome, StoreError, UpdateOutcome, UpdateUser, UserUpdate,
 };
 use crate::testing::{PASSWORD, ada, audit_log, hash, now, session_of_ada, signed_in_as_ada};
 
@@ -53,7 +53,7 @@ impl Moment {
 }
 
 impl CountReauthentication for Table {
-    async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<Result<u32, Locked>, StoreError> {
+    async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<RateLimit<u32>, StoreError> {
         self.inner.count_reauthentication(user, now).await
     }
 }
@@ -155,7 +155,7 @@ impl AdaOnEngine {
             identifier: &Identifier::Email(ada().email),
             new_hash: None,
             session: &session,
-            record: &self.record(AuditEventKind::SignedIn),
+            event: &self.record(AuditEventKind::SignedIn),
         };
         assert_eq!(self.table.start_session(new).await, Ok(StartSessionOutcome::Started));
         self.engine.round_trips();
@@ -192,7 +192,7 @@ impl AdaOnEngine {
                 password_hash: Some(new_hash.as_ref().unwrap_or(&known)),
                 reset_failed_attempts: false,
                 retained_session: None,
-                record: &record,
+                event: &record,
             };
             assert_eq!(table.update_user(change).await, Ok(UpdateOutcome::Updated));
         })

@@ -21,13 +21,14 @@ use crate::app::cached_signing_key::CachedSigningKey;
 use crate::app::sign_in::SignIn;
 use crate::app::sign_up::SignUp;
 use crate::app::token_issuer::TokenIssuer;
+use crate::domain::throttle::RateLimit;
 use crate::domain::{
     AccessTokens, AuditEvent, AuditEventKind, AuditLog, Identifier, Lifetimes, PasswordHash, PasswordPolicy, Session,
     SigningKey, User,
 };
 use crate::store::{
-    AppendAuditEvent, CountAttempt, Counted, CreateUser, CreateUserOutcome, Credential, FindCredential, LoadSigningKey,
-    NewSession, StartSession, StartSessionOutcome, StoreError,
+    AppendAuditEvent, CountAttempt, CountedAttempt, CreateUser, CreateUserOutcome, Credential, FindCredential,
+    LoadSigningKey, NewSession, StartSession, StartSessionOutcome, StoreError,
 };
 
 /// Ada's.
@@ -167,10 +168,17 @@ impl FakeUserStore {
 }
 
 impl CountAttempt for FakeUserStore {
-    async fn count_attempt(&self, identifier: &Identifier, _now: Timestamp) -> Result<Counted, StoreError> {
+    async fn count_attempt(
+        &self,
+        identifier: &Identifier,
+        _now: Timestamp,
+    ) -> Result<RateLimit<CountedAttempt>, StoreError> {
         Ok(match self.locked {
-            Some(wait) => Counted::Locked(wait),
-            None => Counted::Allowed { credential: self.credential(identifier), attempts: self.attempts + 1 },
+            Some(retry_after) => RateLimit::Limited { retry_after },
+            None => RateLimit::Allowed(CountedAttempt {
+                credential: self.credential(identifier),
+                attempts: self.attempts + 1,
+            }),
         })
     }
 }
@@ -183,7 +191,7 @@ impl FindCredential for FakeUserStore {
 
 impl StartSession for FakeUserStore {
     async fn start_session(&self, new: NewSession<'_>) -> Result<StartSessionOutcome, StoreError> {
-        assert_eq!((new.record.kind, new.record.session), (AuditEventKind::SignedIn, Some(new.session.id)));
+        assert_eq!((new.event.kind, new.event.session), (AuditEventKind::SignedIn, Some(new.session.id)));
         self.started.lock().unwrap().push((new.user.clone(), new.session.clone()));
         self.upgraded.lock().unwrap().extend(new.new_hash.cloned());
         let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(StartSessionOutcome::Started);

@@ -158,7 +158,7 @@ impl UpdateUser for Sessions {
             *session = retained_session.clone();
         }
         state.user = Some(change.after.clone());
-        state.recorded.push(change.record.clone());
+        state.recorded.push(change.event.clone());
         Ok(UpdateOutcome::Updated)
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use kernel::testing::SeededRandom;
 use kernel::UserId;
+use kernel::testing::SeededRandom;
 
 use super::super::testing::{Accounts, LIFETIMES, event, hash, now, session, session_and_token, start, user};
-use super::super::{CreateUserOutcome, UpdateOutcome, UserUpdate, keys};
+use super::super::{CountedAttempt, CreateUserOutcome, UpdateOutcome, UserUpdate, keys};
 use super::*;
 use crate::domain::throttle::RateLimit;
 use crate::domain::{AuditEventKind, PasswordHash, Refresh, RefreshToken, User, UserStatus};
@@ -22,16 +22,15 @@ async fn started_session_is_found_and_has_ttl() {
     let found = accounts.table.find_session(ada.id, session.id).await;
     assert_eq!(found, Ok(Some(UserSession { user: ada, session: session.clone() })));
     let records = accounts.records().await;
-    let item =
-        records.iter().find(|item| item["sk"] == AttributeValue::S(format!("SESSION#{}", session.id))).unwrap();
+    let item = records.iter().find(|item| item["sk"] == AttributeValue::S(format!("SESSION#{}", session.id))).unwrap();
     assert_eq!(item["expiresAt"], AttributeValue::N(session.expires_at.unix_seconds().to_string()));
 }
 
 #[tokio::test]
 async fn start_session_for_changed_user_returns_current_user() {
     let (accounts, ada) = Accounts::with_ada().await;
-    accounts.set(user_key(ada.id), "epoch", AttributeValue::N("1".to_owned())).await;
-    accounts.set(user_key(ada.id), "version", AttributeValue::N("2".to_owned())).await;
+    accounts.set(keys::user(ada.id), "epoch", AttributeValue::N("1".to_owned())).await;
+    accounts.set(keys::user(ada.id), "version", AttributeValue::N("2".to_owned())).await;
     let now = User { epoch: 1, version: 2, ..ada.clone() };
     let outcome = start(&accounts, &ada, &session(2)).await;
     assert_eq!(outcome, Ok(StartSessionOutcome::VersionConflict(Some(Box::new(now.clone())))));
@@ -41,7 +40,7 @@ async fn start_session_for_changed_user_returns_current_user() {
 #[tokio::test]
 async fn start_session_for_suspended_user_is_rejected() {
     let (accounts, ada) = Accounts::with_ada().await;
-    accounts.set(user_key(ada.id), "status", AttributeValue::S("SUSPENDED".to_owned())).await;
+    accounts.set(keys::user(ada.id), "status", AttributeValue::S("SUSPENDED".to_owned())).await;
     let Ok(StartSessionOutcome::VersionConflict(Some(now))) = start(&accounts, &ada, &session(2)).await else {
         panic!()
     };
@@ -52,7 +51,7 @@ async fn start_session_for_suspended_user_is_rejected() {
 #[tokio::test]
 async fn start_session_for_deleted_user_is_rejected() {
     let (accounts, ada) = Accounts::with_ada().await;
-    accounts.delete(user_key(ada.id)).await;
+    accounts.delete(keys::user(ada.id)).await;
     assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(StartSessionOutcome::VersionConflict(None)));
 }
 
@@ -76,7 +75,10 @@ async fn sign_in_resets_attempts_of_its_identifier_only() {
     assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(StartSessionOutcome::Started));
     for (identifier, expected) in [(email, 1), (phone, 4)] {
         let counted = accounts.table.count_attempt(identifier, now()).await.unwrap();
-        assert!(matches!(counted, Counted::Allowed { attempts, .. } if attempts == expected), "{counted:?}");
+        assert!(
+            matches!(counted, RateLimit::Allowed(CountedAttempt { attempts, .. }) if attempts == expected),
+            "{counted:?}"
+        );
     }
 }
 
@@ -90,7 +92,7 @@ async fn upgraded_hash_is_stored_for_every_identifier() {
         identifier: email,
         new_hash: Some(&other),
         session: &session(2),
-        record: &record(AuditEventKind::SignedIn),
+        event: &event(AuditEventKind::SignedIn),
     };
     assert_eq!(accounts.table.start_session(new).await, Ok(StartSessionOutcome::Started));
     for identifier in ada.identifiers() {
@@ -103,13 +105,13 @@ async fn upgraded_hash_is_stored_for_every_identifier() {
 #[tokio::test]
 async fn session_and_audit_event_are_stored_together() {
     let (accounts, ada) = Accounts::with_ada().await;
-    accounts.set(user_key(ada.id), "version", AttributeValue::N("2".to_owned())).await;
+    accounts.set(keys::user(ada.id), "version", AttributeValue::N("2".to_owned())).await;
     start(&accounts, &ada, &session(2)).await.unwrap();
     assert!(accounts.audited().await.is_empty());
     let now = User { version: 2, ..ada };
     assert_eq!(start(&accounts, &now, &session(2)).await, Ok(StartSessionOutcome::StaleCredential));
     assert!(accounts.audited().await.is_empty());
-    let email = records::identifier_key(&Identifier::Email(now.email.clone()));
+    let email = keys::identifier(&Identifier::Email(now.email.clone()));
     accounts.set(email, "version", AttributeValue::N("2".to_owned())).await;
     assert_eq!(start(&accounts, &now, &session(2)).await, Ok(StartSessionOutcome::Started));
     assert_eq!(accounts.audited().await, ["SIGNED_IN"]);
@@ -126,8 +128,8 @@ async fn session_ends_once_in_one_round_trip() {
     for (later, expected) in
         [(Duration::ZERO, EndSessionOutcome::Ended), (Duration::from_secs(9), EndSessionOutcome::AlreadyEnded)]
     {
-        let record = record(AuditEventKind::SessionEnded);
-        let outcome = accounts.table.end_session(ada.id, ended.id, now().plus(later), &record).await;
+        let event = event(AuditEventKind::SessionEnded);
+        let outcome = accounts.table.end_session(ada.id, ended.id, now().plus(later), &event).await;
         assert_eq!(outcome, Ok(expected));
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
         let found = accounts.table.find_session(ada.id, ended.id).await.unwrap().unwrap();
@@ -142,8 +144,8 @@ async fn session_ends_once_in_one_round_trip() {
 #[tokio::test]
 async fn ending_missing_session_creates_no_item() {
     let (accounts, ada) = Accounts::with_ada().await;
-    let record = record(AuditEventKind::SessionEnded);
-    let outcome = accounts.table.end_session(ada.id, session(2).id, now(), &record).await;
+    let event = event(AuditEventKind::SessionEnded);
+    let outcome = accounts.table.end_session(ada.id, session(2).id, now(), &event).await;
     assert_eq!(outcome, Ok(EndSessionOutcome::NotFound));
     assert_eq!((accounts.records().await.len(), accounts.audited().await.len()), (3, 0));
 }
@@ -153,7 +155,7 @@ async fn session_is_found_for_its_user_only_in_one_round_trip() {
     let (accounts, ada) = Accounts::with_ada().await;
     let bob = user(2, "bob@example.com", None);
     assert_eq!(
-        accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+        accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await,
         Ok(CreateUserOutcome::Created)
     );
     start(&accounts, &ada, &session(2)).await.unwrap();
@@ -168,7 +170,7 @@ async fn session_is_found_for_its_user_only_in_one_round_trip() {
 async fn session_of_deleted_user_is_not_found() {
     let (accounts, ada) = Accounts::with_ada().await;
     start(&accounts, &ada, &session(2)).await.unwrap();
-    accounts.delete(user_key(ada.id)).await;
+    accounts.delete(keys::user(ada.id)).await;
     assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
 }
 
@@ -177,7 +179,7 @@ async fn sessions_of_one_user_are_listed_in_one_round_trip() {
     let (accounts, ada) = Accounts::with_ada().await;
     let bob = user(2, "bob@example.com", None);
     assert_eq!(
-        accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+        accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await,
         Ok(CreateUserOutcome::Created)
     );
     for (user, seed) in [(&ada, 2), (&ada, 3), (&bob, 4)] {
@@ -195,10 +197,10 @@ async fn sessions_of_one_user_are_listed_in_one_round_trip() {
 #[tokio::test]
 async fn find_user_returns_none_for_unknown_id() {
     let (accounts, ada) = Accounts::with_ada().await;
-    let nobody = UserId::random(&SeededRandom::new(99));
+    let unknown = UserId::random(&SeededRandom::new(99));
     assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
-    assert_eq!(accounts.table.find_user(nobody).await, Ok(None));
-    assert_eq!(accounts.table.list_sessions(nobody).await, Ok(None));
+    assert_eq!(accounts.table.find_user(unknown).await, Ok(None));
+    assert_eq!(accounts.table.list_sessions(unknown).await, Ok(None));
 }
 
 async fn with_session() -> (Accounts, User, Session, RefreshToken) {
@@ -236,17 +238,17 @@ async fn concurrent_rotations_of_one_refresh_token_apply_one() {
             tokio::spawn(async move { accounts.table.rotate_refresh_token(ada.id, &good, &after).await.unwrap() })
         })
         .collect();
-    let mut spent = 0;
+    let mut rotated = 0;
     for attempt in attempts {
-        spent += usize::from(attempt.await.unwrap());
+        rotated += usize::from(attempt.await.unwrap());
     }
-    assert_eq!(spent, 1);
+    assert_eq!(rotated, 1);
 }
 
 #[tokio::test]
 async fn ended_session_is_not_rotated() {
     let (accounts, ada, session, token) = with_session().await;
-    accounts.table.end_session(ada.id, session.id, now(), &record(AuditEventKind::SessionEnded)).await.unwrap();
+    accounts.table.end_session(ada.id, session.id, now(), &event(AuditEventKind::SessionEnded)).await.unwrap();
     let after = rotated(&session, &token, 5);
     assert_eq!(accounts.table.rotate_refresh_token(ada.id, &token.hash(), &after).await, Ok(false));
     assert!(accounts.table.find_session(ada.id, session.id).await.unwrap().unwrap().session.ended_at.is_some());
@@ -263,7 +265,7 @@ async fn rotation_does_not_overwrite_session_of_new_epoch() {
         password_hash: None,
         reset_failed_attempts: false,
         retained_session: Some(&retained_session),
-        record: &record(AuditEventKind::SessionsRevoked),
+        event: &event(AuditEventKind::SessionsRevoked),
     };
     assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
     let rotation = rotated(&session, &token, 5);

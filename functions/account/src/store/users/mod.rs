@@ -12,6 +12,7 @@ use super::keys::{self, PrimaryKey};
 use super::{AccountTable, StoreError, commit};
 use crate::domain::{AuditEvent, IdentifierKind, PasswordHash, User, UserStatus};
 
+pub(super) use update::WriteOutcome;
 pub use update::{UpdateConflict, UpdateError, UpdateOutcome, UpdatePlan, UserUpdate};
 
 /// A user.
@@ -152,11 +153,10 @@ impl AccountTable {
 mod tests {
     use std::sync::Arc;
 
-    use aws_sdk_dynamodb::types::AttributeValue;
+    use dynamo::{Item, number};
 
-    use super::super::records::Item;
-    use super::super::testing::{Accounts, hash, record, user};
-    use super::super::{Credential, FindCredential};
+    use super::super::Credential;
+    use super::super::testing::{Accounts, event, hash, user};
     use super::*;
     use crate::domain::AuditEventKind;
 
@@ -198,8 +198,8 @@ mod tests {
         ];
         assert_eq!(attributes, expected);
         assert_eq!((text(profile, "pk"), text(profile, "status")), (format!("USER#{}", ada.id), "ACTIVE".to_owned()));
-        assert_eq!(profile["version"], AttributeValue::N("1".to_owned()));
-        assert_eq!(profile["epoch"], AttributeValue::N("0".to_owned()));
+        assert_eq!(profile["version"], number(1));
+        assert_eq!(profile["epoch"], number(0));
     }
 
     #[tokio::test]
@@ -214,14 +214,14 @@ mod tests {
         ] {
             let bob = user(2, email, phone);
             assert_eq!(
-                accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+                accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await,
                 Ok(CreateUserOutcome::IdentifierTaken(taken))
             );
         }
         assert_eq!(accounts.records().await.len(), 3);
         let bob = user(2, "bob@example.com", Some("+33600000000"));
         assert_eq!(
-            accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+            accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await,
             Ok(CreateUserOutcome::Created)
         );
     }
@@ -231,7 +231,7 @@ mod tests {
         let (accounts, ada) = Accounts::with_ada().await;
         let same_id = user(1, "bob@example.com", None);
         assert_eq!(same_id.id, ada.id);
-        let outcome = accounts.table.create_user(&same_id, &hash(), &record(AuditEventKind::SignedUp)).await;
+        let outcome = accounts.table.create_user(&same_id, &hash(), &event(AuditEventKind::SignedUp)).await;
         assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     }
 
@@ -243,8 +243,8 @@ mod tests {
             .map(|seed| {
                 let (accounts, hash) = (Arc::clone(&accounts), hash.clone());
                 tokio::spawn(async move {
-                    let somebody = user(seed, "ada@example.com", Some(&format!("+3361234567{seed}")));
-                    accounts.table.create_user(&somebody, &hash, &record(AuditEventKind::SignedUp)).await.unwrap()
+                    let user = user(seed, "ada@example.com", Some(&format!("+3361234567{seed}")));
+                    accounts.table.create_user(&user, &hash, &event(AuditEventKind::SignedUp)).await.unwrap()
                 })
             })
             .collect();
@@ -264,7 +264,7 @@ mod tests {
         let ada = user(1, "ada@example.com", None);
         accounts.engine.raise_transaction_conflicts(4, 1, 2);
         assert_eq!(
-            accounts.table.create_user(&ada, &hash(), &record(AuditEventKind::SignedUp)).await,
+            accounts.table.create_user(&ada, &hash(), &event(AuditEventKind::SignedUp)).await,
             Ok(CreateUserOutcome::Created)
         );
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"; 5]);
@@ -272,7 +272,7 @@ mod tests {
         accounts.engine.raise_transaction_conflicts(usize::MAX, 1, 2);
         let outcome = accounts
             .table
-            .create_user(&user(2, "bob@example.com", None), &hash(), &record(AuditEventKind::SignedUp))
+            .create_user(&user(2, "bob@example.com", None), &hash(), &event(AuditEventKind::SignedUp))
             .await;
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     }

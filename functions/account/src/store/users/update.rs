@@ -59,14 +59,7 @@ pub struct UpdatePlan {
 impl UpdatePlan {
     /// Plans an update of the user's own attributes.
     pub const fn new(user: User, event: AuditEvent) -> Self {
-        Self {
-            user,
-            password_hash: None,
-            reset_failed_attempts: false,
-            retained_session: None,
-            used_code: None,
-            event,
-        }
+        Self { user, password_hash: None, reset_failed_attempts: false, retained_session: None, used_code: None, event }
     }
 }
 
@@ -278,9 +271,8 @@ impl AccountTable {
 
     /// Resets the count of failed reauthentication attempts. The item exists, since the successful attempt was counted.
     fn reset_attempts(&self, user: &User) -> Result<TransactWriteItem, StoreError> {
-        self.table.update(keys::attempts(user.id).into(), |update| {
-            update.update_expression("REMOVE attempts, lastAttemptAt")
-        })
+        self.table
+            .update(keys::attempts(user.id).into(), |update| update.update_expression("REMOVE attempts, lastAttemptAt"))
     }
 
     /// Deletes an identifier, so that other users can claim it.
@@ -313,9 +305,10 @@ mod tests {
 
     use contact::{Email, Phone};
 
-    use super::super::testing::{Accounts, hash, now, record, session, start, user};
-    use super::super::{CountAttempt, Counted, CreateUser, CreateUserOutcome, FindCredential, FindSession, FindUser};
+    use super::super::super::testing::{Accounts, event, hash, now, session, start, user};
+    use super::super::super::{CountedAttempt, CreateUserOutcome};
     use super::*;
+    use crate::domain::throttle::RateLimit;
     use crate::domain::{AuditEventKind, UserStatus};
 
     fn later(before: &User) -> User {
@@ -323,7 +316,7 @@ mod tests {
     }
 
     async fn change(accounts: &Accounts, before: &User, after: &User) -> UpdateOutcome {
-        let record = record(AuditEventKind::IdentifierChanged);
+        let event = event(AuditEventKind::IdentifierChanged);
         let hash = hash();
         let change = UserUpdate {
             before,
@@ -331,7 +324,7 @@ mod tests {
             password_hash: Some(&hash),
             reset_failed_attempts: false,
             retained_session: None,
-            record: &record,
+            event: &event,
         };
         accounts.table.update_user(change).await.unwrap()
     }
@@ -368,7 +361,7 @@ mod tests {
         }
         let bob = user(2, "ada@example.com", Some("+33612345678"));
         assert_eq!(
-            accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+            accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await,
             Ok(CreateUserOutcome::Created)
         );
     }
@@ -378,7 +371,7 @@ mod tests {
         let (accounts, ada) = Accounts::with_ada().await;
         let bob = user(2, "bob@example.com", Some("+33600000000"));
         assert_eq!(
-            accounts.table.create_user(&bob, &hash(), &record(AuditEventKind::SignedUp)).await,
+            accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await,
             Ok(CreateUserOutcome::Created)
         );
         let phone = Some(Phone::parse("+33600000000").unwrap());
@@ -424,14 +417,14 @@ mod tests {
         let after = later(&ada).revoked();
         let retained_session =
             Session { epoch: after.epoch, token_expires_at: now().plus(Duration::from_mins(20)), ..own };
-        let record = record(AuditEventKind::PasswordChanged);
+        let event = event(AuditEventKind::PasswordChanged);
         let change = UserUpdate {
             before: &ada,
             after: &after,
             password_hash: None,
             reset_failed_attempts: false,
             retained_session: Some(&retained_session),
-            record: &record,
+            event: &event,
         };
         assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
         let own = accounts.table.find_session(ada.id, retained_session.id).await.unwrap().unwrap();
@@ -444,14 +437,14 @@ mod tests {
     async fn update_retaining_missing_session_changes_nothing() {
         let (accounts, ada) = Accounts::with_ada().await;
         let after = later(&ada).revoked();
-        let record = record(AuditEventKind::PasswordChanged);
+        let event = event(AuditEventKind::PasswordChanged);
         let change = UserUpdate {
             before: &ada,
             after: &after,
             password_hash: None,
             reset_failed_attempts: false,
             retained_session: Some(&session(2)),
-            record: &record,
+            event: &event,
         };
         assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::SessionConflict));
         assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
@@ -466,18 +459,20 @@ mod tests {
         }
         let after = later(&ada);
         let other = PasswordHash::dummy();
-        let record = record(AuditEventKind::PasswordChanged);
+        let event = event(AuditEventKind::PasswordChanged);
         let change = UserUpdate {
             before: &ada,
             after: &after,
             password_hash: Some(&other),
             reset_failed_attempts: true,
             retained_session: None,
-            record: &record,
+            event: &event,
         };
         assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
         let counted = accounts.table.count_attempt(email, now()).await.unwrap();
-        let Counted::Allowed { credential: Some(credential), attempts: 1 } = counted else { panic!("{counted:?}") };
+        let RateLimit::Allowed(CountedAttempt { credential: Some(credential), attempts: 1 }) = counted else {
+            panic!("{counted:?}")
+        };
         assert_eq!((credential.password_hash, credential.user), (other, after));
     }
 }

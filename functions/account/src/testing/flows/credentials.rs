@@ -15,7 +15,7 @@ use crate::app::sign_up::SignUp;
 use crate::app::token_issuer::TokenIssuer;
 use crate::domain::{AccessTokens, KeySet, hash_computations};
 use crate::http::{Me, Validate, login, me, problem_types, register, signin, signup, validate};
-use crate::store::{AccountTable, ApplyRotation, AuditTable, KeyTables, SigningKeyTable};
+use crate::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
 use crate::testing::{LIFETIMES, audit_log, body_of, now, post, signing_key};
 
 struct Functions {

@@ -25,7 +25,7 @@ use crate::http::{
     EndSession, ListSessions, Me, Signout, end_session, list_sessions, login, me, problem_types, refresh, signout,
     signup,
 };
-use crate::store::{AccountTable, ApplyRotation, AuditTable, KeyTables, SigningKeyTable};
+use crate::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
 use crate::testing::{PASSWORD, audit_log, body_of, now, post, signing_key};
 
 const LIFETIMES: Lifetimes = Lifetimes {

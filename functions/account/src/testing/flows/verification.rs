@@ -17,9 +17,7 @@ use crate::domain::verification_code::Code;
 use crate::domain::{AuditEventKind, AuditSubject, ClientInfo, Identifier, Session, hash_computations};
 use crate::http::{ConfirmCode, SendCodes, confirm_code, problem_types, send_code};
 use crate::notify::{DeliveryError, SendCode};
-use crate::store::{
-    AccountTable, AuditTable, CreateUser, CreateUserOutcome, FindUser, NewSession, StartSession, StartSessionOutcome,
-};
+use crate::store::{AccountTable, AuditTable, CreateUserOutcome, NewSession, StartSessionOutcome};
 use crate::testing::sessions::session;
 use crate::testing::{PASSWORD, PublicKeys, ada, audit_log, body_of, hash, now, post, signed_in_as_ada, signing_key};
 
@@ -79,7 +77,7 @@ async fn deployed() -> Arc<Functions> {
         identifier: &Identifier::Email(ada().email),
         new_hash: None,
         session: &own(),
-        record: &record(AuditEventKind::SignedIn, 2),
+        event: &record(AuditEventKind::SignedIn, 2),
     };
     assert_eq!(table(2).start_session(new).await, Ok(StartSessionOutcome::Started));
     engine.round_trips();
