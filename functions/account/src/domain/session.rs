@@ -179,6 +179,12 @@ pub struct UserSession {
     pub session: Session,
 }
 
+impl AsRef<User> for UserSession {
+    fn as_ref(&self) -> &User {
+        &self.user
+    }
+}
+
 /// The reason why an unexpired token is not valid. It is logged, but not returned to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Revoked {

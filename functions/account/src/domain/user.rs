@@ -88,3 +88,9 @@ impl User {
         self
     }
 }
+
+impl AsRef<Self> for User {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}

@@ -1,4 +1,4 @@
-//! From a record of the account table's stream to the event that other contexts are told.
+//! Conversion of stream records of the account table to published events.
 
 use ::outbox::{EventRecord, UnreadableRecord, is_newer, is_of, new_image};
 use auth::table_keys;
@@ -9,20 +9,20 @@ use serde::Deserialize;
 use crate::domain::UserStatus;
 use crate::store::{PROFILE, PublicKeyRecord, PublicKeyStatus, SESSION_PREFIX, SessionRecord, UserRecord};
 
-/// The event that this record is of, if it is of one: a person or a public key is there that was not, or has changed; or
-/// a session was ended before its time.
+/// Returns the event to publish for a stream record: a user or a public key was added or changed, or a session was ended
+/// before its expiry. Returns `None` for all other records.
 ///
 /// # Errors
 ///
-/// [`UnreadableRecord`] if it should be of one, but cannot be read.
+/// [`UnreadableRecord`] if a record that is published cannot be deserialized.
 pub fn event_from_record(record: &EventRecord) -> Result<Option<Envelope<AccountEvent>>, UnreadableRecord> {
     let event = if is_of(record, |_pk, sk| sk == PROFILE)? {
         user_event(new_image(record)?)
     } else if is_of(record, |pk, _sk| pk == table_keys::PARTITION)? {
         signing_key_event(new_image(record)?)
     } else if is_of(record, |_pk, sk| sk.starts_with(SESSION_PREFIX))? {
-        // What else happens to a session is nobody else's business, nor need it be readable here.
-        let MayHaveEnded { ended_at } = new_image(record)?;
+        // Other changes of a session are not published, so the rest of the item is read only if it has ended.
+        let SessionEndAttribute { ended_at } = new_image(record)?;
         let Some(ended_at) = ended_at else { return Ok(None) };
         session_end_event(&new_image(record)?, ended_at)
     } else {
@@ -42,30 +42,30 @@ fn user_event(UserRecord { id, user, .. }: UserRecord) -> Envelope<AccountEvent>
     Envelope::new(id.to_string(), user.version, user.updated_at, event)
 }
 
-fn signing_key_event(item: PublicKeyRecord) -> Envelope<AccountEvent> {
-    let PublicKeyRecord { kid, public_key, version, updated_at, .. } = item;
-    let event = match item.status {
+fn signing_key_event(record: PublicKeyRecord) -> Envelope<AccountEvent> {
+    let PublicKeyRecord { kid, public_key, version, updated_at, .. } = record;
+    let event = match record.status {
         PublicKeyStatus::Published => AccountEvent::SigningKeyPublished(SigningKey { kid: kid.clone(), public_key }),
         PublicKeyStatus::Retired => AccountEvent::SigningKeyRetired(RetiredKey { kid: kid.clone() }),
     };
     Envelope::new(kid.as_str(), version, updated_at, event)
 }
 
-/// A session, as far as it tells whether it was ended.
+/// The attribute of a session that distinguishes an ended one.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MayHaveEnded {
+struct SessionEndAttribute {
     ended_at: Option<Timestamp>,
 }
 
 fn session_end_event(session: &SessionRecord, ended_at: Timestamp) -> Envelope<AccountEvent> {
-    let end = SessionEnd {
+    let event_data = SessionEnd {
         user_id: session.user_id,
         session_id: session.id,
         ended_at,
         tokens_expire_at: session.token_expires_at,
     };
-    Envelope::new(session.id.to_string(), session.version, ended_at, AccountEvent::SessionEnded(end))
+    Envelope::new(session.id.to_string(), session.version, ended_at, AccountEvent::SessionEnded(event_data))
 }
 
 #[cfg(test)]

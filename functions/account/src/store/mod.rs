@@ -32,6 +32,8 @@ pub(crate) use sessions::SessionRecord;
 pub use sessions::{EndSessionOutcome, NewSession, StartSessionOutcome};
 pub use signing_keys::{KeyTables, SigningKeyTable};
 pub(crate) use signing_keys::{PublicKeyRecord, PublicKeyStatus};
+#[cfg(test)]
+pub(crate) use users::UPDATE_ATTEMPTS;
 pub(crate) use users::UserRecord;
 pub use users::{CreateUserOutcome, UpdateConflict, UpdateError, UpdateOutcome, UpdatePlan, UserUpdate};
 pub use verification_codes::{CodeAttempt, NewCode, StoreCodeOutcome, VerifyOutcome};

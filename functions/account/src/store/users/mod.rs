@@ -12,6 +12,8 @@ use super::keys::{self, PrimaryKey};
 use super::{AccountTable, StoreError, commit};
 use crate::domain::{AuditEvent, IdentifierKind, PasswordHash, User, UserStatus};
 
+#[cfg(test)]
+pub(crate) use update::UPDATE_ATTEMPTS;
 pub(super) use update::WriteOutcome;
 pub use update::{UpdateConflict, UpdateError, UpdateOutcome, UpdatePlan, UserUpdate};
 

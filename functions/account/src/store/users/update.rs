@@ -9,8 +9,8 @@ use super::{UserAttributes, UserRecord};
 use crate::domain::verification_code::CodeHash;
 use crate::domain::{AuditEvent, Identifier, IdentifierKind, PasswordHash, Session, User};
 
-/// How often an update is attempted while the user keeps changing.
-const MAX_ATTEMPTS: usize = 3;
+/// The number of times that an update is attempted while the user keeps changing.
+pub(crate) const UPDATE_ATTEMPTS: usize = 3;
 
 /// An update of a user. It applies to one version of the user.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub enum UpdateError {
     IdentifierTaken(Vec<IdentifierKind>),
     #[error("verification code was used or replaced")]
     CodeExpired,
-    #[error("user was updated concurrently, {MAX_ATTEMPTS} times in a row")]
+    #[error("user was updated concurrently, {UPDATE_ATTEMPTS} times in a row")]
     TooManyConflicts,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -138,7 +138,7 @@ impl AccountTable {
         E: From<UpdateError>,
     {
         let mut conflict = None;
-        for _ in 0..MAX_ATTEMPTS {
+        for _ in 0..UPDATE_ATTEMPTS {
             let state = load(conflict.take()).await?;
             let Some(update) = plan(&state) else { return Ok((state, None)) };
             match self.write_plan(state.as_ref(), &update).await.map_err(UpdateError::from)? {
