@@ -68,7 +68,7 @@ impl UpdatePlan {
 pub enum UpdateConflict {
     /// The user has changed, and this is the current state; `None` if the user was deleted.
     Version(Option<Box<User>>),
-    /// The session to retain has ended, or was refreshed.
+    /// The session to retain has ended.
     Session,
 }
 
@@ -474,5 +474,60 @@ mod tests {
             panic!("{counted:?}")
         };
         assert_eq!((credential.password_hash, credential.user), (other, after));
+    }
+
+    /// Updates Ada with retries, loading her once. Returns the conflict that would require another load as an error.
+    async fn update_loaded_once(accounts: &Accounts, plan: UpdatePlan) -> Result<bool, UpdateError> {
+        let mut plan = Some(plan);
+        let load = async |conflict: Option<UpdateConflict>| match conflict {
+            None => Ok(user(1, "ada@example.com", Some("+33612345678"))),
+            Some(conflict) => Err(UpdateError::Store(StoreError::internal(format!("{conflict:?}")))),
+        };
+        let (_, update) = accounts.table.update_user_with_retry(load, |_| plan.take()).await?;
+        Ok(update.is_some())
+    }
+
+    #[tokio::test]
+    async fn update_with_retry_reports_each_rejection() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let bob = user(2, "bob@example.com", None);
+        accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await.unwrap();
+        let plan = || UpdatePlan::new(later(&ada), event(AuditEventKind::IdentifierChanged));
+
+        let taken = UpdatePlan {
+            user: User { email: bob.email.clone(), ..later(&ada) },
+            password_hash: Some(hash()),
+            ..plan()
+        };
+        let outcome = update_loaded_once(&accounts, taken).await;
+        assert!(matches!(&outcome, Err(UpdateError::IdentifierTaken(taken)) if *taken == [IdentifierKind::Email]));
+
+        let ended = UpdatePlan { retained_session: Some(session(2)), ..plan() };
+        let outcome = update_loaded_once(&accounts, ended).await;
+        assert!(matches!(&outcome, Err(UpdateError::Store(StoreError::Internal(text))) if text == "Session"));
+
+        let code = CodeHash::from_stored(PasswordHash::dummy().expose()).unwrap();
+        let without_code = UpdatePlan { used_code: Some((IdentifierKind::Email, code)), ..plan() };
+        assert!(matches!(update_loaded_once(&accounts, without_code).await, Err(UpdateError::CodeExpired)));
+
+        assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada.clone())));
+        assert!(matches!(update_loaded_once(&accounts, plan()).await, Ok(true)));
+    }
+
+    #[tokio::test]
+    async fn update_of_inconsistent_identifier_is_an_error() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let [email, ..] = &ada.identifiers()[..] else { panic!() };
+        accounts.set(keys::identifier(email), "userId", text("another")).await;
+        let update = UserUpdate {
+            before: &ada,
+            after: &later(&ada),
+            password_hash: None,
+            reset_failed_attempts: false,
+            retained_session: None,
+            event: &event(AuditEventKind::IdentifierChanged),
+        };
+        let outcome = accounts.table.update_user(update).await;
+        assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     }
 }
