@@ -98,14 +98,15 @@ pub async fn set_user_status(
         return Err(SetStatusError::ReasonTooLong);
     }
     let client = ClientInfo::invocation(request_id);
-    let load = async |conflict| {
+    let request = &request;
+    let load = |conflict| async move {
         let user = match conflict {
             Some(UpdateConflict::Version(user)) => user.map(|user| *user),
-            None | Some(UpdateConflict::Session) => state.find(&request).await?,
+            None | Some(UpdateConflict::Session) => state.find(request).await?,
         };
         user.ok_or(SetStatusError::UserNotFound)
     };
-    let plan = |user: &User| (user.status != request.status).then(|| state.plan(user, &request, &client));
+    let plan = |user: &User| (user.status != request.status).then(|| state.plan(user, request, &client));
     let (user, update) = state.users.update_user_with_retry(load, plan).await?;
     Ok(match update {
         Some(update) => UserStatusView::new(&update.user, true),

@@ -128,14 +128,15 @@ impl AccountTable {
     /// # Errors
     ///
     /// Errors of `load`, and [`UpdateError`].
-    pub async fn update_user_with_retry<S, E>(
+    pub async fn update_user_with_retry<S, E, F>(
         &self,
-        mut load: impl AsyncFnMut(Option<UpdateConflict>) -> Result<S, E>,
+        mut load: impl FnMut(Option<UpdateConflict>) -> F,
         mut plan: impl FnMut(&S) -> Option<UpdatePlan>,
     ) -> Result<(S, Option<UpdatePlan>), E>
     where
         S: AsRef<User>,
         E: From<UpdateError>,
+        F: Future<Output = Result<S, E>>,
     {
         let mut conflict = None;
         for _ in 0..UPDATE_ATTEMPTS {
@@ -479,9 +480,11 @@ mod tests {
     /// Updates Ada with retries, loading her once. Returns the conflict that would require another load as an error.
     async fn update_loaded_once(accounts: &Accounts, plan: UpdatePlan) -> Result<bool, UpdateError> {
         let mut plan = Some(plan);
-        let load = async |conflict: Option<UpdateConflict>| match conflict {
-            None => Ok(user(1, "ada@example.com", Some("+33612345678"))),
-            Some(conflict) => Err(UpdateError::Store(StoreError::internal(format!("{conflict:?}")))),
+        let load = |conflict: Option<UpdateConflict>| async move {
+            match conflict {
+                None => Ok(user(1, "ada@example.com", Some("+33612345678"))),
+                Some(conflict) => Err(UpdateError::Store(StoreError::internal(format!("{conflict:?}")))),
+            }
         };
         let (_, update) = accounts.table.update_user_with_retry(load, |_| plan.take()).await?;
         Ok(update.is_some())
