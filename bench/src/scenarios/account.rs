@@ -15,8 +15,8 @@ use account::http::{
     signout, signup, update_me, validate,
 };
 use account::notify::{DeliveryError, SendCode};
-use account::ops::{CfnResponseSender, RotateKeys, rotate_keys};
-use account::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
+use account::ops::{RotateKeys, rotate_keys};
+use account::store::{AccountTable, SigningKeyTable};
 use auth::Verifier;
 use auth::table_keys::TableKeys;
 use aws_sdk_dynamodb::Client;
@@ -64,20 +64,7 @@ impl World {
             ("TOKEN_AUDIENCE", "urn:bench:api"),
         ]);
         let world = Self { env, client: meter.on(&engine.client) };
-        let keys = RotateKeys {
-            keys: KeyTables::new(
-                world.client.clone(),
-                "AccountTable",
-                "SigningKeyTable",
-                AuditTable::from_env(&world.env, world.client.clone()).expect("a complete environment"),
-                SystemRandom,
-            ),
-            policy: world.env.parsed("SIGNING_KEY_DAYS").expect("a number of days"),
-            audit_log: settings::audit_log(&world.env).expect("a complete environment"),
-            responses: CfnResponseSender::default(),
-            random: SystemRandom,
-            clock: SystemClock,
-        };
+        let keys = RotateKeys::from_env(&world.env, world.client.clone()).expect("a complete environment");
         rotate_keys(&keys, json!({}), "bench".to_owned()).await.expect("a first key");
         world
     }

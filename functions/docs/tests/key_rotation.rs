@@ -52,7 +52,7 @@ struct Deployment {
     engine: Engine,
     clock: TestClock,
     random: SeededRandom,
-    rotate: RotateKeys<KeyTables, CfnResponseSender, SeededRandom, TestClock>,
+    rotate: RotateKeys,
     jwks: Jwks<TableKeys, TestClock>,
     payments: Store,
     /// The public keys as the stream saw them last, by sort key.
@@ -90,8 +90,8 @@ impl Deployment {
             policy: "30".parse().unwrap(),
             audit_log: AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24)),
             responses: CfnResponseSender::default(),
-            random: SeededRandom::new(2),
-            clock: clock.clone(),
+            random: Arc::new(SeededRandom::new(2)),
+            clock: Arc::new(clock.clone()),
         };
         let mut deployment = Self {
             rotate,

@@ -48,7 +48,10 @@ pub enum Attempt<P> {
 
 /// The parts of a transaction whose conditions were false, in the order of the writes.
 #[derive(Debug)]
-pub struct FailedConditions<P>(Vec<(P, Option<Item>)>);
+pub struct FailedConditions<P> {
+    failed: Vec<(P, Option<Item>)>,
+    has_conflicts: bool,
+}
 
 impl<P: Copy + PartialEq> Transaction<P> {
     pub fn new() -> Self {
@@ -96,7 +99,8 @@ impl<P: Copy + PartialEq> Transaction<P> {
         if !failed.is_empty() {
             let failed =
                 failed.into_iter().map(|(part, reason)| (part, reason.item().filter(|item| !item.is_empty()).cloned()));
-            return Ok(Attempt::ConditionFailed(FailedConditions(failed.collect())));
+            let has_conflicts = reasons.iter().any(|reason| reason.code() == Some(CONFLICT));
+            return Ok(Attempt::ConditionFailed(FailedConditions { failed: failed.collect(), has_conflicts }));
         }
         let codes: Vec<_> =
             reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
@@ -115,22 +119,28 @@ impl<P: Copy + PartialEq> Transaction<P> {
 impl<P: Copy + PartialEq> FailedConditions<P> {
     /// Whether the condition of this part was false.
     pub fn contains(&self, part: P) -> bool {
-        self.0.iter().any(|(failed, _)| *failed == part)
+        self.failed.iter().any(|(failed, _)| *failed == part)
     }
 
     /// Whether this part is the only one whose condition was false.
     pub fn is_only(&self, part: P) -> bool {
-        matches!(self.0.as_slice(), [(failed, _)] if *failed == part)
+        matches!(self.failed.as_slice(), [(failed, _)] if *failed == part)
     }
 
     /// The item that the condition of this part was evaluated against; `None` if there was none.
     pub fn item(&self, part: P) -> Option<&Item> {
-        self.0.iter().find(|(failed, _)| *failed == part).and_then(|(_, item)| item.as_ref())
+        self.failed.iter().find(|(failed, _)| *failed == part).and_then(|(_, item)| item.as_ref())
+    }
+
+    /// Whether other writes conflicted with a transaction in progress, so that a condition may have been evaluated against
+    /// items that the other transaction has changed in part.
+    pub const fn has_conflicts(&self) -> bool {
+        self.has_conflicts
     }
 
     /// The parts and the items that their conditions were evaluated against, in the order of the writes.
     pub fn iter(&self) -> impl Iterator<Item = (P, Option<&Item>)> {
-        self.0.iter().map(|(part, item)| (*part, item.as_ref()))
+        self.failed.iter().map(|(part, item)| (*part, item.as_ref()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::app::refresh_session::RefusedRefreshToken;
-use crate::domain::{HashingFailed, IdentifierKind, Revoked, SigningFailed};
+use crate::domain::{HashingError, IdentifierKind, Revoked, SigningError};
 use crate::notify::DeliveryError;
 use crate::store::StoreError;
 
@@ -56,8 +56,8 @@ pub enum AccountError {
     Store(#[from] StoreError),
     /// The password could not be hashed.
     #[error(transparent)]
-    Hashing(#[from] HashingFailed),
+    Hashing(#[from] HashingError),
     /// The token could not be signed.
     #[error(transparent)]
-    Signing(#[from] SigningFailed),
+    Signing(#[from] SigningError),
 }

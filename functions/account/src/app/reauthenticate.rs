@@ -11,11 +11,13 @@ use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
 use crate::app::error::AccountError;
 use crate::app::settings;
 use crate::app::sign_in::check;
+use crate::domain::throttle::RateLimit;
 use crate::domain::{
-    AuditKind, AuditLog, AuditRecord, AuditSubject, Caller, Identifier, PasswordHash, Revoked, Session, SignedIn, User,
+    AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, PasswordHash, Revoked, Session, User,
+    UserSession,
 };
 use crate::store::{
-    AccountTable, AppendAuditEvent, Changed, CountReauthentication, Credential, FindCredential, FindSession, Locked,
+    AccountTable, AppendAuditEvent, CountReauthentication, Credential, FindCredential, FindSession, UpdateOutcome,
     UpdateUser, UserUpdate,
 };
 
@@ -43,13 +45,13 @@ pub struct ReauthRequest {
     /// The password that they have, as it was typed.
     pub password: Secret<String>,
     /// Who they are, as far as the request tells.
-    pub caller: Caller,
+    pub caller: ClientInfo,
 }
 
 /// Whoever has shown that they know their password, as they were found.
 #[derive(Debug)]
 pub struct ReauthenticatedUser {
-    found: SignedIn,
+    found: UserSession,
     credential: Credential,
 }
 
@@ -63,7 +65,7 @@ pub struct PlannedUpdate {
     /// Their session, if it goes on although all others end.
     pub retained_session: Option<Session>,
     /// What is changed, for the trail.
-    pub kind: AuditKind,
+    pub kind: AuditEventKind,
     /// What else the trail is told.
     pub detail: Option<&'static str>,
 }
@@ -84,16 +86,19 @@ where
     pub async fn verify_password(
         &self,
         asker: &ReauthRequest,
-        found: SignedIn,
+        found: UserSession,
     ) -> Result<ReauthenticatedUser, AccountError> {
         let now = self.clock.now();
         let email = Identifier::Email(found.user.email.clone());
         let counted = self.users.count_reauthentication(found.user.id, now);
         let (counted, credential) = join(counted, self.users.find_credential(&email)).await;
-        let attempts = counted?.map_err(|Locked(wait)| AccountError::TooManyAttempts(wait))?;
+        let attempts = match counted? {
+            RateLimit::Allowed(attempts) => attempts,
+            RateLimit::Limited { retry_after } => return Err(AccountError::TooManyAttempts(retry_after)),
+        };
         let checked = asker.check(credential?);
         if matches!(checked, Err(AccountError::InvalidCredentials)) {
-            let record = self.record(AuditKind::ReauthenticationFailed, asker, now);
+            let record = self.record(AuditEventKind::ReauthenticationFailed, asker, now);
             let record = record.with_detail(format!("attempt {attempts}"));
             self.users.append_audit_event(&record).await?;
         }
@@ -112,8 +117,8 @@ where
         &self,
         asker: &ReauthRequest,
         proven: ReauthenticatedUser,
-        plan: impl Fn(&SignedIn, Timestamp) -> Option<PlannedUpdate> + Sync,
-    ) -> Result<SignedIn, AccountError> {
+        plan: impl Fn(&UserSession, Timestamp) -> Option<PlannedUpdate> + Sync,
+    ) -> Result<UserSession, AccountError> {
         let ReauthenticatedUser { mut found, mut credential } = proven;
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
@@ -127,26 +132,28 @@ where
                 password_hash: Some(new_hash.as_ref().unwrap_or(&credential.password_hash)),
                 reset_failed_attempts: true,
                 retained_session: retained_session.as_ref(),
-                record: &detail.into_iter().fold(record, AuditRecord::with_detail),
+                event: &detail.into_iter().fold(record, AuditEvent::with_detail),
             };
             match self.users.update_user(change).await? {
-                Changed::Yes => return Ok(SignedIn { user, session: retained_session.unwrap_or(found.session) }),
-                Changed::IdentifierTaken(identifiers) => return Err(AccountError::IdentifierTaken(identifiers)),
-                Changed::VersionConflict(_) | Changed::SessionConflict => {}
+                UpdateOutcome::Updated => {
+                    return Ok(UserSession { user, session: retained_session.unwrap_or(found.session) });
+                }
+                UpdateOutcome::IdentifierTaken(identifiers) => return Err(AccountError::IdentifierTaken(identifiers)),
+                UpdateOutcome::VersionConflict(_) | UpdateOutcome::SessionConflict => {}
             }
             let Principal { user_id, session_id, epoch, .. } = asker.principal;
-            found = self.users.find_session(user_id, session_id).await?.ok_or(Revoked::NoSession)?;
+            found = self.users.find_session(user_id, session_id).await?.ok_or(Revoked::SessionNotFound)?;
             // All that they had may have been revoked: then nothing of it is to be carried on.
-            found.accept(epoch, self.clock.now())?;
+            found.authorize(epoch, self.clock.now())?;
             let email = Identifier::Email(found.user.email.clone());
             credential = asker.check(self.users.find_credential(&email).await?)?;
         }
         Err(AccountError::UserKeptChanging)
     }
 
-    fn record(&self, kind: AuditKind, asker: &ReauthRequest, now: Timestamp) -> AuditRecord {
+    fn record(&self, kind: AuditEventKind, asker: &ReauthRequest, now: Timestamp) -> AuditEvent {
         let subject = AuditSubject::User(asker.principal.user_id);
-        self.audit_log.record(kind, subject, &asker.caller, now, &self.random).in_session(asker.principal.session_id)
+        self.audit_log.event(kind, subject, &asker.caller, now, &self.random).in_session(asker.principal.session_id)
     }
 }
 

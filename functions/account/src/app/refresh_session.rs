@@ -9,7 +9,9 @@ use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
 use crate::app::error::AccountError;
 use crate::app::settings;
 use crate::app::token_issuer::{TokenIssuer, TokenPair};
-use crate::domain::{AuditKind, AuditLog, AuditSubject, Caller, Lifetimes, Refresh, RefreshToken, Revoked, SignedIn};
+use crate::domain::{
+    AuditEventKind, AuditLog, AuditSubject, ClientInfo, Lifetimes, Refresh, RefreshToken, Revoked, UserSession,
+};
 use crate::store::{AccountTable, EndSession, FindSession, LoadSigningKey, RotateRefreshToken, SigningKeyTable};
 
 /// How often a refresh begins anew because its session changed under it.
@@ -65,7 +67,11 @@ where
     /// # Errors
     ///
     /// [`AccountError::InvalidRefreshToken`], whatever the cause, unless it is on our side.
-    pub async fn refresh(&self, token: Option<&Secret<String>>, caller: &Caller) -> Result<TokenPair, AccountError> {
+    pub async fn refresh(
+        &self,
+        token: Option<&Secret<String>>,
+        caller: &ClientInfo,
+    ) -> Result<TokenPair, AccountError> {
         let token = token.ok_or(RefusedRefreshToken::Missing)?;
         let token = RefreshToken::parse(token.expose()).map_err(|_| RefusedRefreshToken::Unreadable)?;
         let now = self.clock.now();
@@ -73,23 +79,23 @@ where
             // The key first: a token must not be spent for nothing.
             let found = self.sessions.find_session(token.user, token.session);
             let (key, found) = join(self.issuer.signing_key.get(), found).await;
-            let found = found?.ok_or(Revoked::NoSession).map_err(RefusedRefreshToken::from)?;
+            let found = found?.ok_or(Revoked::SessionNotFound).map_err(RefusedRefreshToken::from)?;
             found.ensure_active(now).map_err(RefusedRefreshToken::from)?;
             key?;
             match found.session.refresh(&token, self.lifetimes, now, &self.random) {
                 Refresh::Rotated(session, successor) => {
                     if self.sessions.rotate_refresh_token(token.user, &token.hash(), &session).await? {
-                        let signed_in = SignedIn { session: *session, ..found };
+                        let signed_in = UserSession { session: *session, ..found };
                         return self.grant(&signed_in, &successor, now, now).await;
                     }
                 }
-                Refresh::Again(successor, rotated_at) => {
+                Refresh::Replayed(successor, rotated_at) => {
                     return self.grant(&found, &successor, rotated_at, now).await;
                 }
                 Refresh::Reused => {
                     let subject = AuditSubject::User(token.user);
                     let record =
-                        self.audit_log.record(AuditKind::RefreshTokenReused, subject, caller, now, &self.random);
+                        self.audit_log.event(AuditEventKind::RefreshTokenReused, subject, caller, now, &self.random);
                     let record = record.in_session(token.session);
                     self.sessions.end_session(token.user, token.session, now, &record).await?;
                     return Err(RefusedRefreshToken::Reused.into());
@@ -102,7 +108,7 @@ where
     /// The tokens of that moment, of which some time may be gone by now.
     async fn grant(
         &self,
-        SignedIn { user, session }: &SignedIn,
+        UserSession { user, session }: &UserSession,
         token: &RefreshToken,
         issued_at: Timestamp,
         now: Timestamp,
@@ -173,7 +179,7 @@ mod tests {
     }
 
     async fn refresh(refreshing: &Refreshing, token: &Secret<String>) -> Result<TokenPair, AccountError> {
-        refreshing.refresh(Some(token), &Caller::default()).await
+        refreshing.refresh(Some(token), &ClientInfo::default()).await
     }
 
     async fn refused(refreshing: &Refreshing, token: &Secret<String>) -> RefusedRefreshToken {
@@ -263,12 +269,12 @@ mod tests {
         type Change = fn(&mut crate::testing::sessions::State, SessionId);
         let (_, id, _) = signed_in();
         let changes: [(Change, Revoked); 6] = [
-            (|state, _| state.sessions.clear(), Revoked::NoSession),
-            (|state, _| state.user = None, Revoked::NoSession),
+            (|state, _| state.sessions.clear(), Revoked::SessionNotFound),
+            (|state, _| state.user = None, Revoked::SessionNotFound),
             (|state, id| state.session(id).ended_at = Some(now()), Revoked::SessionEnded),
             (|state, id| state.session(id).expires_at = now(), Revoked::SessionEnded),
-            (|state, _| state.user.as_mut().unwrap().epoch = 1, Revoked::EpochPassed),
-            (|state, _| state.user.as_mut().unwrap().status = UserStatus::Suspended, Revoked::PersonSuspended),
+            (|state, _| state.user.as_mut().unwrap().epoch = 1, Revoked::StaleEpoch),
+            (|state, _| state.user.as_mut().unwrap().status = UserStatus::Suspended, Revoked::UserSuspended),
         ];
         for (change, reason) in changes {
             let (refreshing, _, token) = signed_in();
@@ -281,7 +287,7 @@ mod tests {
         let (refreshing, _, _) = signed_in();
         let other = Secret::new("a.b.c".to_owned());
         assert_eq!(refused(&refreshing, &other).await, RefusedRefreshToken::Unreadable);
-        let missing = refreshing.refresh(None, &Caller::default()).await.unwrap_err();
+        let missing = refreshing.refresh(None, &ClientInfo::default()).await.unwrap_err();
         assert!(matches!(missing, AccountError::InvalidRefreshToken(RefusedRefreshToken::Missing)));
     }
 

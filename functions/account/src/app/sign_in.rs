@@ -9,13 +9,14 @@ use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
 use crate::app::error::AccountError;
 use crate::app::settings;
 use crate::app::token_issuer::{TokenIssuer, TokenPair};
-use crate::domain::throttle::BURST;
+use crate::domain::throttle::{BURST, RateLimit};
 use crate::domain::{
-    AuditKind, AuditLog, AuditSubject, Caller, Identifier, Lifetimes, Password, PasswordHash, Session, User, UserStatus,
+    AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, Lifetimes, Password, PasswordHash, Session, User,
+    UserStatus,
 };
 use crate::store::{
-    AccountTable, AppendAuditEvent, CountAttempt, Counted, Credential, FindCredential, LoadSigningKey, NewSession,
-    SigningKeyTable, StartSession, Started,
+    AccountTable, AppendAuditEvent, CountAttempt, CountedAttempt, Credential, FindCredential, LoadSigningKey,
+    NewSession, SigningKeyTable, StartSession, StartSessionOutcome,
 };
 
 /// How often a sign-in begins anew because the person changed under it.
@@ -46,7 +47,7 @@ pub struct Attempt {
     /// As it was typed: how long it must be was asked when it was chosen.
     pub password: Secret<String>,
     /// Who tries.
-    pub caller: Caller,
+    pub caller: ClientInfo,
 }
 
 impl<S, L, R, C> SignIn<S, L, R, C>
@@ -75,15 +76,16 @@ where
             join(self.issuer.signing_key.get(), self.users.count_attempt(&attempt.identifier, now)).await;
         key?;
         let (credential, attempts) = match counted? {
-            Counted::Allowed { credential, attempts } => (credential, attempts),
-            Counted::Locked(wait) => return Err(AccountError::TooManyAttempts(wait)),
+            RateLimit::Allowed(CountedAttempt { credential, attempts }) => (credential, attempts),
+            RateLimit::Limited { retry_after } => return Err(AccountError::TooManyAttempts(retry_after)),
         };
         let whose = credential.as_ref().map(|credential| credential.user.id);
         let signed_in = self.with_credential(attempt, credential, now).await;
         if matches!(signed_in, Err(AccountError::InvalidCredentials)) {
-            let subject = whose.map_or_else(|| self.audit_log.nobody(&attempt.identifier), AuditSubject::User);
-            let kind = if attempts < BURST { AuditKind::SignInFailed } else { AuditKind::IdentifierLocked };
-            let record = self.audit_log.record(kind, subject, &attempt.caller, now, &self.random);
+            let subject =
+                whose.map_or_else(|| self.audit_log.unknown_identifier(&attempt.identifier), AuditSubject::User);
+            let kind = if attempts < BURST { AuditEventKind::SignInFailed } else { AuditEventKind::IdentifierLocked };
+            let record = self.audit_log.event(kind, subject, &attempt.caller, now, &self.random);
             let record = record.with_detail(format!("attempt {attempts} by {}", attempt.identifier.kind().name()));
             self.users.append_audit_event(&record).await?;
         }
@@ -102,30 +104,30 @@ where
                 return Err(AccountError::InvalidCredentials);
             }
             let new_hash = if password_hash.is_outdated() {
-                let password = Password::known(&attempt.password);
-                Some(PasswordHash::of(&password, &self.random)?)
+                let password = Password::existing(&attempt.password);
+                Some(PasswordHash::new(&password, &self.random)?)
             } else {
                 None
             };
             let user_agent = attempt.caller.user_agent.clone();
             let (session, refresh_token) = Session::start(&user, user_agent, self.lifetimes, now, &self.random);
             let subject = AuditSubject::User(user.id);
-            let record = self.audit_log.record(AuditKind::SignedIn, subject, &attempt.caller, now, &self.random);
+            let record = self.audit_log.event(AuditEventKind::SignedIn, subject, &attempt.caller, now, &self.random);
             let new = NewSession {
                 user: &user,
                 identifier: &attempt.identifier,
                 new_hash: new_hash.as_ref(),
                 session: &session,
-                record: &record.in_session(session.id).with_detail(format!("by {}", attempt.identifier.kind().name())),
+                event: &record.in_session(session.id).with_detail(format!("by {}", attempt.identifier.kind().name())),
             };
             match self.users.start_session(new).await? {
-                Started::Yes => {
+                StartSessionOutcome::Started => {
                     let grant = self.issuer.grant(&user, &session, &refresh_token, now).await?;
                     return Ok((user, grant));
                 }
-                Started::VersionConflict(Some(changed)) if changed.status == UserStatus::Active => {}
-                Started::StaleCredential => {}
-                Started::VersionConflict(_) => return Err(AccountError::InvalidCredentials),
+                StartSessionOutcome::VersionConflict(Some(changed)) if changed.status == UserStatus::Active => {}
+                StartSessionOutcome::StaleCredential => {}
+                StartSessionOutcome::VersionConflict(_) => return Err(AccountError::InvalidCredentials),
             }
             credential = self.users.find_credential(&attempt.identifier).await?;
         }
@@ -167,19 +169,19 @@ mod tests {
 
     use super::*;
     use crate::app::cached_signing_key::CachedSigningKey;
-    use crate::domain::{AuditRecord, hash_computations};
+    use crate::domain::{AuditEvent, hash_computations};
     use crate::testing::{Key, LIFETIMES, PASSWORD, ada, issuer, now, sign_in_of_ada, verifier};
 
     fn by(identifier: Identifier, password: &str) -> Attempt {
-        Attempt { identifier, password: Secret::new(password.to_owned()), caller: Caller::invocation("r-1") }
+        Attempt { identifier, password: Secret::new(password.to_owned()), caller: ClientInfo::invocation("r-1") }
     }
 
     fn right() -> Attempt {
         by(Identifier::Email(ada().email), PASSWORD)
     }
 
-    fn ada_is_now(status: UserStatus, epoch: u64, version: u64) -> Started {
-        Started::VersionConflict(Some(Box::new(User { status, epoch, version, ..ada() })))
+    fn ada_is_now(status: UserStatus, epoch: u64, version: u64) -> StartSessionOutcome {
+        StartSessionOutcome::VersionConflict(Some(Box::new(User { status, epoch, version, ..ada() })))
     }
 
     fn nobody() -> Identifier {
@@ -236,7 +238,8 @@ mod tests {
             assert!(matches!(sign_in.sign_in(&attempt).await, Err(AccountError::InvalidCredentials)));
             assert_eq!(hash_computations() - before, 1);
             let recorded = sign_in.users.recorded.into_inner().unwrap();
-            let [AuditRecord { kind: AuditKind::SignInFailed, subject, request_id, .. }] = recorded.as_slice() else {
+            let [AuditEvent { kind: AuditEventKind::SignInFailed, subject, request_id, .. }] = recorded.as_slice()
+            else {
                 panic!("{recorded:?}")
             };
             assert_eq!(request_id, "r-1");
@@ -256,7 +259,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_failure_that_locks_an_identifier_is_written_down_as_that() {
-        for (attempts, kind) in [(3, AuditKind::SignInFailed), (4, AuditKind::IdentifierLocked)] {
+        for (attempts, kind) in [(3, AuditEventKind::SignInFailed), (4, AuditEventKind::IdentifierLocked)] {
             let mut sign_in = sign_in_of_ada([]);
             sign_in.users.attempts = attempts;
             assert!(sign_in.sign_in(&by(nobody(), PASSWORD)).await.is_err());
@@ -266,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_suspended_or_deleted_person_gets_that_same_error() {
-        for outcome in [ada_is_now(UserStatus::Suspended, 0, 2), Started::VersionConflict(None)] {
+        for outcome in [ada_is_now(UserStatus::Suspended, 0, 2), StartSessionOutcome::VersionConflict(None)] {
             let outcome = sign_in_of_ada([outcome]).sign_in(&right()).await;
             assert!(matches!(outcome, Err(AccountError::InvalidCredentials)));
         }
@@ -284,9 +287,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_copy_that_is_behind_is_read_again_and_checked_again() {
-        let sign_in = sign_in_of_ada([Started::StaleCredential]);
+        let sign_in = sign_in_of_ada([StartSessionOutcome::StaleCredential]);
         assert!(sign_in.sign_in(&right()).await.is_ok());
-        let mut changed = sign_in_of_ada([Started::StaleCredential]);
+        let mut changed = sign_in_of_ada([StartSessionOutcome::StaleCredential]);
         changed.users.password_changes_after = Some(1);
         assert!(matches!(changed.sign_in(&right()).await, Err(AccountError::InvalidCredentials)));
     }

@@ -8,8 +8,8 @@ use kernel::{Clock, Random, SystemClock, UserId};
 
 use crate::app::error::AccountError;
 use crate::app::settings;
-use crate::domain::{AuditKind, AuditLog, AuditSubject, Caller, Password, PasswordHash, PasswordPolicy, User};
-use crate::store::{AccountTable, CreateUser, Created};
+use crate::domain::{AuditEventKind, AuditLog, AuditSubject, ClientInfo, Password, PasswordHash, PasswordPolicy, User};
+use crate::store::{AccountTable, CreateUser, CreateUserOutcome};
 
 /// Signs people up.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct SignUpParams {
     /// What they chose.
     pub password: Password,
     /// Who they are, as far as the request tells.
-    pub caller: Caller,
+    pub caller: ClientInfo,
 }
 
 impl<S: CreateUser, R: Random, C: Clock> SignUp<S, R, C> {
@@ -46,14 +46,14 @@ impl<S: CreateUser, R: Random, C: Clock> SignUp<S, R, C> {
     ///
     /// [`AccountError::IdentifierTaken`] if the e-mail address or the phone number is somebody's.
     pub async fn sign_up(&self, newcomer: SignUpParams) -> Result<User, AccountError> {
-        let hash = PasswordHash::of(&newcomer.password, &self.random)?;
+        let hash = PasswordHash::new(&newcomer.password, &self.random)?;
         let now = self.clock.now();
         let user = User::new(UserId::random(&self.random), newcomer.email, newcomer.phone, now);
         let subject = AuditSubject::User(user.id);
-        let record = self.audit_log.record(AuditKind::SignedUp, subject, &newcomer.caller, now, &self.random);
+        let record = self.audit_log.event(AuditEventKind::SignedUp, subject, &newcomer.caller, now, &self.random);
         match self.users.create_user(&user, &hash, &record).await? {
-            Created::Yes => Ok(user),
-            Created::IdentifierTaken(identifiers) => Err(AccountError::IdentifierTaken(identifiers)),
+            CreateUserOutcome::Created => Ok(user),
+            CreateUserOutcome::IdentifierTaken(identifiers) => Err(AccountError::IdentifierTaken(identifiers)),
         }
     }
 }

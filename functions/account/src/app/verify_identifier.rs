@@ -5,12 +5,13 @@ use kernel::{Clock, Random, Timestamp};
 use crate::app::error::AccountError;
 use crate::domain::verification_code::{CODE_LIFETIME, Code, CodeHash};
 use crate::domain::{
-    AuditKind, AuditLog, AuditRecord, AuditSubject, Caller, Identifier, IdentifierKind, Revoked, SignedIn, User,
+    AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, IdentifierKind, Revoked, User,
+    UserSession,
 };
 use crate::notify::SendCode;
 use crate::store::{
     AppendAuditEvent, CountCodeAttempt, FindCodeHistory, NewCode, StoreCode, StoreCodeOutcome, StoreError, UserUpdate,
-    Verified, VerifyIdentifier,
+    VerifyIdentifier, VerifyOutcome,
 };
 
 /// How often it is tried anew because others write at the same time.
@@ -69,29 +70,30 @@ where
     ///
     /// [`AccountError::NoSuchIdentifier`] if the person has none of this kind, [`AccountError::AlreadyVerified`],
     /// [`AccountError::CodeSentRecently`], or [`AccountError::CodeNotSent`].
-    pub async fn send(&self, user: &User, kind: IdentifierKind, caller: &Caller) -> Result<Sent, AccountError> {
+    pub async fn send(&self, user: &User, kind: IdentifierKind, caller: &ClientInfo) -> Result<Sent, AccountError> {
         let now = self.clock.now();
         let address = unverified(user, kind)?.ok_or(AccountError::NoSuchIdentifier(kind))?;
         let mut sent_before = self.codes.find_code_history(user.id, kind).await?;
-        let mut sent = sent_before.one_more(now).map_err(AccountError::CodeSentRecently)?;
+        let mut sent = sent_before.with_code_sent_at(now).map_err(AccountError::CodeSentRecently)?;
         let code = Code::random(&self.random);
-        let hash = CodeHash::of(&code, &address, &self.random)?;
+        let hash = CodeHash::new(&code, &address, &self.random)?;
         let expires_at = now.plus(CODE_LIFETIME);
-        let record = self.audit_log.record(AuditKind::CodeSent, AuditSubject::User(user.id), caller, now, &self.random);
+        let record =
+            self.audit_log.event(AuditEventKind::CodeSent, AuditSubject::User(user.id), caller, now, &self.random);
         let record = record.with_detail(format!("by {}", kind.name()));
         for _ in 0..MAX_ATTEMPTS {
-            let new = NewCode { user: user.id, kind, sent: &sent, hash: &hash, expires_at, record: &record };
+            let new = NewCode { user: user.id, kind, history: &sent, hash: &hash, expires_at, event: &record };
             match self.codes.store_code(new).await? {
-                StoreCodeOutcome::Yes => {
+                StoreCodeOutcome::Stored => {
                     let resend_after = sent.next_at(now);
                     if let Err(reason) = self.delivery.send_code(&address, &code).await {
                         return Err(AccountError::CodeNotSent { reason, resend_after: now.until(resend_after) });
                     }
                     return Ok(Sent { expires_at, resend_after });
                 }
-                StoreCodeOutcome::Superseded(codes) => sent_before = codes,
+                StoreCodeOutcome::VersionConflict(codes) => sent_before = codes,
             }
-            sent = sent_before.one_more(now).map_err(AccountError::CodeSentRecently)?;
+            sent = sent_before.with_code_sent_at(now).map_err(AccountError::CodeSentRecently)?;
         }
         Err(StoreError::Unavailable("others kept sending codes".to_owned()).into())
     }
@@ -112,28 +114,28 @@ where
     /// [`AccountError::Revoked`] if the token is good no more.
     pub async fn confirm(
         &self,
-        who: SignedIn,
+        who: UserSession,
         epoch: u64,
         kind: IdentifierKind,
         code: &Code,
-        caller: &Caller,
+        caller: &ClientInfo,
     ) -> Result<User, AccountError> {
         let now = self.clock.now();
-        let SignedIn { mut user, session } = who;
+        let UserSession { mut user, session } = who;
         let address = unverified(&user, kind)?.ok_or(AccountError::InvalidCode)?;
         let attempt = self.users.count_code_attempt(user.id, kind, now).await?;
         let attempt = attempt.ok_or(AccountError::InvalidCode)?;
-        let record = |kind_of_record, detail: String| -> AuditRecord {
+        let record = |kind_of_record, detail: String| -> AuditEvent {
             let subject = AuditSubject::User(user.id);
-            let record = self.audit_log.record(kind_of_record, subject, caller, now, &self.random);
+            let record = self.audit_log.event(kind_of_record, subject, caller, now, &self.random);
             record.in_session(session.id).with_detail(detail)
         };
         if !attempt.hash.matches(code, &address) {
-            let refused = record(AuditKind::CodeRefused, format!("attempt {} by {}", attempt.number, kind.name()));
+            let refused = record(AuditEventKind::CodeRefused, format!("attempt {} by {}", attempt.number, kind.name()));
             self.users.append_audit_event(&refused).await?;
             return Err(AccountError::InvalidCode);
         }
-        let verified = record(AuditKind::IdentifierVerified, kind.name().to_owned());
+        let verified = record(AuditEventKind::IdentifierVerified, kind.name().to_owned());
         for _ in 0..MAX_ATTEMPTS {
             let after = user.next_version(now).with_verified(kind);
             let change = UserUpdate {
@@ -142,15 +144,15 @@ where
                 password_hash: None,
                 reset_failed_attempts: false,
                 retained_session: None,
-                record: &verified,
+                event: &verified,
             };
             match self.users.verify_identifier(change, kind, &attempt.hash).await? {
-                Verified::Yes => return Ok(after),
-                Verified::CodeExpired => return Err(AccountError::InvalidCode),
-                Verified::VersionConflict(None) => return Err(Revoked::NoSession.into()),
-                Verified::VersionConflict(Some(changed)) => {
-                    let who = SignedIn { user: *changed, session: session.clone() };
-                    who.accept(epoch, now)?;
+                VerifyOutcome::Verified => return Ok(after),
+                VerifyOutcome::CodeExpired => return Err(AccountError::InvalidCode),
+                VerifyOutcome::VersionConflict(None) => return Err(Revoked::SessionNotFound.into()),
+                VerifyOutcome::VersionConflict(Some(changed)) => {
+                    let who = UserSession { user: *changed, session: session.clone() };
+                    who.authorize(epoch, now)?;
                     // The code says nothing of another address.
                     if unverified(&who.user, kind)?.as_ref() != Some(&address) {
                         return Err(AccountError::InvalidCode);
@@ -201,7 +203,7 @@ mod tests {
     struct Codes {
         sent: CodeHistory,
         outcomes: Mutex<VecDeque<StoreCodeOutcome>>,
-        kept: Mutex<Vec<(IdentifierKind, CodeHash, Timestamp, AuditRecord)>>,
+        kept: Mutex<Vec<(IdentifierKind, CodeHash, Timestamp, AuditEvent)>>,
     }
 
     impl FindCodeHistory for Codes {
@@ -213,9 +215,9 @@ mod tests {
 
     impl StoreCode for Codes {
         async fn store_code(&self, new: NewCode<'_>) -> Result<StoreCodeOutcome, StoreError> {
-            let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(StoreCodeOutcome::Yes);
-            if outcome == StoreCodeOutcome::Yes {
-                self.kept.lock().unwrap().push((new.kind, new.hash.clone(), new.expires_at, new.record.clone()));
+            let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(StoreCodeOutcome::Stored);
+            if outcome == StoreCodeOutcome::Stored {
+                self.kept.lock().unwrap().push((new.kind, new.hash.clone(), new.expires_at, new.event.clone()));
             }
             Ok(outcome)
         }
@@ -250,7 +252,7 @@ mod tests {
         user: &User,
         kind: IdentifierKind,
     ) -> Result<Sent, AccountError> {
-        sender.send(user, kind, &Caller::invocation("r-1")).await
+        sender.send(user, kind, &ClientInfo::invocation("r-1")).await
     }
 
     #[tokio::test]
@@ -265,7 +267,7 @@ mod tests {
             let ([(to, code)], [(kind, hash, expires_at, record)]) = (&posted[..], &kept[..]) else { panic!() };
             assert_eq!((to, *kind, *expires_at), (&address, address.kind(), expected.expires_at));
             assert!(hash.matches(code, &address));
-            assert_eq!(record.kind, AuditKind::CodeSent);
+            assert_eq!(record.kind, AuditEventKind::CodeSent);
             assert!(!format!("{record:?}").contains(code.expose()));
         }
     }
@@ -297,7 +299,7 @@ mod tests {
     async fn who_was_sent_a_code_at_the_same_moment_is_sent_no_second_one() {
         let meanwhile = CodeHistory { version: 1, times: vec![now()] };
         let codes =
-            Codes { outcomes: Mutex::new([StoreCodeOutcome::Superseded(meanwhile)].into()), ..Codes::default() };
+            Codes { outcomes: Mutex::new([StoreCodeOutcome::VersionConflict(meanwhile)].into()), ..Codes::default() };
         let sender = sender(codes, Post::default());
         let outcome = send(&sender, &ada(), EMAIL).await;
         assert!(matches!(outcome, Err(AccountError::CodeSentRecently(CODE_INTERVAL))));
@@ -316,15 +318,15 @@ mod tests {
     /// A code that was sent to Ada, and what verifying comes to.
     struct FakeUserStore {
         attempt: Option<CodeAttempt>,
-        outcomes: Mutex<VecDeque<Verified>>,
+        outcomes: Mutex<VecDeque<VerifyOutcome>>,
         changes: Mutex<Vec<(User, User)>>,
-        recorded: Mutex<Vec<AuditRecord>>,
+        recorded: Mutex<Vec<AuditEvent>>,
     }
 
     impl FakeUserStore {
-        fn with_code(outcomes: impl IntoIterator<Item = Verified>) -> Self {
+        fn with_code(outcomes: impl IntoIterator<Item = VerifyOutcome>) -> Self {
             let address = Identifier::Email(ada().email);
-            let hash = CodeHash::of(&code(), &address, &SeededRandom::new(1)).unwrap();
+            let hash = CodeHash::new(&code(), &address, &SeededRandom::new(1)).unwrap();
             Self {
                 attempt: Some(CodeAttempt { hash, number: 3 }),
                 outcomes: Mutex::new(outcomes.into_iter().collect()),
@@ -356,19 +358,19 @@ mod tests {
             change: UserUpdate<'_>,
             _kind: IdentifierKind,
             hash: &CodeHash,
-        ) -> Result<Verified, StoreError> {
+        ) -> Result<VerifyOutcome, StoreError> {
             assert_eq!(Some(hash), self.attempt.as_ref().map(|attempt| &attempt.hash));
             self.changes.lock().unwrap().push((change.before.clone(), change.after.clone()));
-            let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(Verified::Yes);
-            if outcome == Verified::Yes {
-                self.append_audit_event(change.record).await?;
+            let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(VerifyOutcome::Verified);
+            if outcome == VerifyOutcome::Verified {
+                self.append_audit_event(change.event).await?;
             }
             Ok(outcome)
         }
     }
 
     impl AppendAuditEvent for FakeUserStore {
-        async fn append_audit_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        async fn append_audit_event(&self, record: &AuditEvent) -> Result<(), StoreError> {
             self.recorded.lock().unwrap().push(record.clone());
             Ok(())
         }
@@ -380,21 +382,21 @@ mod tests {
         user: User,
         kind: IdentifierKind,
         code: &str,
-    ) -> (Result<User, AccountError>, Vec<(User, User)>, Vec<AuditKind>) {
+    ) -> (Result<User, AccountError>, Vec<(User, User)>, Vec<AuditEventKind>) {
         let confirm = ConfirmVerification {
             users,
             audit_log: audit_log(),
             random: SeededRandom::new(1),
             clock: FixedClock(now()),
         };
-        let who = SignedIn { user, session: session(2) };
-        let outcome = confirm.confirm(who, 0, kind, &Code::parse(code).unwrap(), &Caller::invocation("r-1")).await;
+        let who = UserSession { user, session: session(2) };
+        let outcome = confirm.confirm(who, 0, kind, &Code::parse(code).unwrap(), &ClientInfo::invocation("r-1")).await;
         let recorded = confirm.users.recorded.into_inner().unwrap().iter().map(|record| record.kind).collect();
         (outcome, confirm.users.changes.into_inner().unwrap(), recorded)
     }
 
-    fn is_now(user: User) -> Verified {
-        Verified::VersionConflict(Some(Box::new(user)))
+    fn is_now(user: User) -> VerifyOutcome {
+        VerifyOutcome::VersionConflict(Some(Box::new(user)))
     }
 
     #[tokio::test]
@@ -402,7 +404,7 @@ mod tests {
         let (outcome, changes, recorded) = confirm(FakeUserStore::with_code([]), ada(), EMAIL, "012345").await;
         let after = User { version: 2, email_verified: true, ..ada() };
         assert_eq!(outcome.unwrap(), after);
-        assert_eq!((changes, recorded), (vec![(ada(), after)], vec![AuditKind::IdentifierVerified]));
+        assert_eq!((changes, recorded), (vec![(ada(), after)], vec![AuditEventKind::IdentifierVerified]));
     }
 
     #[tokio::test]
@@ -411,7 +413,7 @@ mod tests {
         let before = hash_computations();
         let (outcome, changes, recorded) = confirm(users, ada(), EMAIL, "012346").await;
         assert!(matches!(outcome, Err(AccountError::InvalidCode)));
-        assert_eq!((changes, recorded), (Vec::new(), vec![AuditKind::CodeRefused]));
+        assert_eq!((changes, recorded), (Vec::new(), vec![AuditEventKind::CodeRefused]));
         assert_eq!(hash_computations(), before + 1);
     }
 
@@ -461,7 +463,7 @@ mod tests {
     async fn who_is_suspended_revoked_or_deleted_at_the_same_moment_verifies_nothing() {
         let suspended = User { version: 2, status: UserStatus::Suspended, ..ada() };
         let revoked = User { version: 2, epoch: 1, ..ada() };
-        for outcome in [is_now(suspended), is_now(revoked), Verified::VersionConflict(None)] {
+        for outcome in [is_now(suspended), is_now(revoked), VerifyOutcome::VersionConflict(None)] {
             let (outcome, changes, _) = confirm(FakeUserStore::with_code([outcome]), ada(), EMAIL, "012345").await;
             assert!(matches!(outcome, Err(AccountError::Revoked(_))));
             assert_eq!(changes.len(), 1);
@@ -470,7 +472,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_code_that_another_replaces_at_the_same_moment_is_refused_and_one_who_keeps_changing_is_given_up() {
-        let (outcome, ..) = confirm(FakeUserStore::with_code([Verified::CodeExpired]), ada(), EMAIL, "012345").await;
+        let (outcome, ..) =
+            confirm(FakeUserStore::with_code([VerifyOutcome::CodeExpired]), ada(), EMAIL, "012345").await;
         assert!(matches!(outcome, Err(AccountError::InvalidCode)));
         let restless = (2..).map(|version| is_now(User { version, ..ada() })).take(MAX_ATTEMPTS);
         let (outcome, ..) = confirm(FakeUserStore::with_code(restless), ada(), EMAIL, "012345").await;

@@ -1,4 +1,4 @@
-//! Issuing access tokens. What they say, and how they are verified, is in [`auth`].
+//! Issuance of access tokens. Their claims and their verification are in [`auth`].
 
 use auth::{Claims, TOKEN_TYPE};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -6,38 +6,37 @@ use kernel::{Secret, Timestamp};
 
 use super::{Session, SigningKey, User};
 
-/// Issues access tokens.
+/// Issues access tokens of one issuer for one audience.
 #[derive(Debug, Clone)]
 pub struct AccessTokens {
     issuer: String,
     audience: String,
 }
 
-/// A token could not be signed.
+/// An access token could not be signed.
 #[derive(Debug, thiserror::Error)]
-#[error("an access token could not be signed")]
-pub struct SigningFailed(#[from] jsonwebtoken::errors::Error);
+#[error("access token could not be signed")]
+pub struct SigningError(#[from] jsonwebtoken::errors::Error);
 
 impl AccessTokens {
-    /// Issues tokens from this issuer for this audience.
     pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
         auth::install_crypto();
         Self { issuer: issuer.into(), audience: audience.into() }
     }
 
-    /// A token that lets its bearer act as this person, in this session, from now on until the time that the session
-    /// has for its tokens.
+    /// Issues a token for a user's session. It expires at the session's
+    /// [`token_expires_at`](Session::token_expires_at).
     ///
     /// # Errors
     ///
-    /// [`SigningFailed`] if the key cannot sign.
+    /// [`SigningError`] if the key cannot sign.
     pub fn issue(
         &self,
         key: &SigningKey,
         user: &User,
         session: &Session,
         now: Timestamp,
-    ) -> Result<Secret<String>, SigningFailed> {
+    ) -> Result<Secret<String>, SigningError> {
         let header = Header {
             typ: Some(TOKEN_TYPE.to_owned()),
             kid: Some(key.kid().to_string()),
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_says_how_its_person_is_reached_and_whether_they_have_shown_it() {
+    async fn access_token_carries_contact_claims_and_verification() {
         let key = SigningKey::generate(&SeededRandom::new(1)).unwrap();
         let tokens = AccessTokens::new("issuer", "audience");
         for (phone, verified) in [(None, false), (Some(Phone::parse("+33612345678").unwrap()), true)] {
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_passes_the_verifier_for_as_long_as_its_session_says() {
+    async fn access_token_is_valid_until_session_token_expiry() {
         let (now, user) = (now(), user(None));
         let key = SigningKey::generate(&SeededRandom::new(1)).unwrap();
         let session = session(&user);

@@ -1,140 +1,111 @@
-//! What is written down of what happens to people's accounts, for those who must be able to tell later.
+//! Audit events: what happened to users' accounts and to the signing keys.
 
 use std::time::Duration;
 
 use kernel::{Random, Secret, SessionId, Timestamp, UserId};
 use ring::hmac;
+use strum::IntoStaticStr;
 
 use super::Identifier;
 
-/// What happened. The names are what an auditor asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuditKind {
-    /// Somebody became a person.
+/// The kind of an audit event. Its name is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum AuditEventKind {
     SignedUp,
-    /// A session began.
     SignedIn,
-    /// Somebody did not know the password, or there is no such identifier, or the person may not sign in.
+    /// The password was wrong, the identifier is unknown, or the user is suspended.
     SignInFailed,
-    /// The same, and from now on the identifier waits before the next attempt.
+    /// As [`Self::SignInFailed`], and the next attempt by the identifier has to wait.
     IdentifierLocked,
-    /// Somebody who is signed in did not know the password that a change asks for.
+    /// A signed-in user confirmed a change by a wrong password.
     ReauthenticationFailed,
-    /// A person ended a session: theirs, or another of their list.
+    /// A user ended one of their sessions.
     SessionEnded,
-    /// A person ended all of their sessions, or all but the one they used.
+    /// A user ended all of their sessions, or all but the current one.
     SessionsRevoked,
-    /// A refresh token came a second time: the session was ended.
+    /// A used refresh token was presented again, which ended its session.
     RefreshTokenReused,
-    /// A person chose another password.
     PasswordChanged,
-    /// A person changed their e-mail address or phone number.
+    /// A user changed their e-mail address or phone number.
     IdentifierChanged,
-    /// A code was sent to an address or a number.
+    /// A verification code was sent.
     CodeSent,
-    /// A code that somebody returned was not the one that was sent.
+    /// A wrong verification code was submitted.
     CodeRefused,
-    /// A person has shown that an address or a number reaches them.
     IdentifierVerified,
-    /// An operator suspended a person.
-    PersonSuspended,
-    /// An operator let a person act again.
-    PersonReactivated,
+    /// An operator suspended a user.
+    #[strum(serialize = "PERSON_SUSPENDED")]
+    UserSuspended,
+    /// An operator ended a user's suspension.
+    #[strum(serialize = "PERSON_REACTIVATED")]
+    UserReactivated,
     /// A signing key was published. It does not sign yet.
     SigningKeyPublished,
-    /// A signing key signs from now on.
+    /// A signing key became the one that signs.
     SigningKeyPromoted,
-    /// A signing key verifies no more.
+    /// A signing key no longer verifies tokens.
     SigningKeyRetired,
 }
 
-impl AuditKind {
-    /// Its name in the trail.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SignedUp => "SIGNED_UP",
-            Self::SignedIn => "SIGNED_IN",
-            Self::SignInFailed => "SIGN_IN_FAILED",
-            Self::IdentifierLocked => "IDENTIFIER_LOCKED",
-            Self::ReauthenticationFailed => "REAUTHENTICATION_FAILED",
-            Self::SessionEnded => "SESSION_ENDED",
-            Self::SessionsRevoked => "SESSIONS_REVOKED",
-            Self::RefreshTokenReused => "REFRESH_TOKEN_REUSED",
-            Self::PasswordChanged => "PASSWORD_CHANGED",
-            Self::IdentifierChanged => "IDENTIFIER_CHANGED",
-            Self::CodeSent => "CODE_SENT",
-            Self::CodeRefused => "CODE_REFUSED",
-            Self::IdentifierVerified => "IDENTIFIER_VERIFIED",
-            Self::PersonSuspended => "PERSON_SUSPENDED",
-            Self::PersonReactivated => "PERSON_REACTIVATED",
-            Self::SigningKeyPublished => "SIGNING_KEY_PUBLISHED",
-            Self::SigningKeyPromoted => "SIGNING_KEY_PROMOTED",
-            Self::SigningKeyRetired => "SIGNING_KEY_RETIRED",
-        }
+impl AuditEventKind {
+    /// The stored name.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
-/// Whom a record is about.
+/// The subject of an audit event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuditSubject {
-    /// A person.
     User(UserId),
-    /// An identifier that nobody has, by its hash.
-    Nobody(String),
-    /// The deployment itself.
+    /// The pseudonym of an identifier that belongs to no user.
+    UnknownIdentifier(String),
     Deployment,
 }
 
-/// Who asked, as far as the request tells. The address does not print itself.
+/// The client that sent a request. `Debug` output does not contain its address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Caller {
-    /// The id of the request or of the invocation.
+pub struct ClientInfo {
+    /// The id of the request or of the Lambda invocation.
     pub request_id: String,
-    /// The network address it came from.
     pub address: Option<Secret<String>>,
-    /// What the client calls itself, cut to a length that a list can show.
+    /// The `User-Agent` header, truncated for display.
     pub user_agent: Option<String>,
 }
 
-impl Caller {
-    /// An operator or a schedule, known by the invocation.
+impl ClientInfo {
+    /// An invocation by an operator or a schedule, which has neither an address nor a user agent.
     pub fn invocation(request_id: impl Into<String>) -> Self {
         Self { request_id: request_id.into(), ..Self::default() }
     }
 }
 
-/// One record. It never changes, and is deleted when its time is over.
+/// An audit event. It is never changed, and is deleted when its retention period ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditRecord {
-    /// Tells records of one millisecond apart.
+pub struct AuditEvent {
+    /// Distinguishes events of the same millisecond.
     pub id: String,
-    /// What happened.
-    pub kind: AuditKind,
-    /// To whom.
+    pub kind: AuditEventKind,
     pub subject: AuditSubject,
-    /// When.
     pub at: Timestamp,
-    /// By which request.
     pub request_id: String,
-    /// From where: the address under a keyed hash, so that requests from one place can be told to be that.
+    /// The pseudonym of the client's address, so that requests from one address can be correlated.
     pub source: Option<String>,
-    /// In which session.
     pub session: Option<SessionId>,
-    /// What else there is to know, such as the key's id or the operator's reason. Never what identifies a person.
+    /// Further details, such as a key id or an operator's reason. Never personal data.
     pub detail: Option<String>,
-    /// From when on it may be deleted.
+    /// The earliest time of deletion.
     pub expires_at: Timestamp,
 }
 
-impl AuditRecord {
-    /// The same record with the session it is about.
+impl AuditEvent {
     #[must_use]
     pub const fn in_session(mut self, session: SessionId) -> Self {
         self.session = Some(session);
         self
     }
 
-    /// The same record with what else there is to know.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
@@ -142,7 +113,7 @@ impl AuditRecord {
     }
 }
 
-/// Makes records.
+/// Creates audit events.
 #[derive(Debug)]
 pub struct AuditLog {
     pepper: hmac::Key,
@@ -150,41 +121,40 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    /// Records are kept so long, and hide addresses and identifiers by this key. It makes them pseudonyms: whoever holds
-    /// the key can still try all addresses.
+    /// Events are kept for `retention`. Addresses and identifiers are replaced by pseudonyms, keyed by `pepper`: a
+    /// holder of that key can still recover them by trying all candidates.
     pub fn new(pepper: &Secret<String>, retention: Duration) -> Self {
         Self { pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper.expose().as_bytes()), retention }
     }
 
-    /// A record of what happened just now.
-    pub fn record(
+    pub fn event(
         &self,
-        kind: AuditKind,
+        kind: AuditEventKind,
         subject: AuditSubject,
-        caller: &Caller,
+        client: &ClientInfo,
         now: Timestamp,
-        random: &impl Random,
-    ) -> AuditRecord {
-        AuditRecord {
+        random: &(impl Random + ?Sized),
+    ) -> AuditEvent {
+        AuditEvent {
             id: kernel::ids::random_uuid(random).simple().to_string(),
             kind,
             subject,
             at: now,
-            request_id: caller.request_id.clone(),
-            source: caller.address.as_ref().map(|address| self.pseudonym(address.expose())),
+            request_id: client.request_id.clone(),
+            source: client.address.as_ref().map(|address| self.pseudonym(address.expose())),
             session: None,
             detail: None,
             expires_at: now.plus(self.retention),
         }
     }
 
-    /// The subject of what was tried with an identifier that nobody has. It tells attempts on one identifier to be that,
-    /// and does not tell which.
-    pub fn nobody(&self, identifier: &Identifier) -> AuditSubject {
-        AuditSubject::Nobody(self.pseudonym(&format!("{}#{}", identifier.kind().name(), identifier.as_str())))
+    /// The subject of an event about an identifier that belongs to no user. Events about the same identifier can be
+    /// correlated, but do not reveal it.
+    pub fn unknown_identifier(&self, identifier: &Identifier) -> AuditSubject {
+        AuditSubject::UnknownIdentifier(self.pseudonym(&format!("{}#{}", identifier.kind(), identifier.as_str())))
     }
 
-    /// 128 bits of a keyed hash, in hexadecimal digits.
+    /// The first 128 bits of an HMAC-SHA-256, in hexadecimal.
     fn pseudonym(&self, text: &str) -> String {
         let tag = hmac::sign(&self.pepper, text.as_bytes());
         let bits = tag.as_ref().iter().take(16).fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
@@ -203,17 +173,17 @@ mod tests {
         AuditLog::new(&Secret::new(pepper.to_owned()), Duration::from_hours(24 * 400))
     }
 
-    fn caller(address: &str) -> Caller {
-        Caller { address: Some(Secret::new(address.to_owned())), ..Caller::invocation("r-1") }
+    fn caller(address: &str) -> ClientInfo {
+        ClientInfo { address: Some(Secret::new(address.to_owned())), ..ClientInfo::invocation("r-1") }
     }
 
-    fn record(audit_log: &AuditLog, caller: &Caller) -> AuditRecord {
+    fn record(audit_log: &AuditLog, caller: &ClientInfo) -> AuditEvent {
         let now = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
-        audit_log.record(AuditKind::SignedIn, AuditSubject::Deployment, caller, now, &SeededRandom::new(1))
+        audit_log.event(AuditEventKind::SignedIn, AuditSubject::Deployment, caller, now, &SeededRandom::new(1))
     }
 
     #[test]
-    fn one_address_is_one_source_and_cannot_be_read_or_guessed_without_the_key() {
+    fn source_address_is_stored_as_keyed_pseudonym() {
         let audit_log = audit_log("pepper");
         let (one, again, other) = (
             record(&audit_log, &caller("192.0.2.1")),
@@ -227,9 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn an_identifier_that_nobody_has_is_hidden_in_the_same_way() {
+    fn unknown_identifier_is_stored_as_keyed_pseudonym() {
         let identifier = Identifier::Email(Email::parse("ada@example.com").unwrap());
-        let AuditSubject::Nobody(hash) = audit_log("pepper").nobody(&identifier) else { panic!() };
+        let AuditSubject::UnknownIdentifier(hash) = audit_log("pepper").unknown_identifier(&identifier) else {
+            panic!()
+        };
         assert!(hash.len() == 32 && !hash.contains("ada"));
     }
 }

@@ -1,37 +1,30 @@
-//! What a person signs in by.
+//! Identifiers that users sign in with.
 
 use contact::{Email, Phone};
+use strum::{Display, IntoStaticStr};
 
-/// An e-mail address or a phone number: it names one person, whoever else has what in common with them.
+/// An e-mail address or a phone number. It belongs to at most one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identifier {
-    /// By e-mail.
     Email(Email),
-    /// By phone.
     Phone(Phone),
 }
 
-/// Which kind of identifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The kind of an identifier. Its name is used in requests and in stored items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum IdentifierKind {
-    /// An e-mail address.
     Email,
-    /// A phone number.
     Phone,
 }
 
 impl IdentifierKind {
-    /// Its name in requests and in the table.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Phone => "phone",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 impl Identifier {
-    /// Which kind it is.
     pub const fn kind(&self) -> IdentifierKind {
         match self {
             Self::Email(_) => IdentifierKind::Email,
@@ -39,7 +32,6 @@ impl Identifier {
         }
     }
 
-    /// The address or the number.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Email(email) => email.as_str(),

@@ -1,4 +1,4 @@
-//! Types and rules. Knows nothing of AWS or HTTP.
+//! Types and business rules, without AWS or HTTP.
 
 mod access_token;
 mod audit;
@@ -13,18 +13,18 @@ pub mod throttle;
 mod user;
 pub mod verification_code;
 
-pub use access_token::{AccessTokens, SigningFailed};
-pub use audit::{AuditKind, AuditLog, AuditRecord, AuditSubject, Caller};
+pub use access_token::{AccessTokens, SigningError};
+pub use audit::{AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo};
 pub use identifier::{Identifier, IdentifierKind};
 pub use key_set::{
     Due, InvalidRotationPolicy, KeySet, KeySetChange, KeySetEntry, KeyState, PROPAGATION_DELAY, RETIREMENT_DELAY,
     RotationPolicy, SIGNING_KEY_TTL,
 };
-pub use password::{InvalidPasswordPolicy, Password, PasswordPolicy, RefusedPassword};
+pub use password::{InvalidPassword, InvalidPasswordPolicy, Password, PasswordPolicy};
 #[cfg(test)]
 pub(crate) use password_hash::computed as hash_computations;
-pub use password_hash::{HashingFailed, InvalidPasswordHash, PasswordHash};
-pub use refresh_token::{NotARefreshToken, RefreshToken, RefreshTokenHash, RotationNonce};
-pub use session::{Lifetimes, REUSE_GRACE_PERIOD, Refresh, Revoked, Rotation, Session, SignedIn};
+pub use password_hash::{HashingError, InvalidPasswordHash, PasswordHash};
+pub use refresh_token::{InvalidRefreshToken, RefreshToken, RefreshTokenHash, RotationNonce};
+pub use session::{Lifetimes, REUSE_GRACE_PERIOD, Refresh, Revoked, Rotation, Session, UserSession};
 pub use signing_key::{InvalidSigningKey, SigningKey};
 pub use user::{User, UserStatus};

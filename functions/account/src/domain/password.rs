@@ -1,4 +1,4 @@
-//! Which passwords a person may choose.
+//! Passwords, and the rules for choosing one.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -8,50 +8,43 @@ use contact::{Email, Phone};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use kernel::Secret;
 
-/// No stage may ask for less: so few are enough beside another factor, and where the password is all there is, 15 are due
-/// (NIST SP 800-63B-4, section 3.1.1.2), which a deployment may ask for.
+/// The lowest minimum length that a deployment may configure. NIST SP 800-63B-4, section 3.1.1.2, requires 8 characters
+/// for a password used with a second factor, and 15 for one that is the only factor.
 const LEAST_MIN_LENGTH: usize = 8;
-/// Long enough for any pass phrase, and a bound on the work of hashing one.
+/// Long enough for any passphrase, and a bound on the cost of hashing.
 const MAX_LENGTH: usize = 128;
-/// A country code has no more digits (ITU-T E.164).
-const COUNTRY_CODE_DIGITS: usize = 3;
-/// What is tried first on anybody: see the licence beside it for where it comes from. One per line, in lower case, sorted.
+/// The maximum number of digits of a country code (ITU-T E.164).
+const MAX_COUNTRY_CODE_DIGITS: usize = 3;
+/// The most common passwords, which attackers try first: one per line, in lower case, sorted. The licence file next to
+/// it names the source.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// A password that its person may choose, in the one spelling that is hashed.
+/// A password in the Unicode normalization form that is hashed.
 #[derive(Debug)]
 pub struct Password(Secret<String>);
 
-/// What is asked of a new password. There are no rules of composition: they make passwords worse (NIST SP 800-63B-4).
+/// The requirements of a new password. There are no composition rules: they make passwords weaker (NIST SP 800-63B-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PasswordPolicy {
     min_length: usize,
 }
 
-/// The setting is no policy.
+/// The text is not a valid password policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a whole number from {LEAST_MIN_LENGTH} to {MAX_LENGTH}")]
 pub struct InvalidPasswordPolicy;
 
-/// Why a password may not be chosen. All but the first are what anybody who wants to sign in as this person tries first.
+/// A password may not be chosen. All reasons but the length are values that an attacker tries first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedPassword {
-    /// Fewer or more characters than may be.
+pub enum InvalidPassword {
     #[error("must have {min_length} to {MAX_LENGTH} characters")]
-    Length {
-        /// The fewest there may be.
-        min_length: usize,
-    },
-    /// Many people have it.
-    #[error("is one of the most common passwords, which are tried first: choose another")]
+    Length { min_length: usize },
+    #[error("is one of the most common passwords, which attackers try first: choose another")]
     Common,
-    /// It is how the person is reached.
     #[error("must not be your e-mail address")]
     IsEmail,
-    /// It is how the person is reached, but for the domain.
     #[error("must not be the part of your e-mail address before the @")]
     IsLocalPart,
-    /// It is how the person is reached.
     #[error("must not be your phone number")]
     IsPhone,
 }
@@ -59,7 +52,7 @@ pub enum RefusedPassword {
 impl FromStr for PasswordPolicy {
     type Err = InvalidPasswordPolicy;
 
-    /// The least number of characters, in digits.
+    /// Parses the minimum number of characters.
     fn from_str(text: &str) -> Result<Self, InvalidPasswordPolicy> {
         let min_length = text.parse().map_err(|_| InvalidPasswordPolicy)?;
         if (LEAST_MIN_LENGTH..=MAX_LENGTH).contains(&min_length) {
@@ -71,25 +64,25 @@ impl FromStr for PasswordPolicy {
 }
 
 impl PasswordPolicy {
-    /// Takes a password for the person with these identifiers. A character is a Unicode scalar value, once the password
-    /// is in the form in which it is hashed.
+    /// Checks a new password for a user with these identifiers. Its length is counted in Unicode scalar values of its
+    /// normalized form.
     ///
     /// # Errors
     ///
-    /// [`RefusedPassword`] if it breaks a rule.
+    /// [`InvalidPassword`] if the password violates a rule.
     pub fn accept(
         self,
         password: Secret<String>,
         email: Option<&Email>,
         phone: Option<&Phone>,
-    ) -> Result<Password, RefusedPassword> {
+    ) -> Result<Password, InvalidPassword> {
         let password = normalized(password);
         if !(self.min_length..=MAX_LENGTH).contains(&password.expose().chars().count()) {
-            return Err(RefusedPassword::Length { min_length: self.min_length });
+            return Err(InvalidPassword::Length { min_length: self.min_length });
         }
         let folded = Secret::new(password.expose().to_lowercase());
         if is_listed(COMMON, folded.expose()) {
-            return Err(RefusedPassword::Common);
+            return Err(InvalidPassword::Common);
         }
         let password = Password(password);
         password.reject_identifiers(email, phone)?;
@@ -98,44 +91,43 @@ impl PasswordPolicy {
 }
 
 impl Password {
-    /// A password that somebody has already, whatever is asked of new ones today.
-    pub fn known(password: &Secret<String>) -> Self {
+    /// Wraps a password that is in use already, without checking it against the current policy.
+    pub fn existing(password: &Secret<String>) -> Self {
         Self(normalized(password.clone()))
     }
 
-    /// Whether somebody who types this types the password.
-    pub fn is(&self, typed: &Secret<String>) -> bool {
+    /// Whether `typed` is this password, in any Unicode normalization form.
+    pub fn matches(&self, typed: &Secret<String>) -> bool {
         self.0 == normalized(typed.clone())
     }
 
-    /// Whether it is none of what the person is reached by.
+    /// Rejects a password that equals the user's e-mail address, its local part, or the user's phone number.
     ///
     /// # Errors
     ///
-    /// [`RefusedPassword`], which says what it is.
-    pub fn reject_identifiers(&self, email: Option<&Email>, phone: Option<&Phone>) -> Result<(), RefusedPassword> {
+    /// [`InvalidPassword`] naming the identifier.
+    pub fn reject_identifiers(&self, email: Option<&Email>, phone: Option<&Phone>) -> Result<(), InvalidPassword> {
         let folded = Secret::new(self.0.expose().to_lowercase());
-        let is = |text: &str| folded.expose() == text;
-        if email.is_some_and(|email| is(email.as_str())) {
-            return Err(RefusedPassword::IsEmail);
+        let equals = |text: &str| folded.expose() == text;
+        if email.is_some_and(|email| equals(email.as_str())) {
+            return Err(InvalidPassword::IsEmail);
         }
         let local_part = email.and_then(|email| email.as_str().rsplit_once('@')).map(|(local_part, _)| local_part);
-        if local_part.is_some_and(is) {
-            return Err(RefusedPassword::IsLocalPart);
+        if local_part.is_some_and(equals) {
+            return Err(InvalidPassword::IsLocalPart);
         }
         if phone.is_some_and(|phone| is_number(self.0.expose(), phone)) {
-            return Err(RefusedPassword::IsPhone);
+            return Err(InvalidPassword::IsPhone);
         }
         Ok(())
     }
 
-    /// The password itself, to be hashed.
     pub(super) const fn secret(&self) -> &Secret<String> {
         &self.0
     }
 }
 
-/// The one spelling of a password that is typed as different code points on different keyboards (Unicode NFC; RFC
+/// Normalizes a password to Unicode NFC, since keyboards produce different code points for the same characters (RFC
 /// 8265, section 4.2).
 pub(super) fn normalized(password: Secret<String>) -> Secret<String> {
     let composed = match ComposingNormalizerBorrowed::new_nfc().normalize(password.expose()) {
@@ -145,7 +137,7 @@ pub(super) fn normalized(password: Secret<String>) -> Secret<String> {
     composed.unwrap_or(password)
 }
 
-/// Whether a sorted text has this line, in as many steps as its length has binary digits.
+/// Whether a text of sorted lines contains this line, by binary search.
 fn is_listed(sorted: &str, line: &str) -> bool {
     let mut rest = sorted;
     while let Some(before_middle) = rest.get(..rest.len() / 2) {
@@ -161,14 +153,14 @@ fn is_listed(sorted: &str, line: &str) -> bool {
     false
 }
 
-/// Whether a text is this number, however it is written: in any international spelling, or as its digits alone, with or
-/// without the country code or what is dialled before it.
+/// Whether a text is this phone number in any format: international, or its digits with or without the country code or
+/// a trunk prefix.
 fn is_number(text: &str, phone: &Phone) -> bool {
     let is_separated_digits = text.chars().all(|character| character.is_ascii_digit() || " +-./()".contains(character));
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let (written, number) = (digits.trim_start_matches('0'), phone.as_str().trim_start_matches('+'));
-    let is_its_end = number.ends_with(written) && written.len() + COUNTRY_CODE_DIGITS >= number.len();
-    is_separated_digits && (is_its_end || Phone::parse(text).as_ref() == Ok(phone))
+    let is_suffix = number.ends_with(written) && written.len() + MAX_COUNTRY_CODE_DIGITS >= number.len();
+    is_separated_digits && (is_suffix || Phone::parse(text).as_ref() == Ok(phone))
 }
 
 #[cfg(test)]
@@ -179,7 +171,7 @@ mod tests {
         Secret::new(text.to_owned())
     }
 
-    fn accept(password: &str) -> Result<Password, RefusedPassword> {
+    fn accept(password: &str) -> Result<Password, InvalidPassword> {
         let policy: PasswordPolicy = "8".parse().unwrap();
         let email = Email::parse("ada.lovelace@example.com").unwrap();
         let phone = Phone::parse("+33612345678").unwrap();
@@ -187,42 +179,44 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_measured_in_characters_and_taken_whole() {
+    fn password_length_is_counted_in_characters_untruncated() {
         for password in ["8 chars.", "пароль из слов", &"🔑".repeat(8), &"é".repeat(128), "        "] {
             assert_eq!(accept(password).unwrap().secret().expose(), password);
         }
         for password in ["", "7 chars", &"🔑".repeat(7), &"a".repeat(129)] {
-            assert_eq!(accept(password).unwrap_err(), RefusedPassword::Length { min_length: 8 }, "{password}");
+            assert_eq!(accept(password).unwrap_err(), InvalidPassword::Length { min_length: 8 }, "{password}");
         }
     }
 
     #[test]
-    fn a_password_is_the_same_in_every_spelling_and_is_measured_in_the_shortest() {
+    fn password_is_normalized_to_nfc_before_its_length_is_checked() {
         let (composed, decomposed) = ("cr\u{e8}me br\u{fb}l\u{e9}e", "cre\u{300}me bru\u{302}le\u{301}e");
         for one in [composed, decomposed] {
             let password = accept(one).unwrap();
             assert_eq!(password.secret().expose(), composed);
             assert!(
-                password.is(&secret(composed)) && password.is(&secret(decomposed)) && !password.is(&secret("creme"))
+                password.matches(&secret(composed))
+                    && password.matches(&secret(decomposed))
+                    && !password.matches(&secret("creme"))
             );
-            assert_eq!(Password::known(&secret(one)).secret(), password.secret());
+            assert_eq!(Password::existing(&secret(one)).secret(), password.secret());
         }
         assert!(accept(&"e\u{301}".repeat(128)).is_ok());
-        assert_eq!(accept(&"e\u{301}".repeat(7)).unwrap_err(), RefusedPassword::Length { min_length: 8 });
+        assert_eq!(accept(&"e\u{301}".repeat(7)).unwrap_err(), InvalidPassword::Length { min_length: 8 });
     }
 
     #[test]
-    fn what_many_people_have_is_refused_in_any_letter_case_and_what_contains_it_is_not() {
+    fn common_password_is_rejected_in_any_letter_case() {
         for password in ["password", "PassWord1", "1234567890", "QWERTYUIOP", "sunshine"] {
-            assert_eq!(accept(password).unwrap_err(), RefusedPassword::Common, "{password}");
+            assert_eq!(accept(password).unwrap_err(), InvalidPassword::Common, "{password}");
         }
         assert!(accept("a password that is long enough").is_ok());
     }
 
     #[test]
-    fn the_list_is_searched_as_it_has_to_be_and_every_line_of_it_is_found() {
+    fn common_password_list_is_sorted_and_every_entry_is_found() {
         let lines: Vec<_> = COMMON.lines().collect();
-        assert!(lines.is_sorted() && lines.len() > 3_000, "NIST and OWASP ask for no fewer");
+        assert!(lines.is_sorted() && lines.len() > 3_000, "NIST and OWASP require at least 3,000");
         for line in &lines {
             assert!(line.chars().count() >= LEAST_MIN_LENGTH && *line == line.to_lowercase(), "{line:?}");
             assert!(is_listed(COMMON, line), "{line:?}");
@@ -232,20 +226,20 @@ mod tests {
     }
 
     #[test]
-    fn a_persons_own_identifiers_are_refused_and_the_refusal_says_which() {
-        for (password, refused) in [
-            ("ada.lovelace@example.com", RefusedPassword::IsEmail),
-            ("ADA.Lovelace@Example.com", RefusedPassword::IsEmail),
-            ("Ada.Lovelace", RefusedPassword::IsLocalPart),
-            ("+33612345678", RefusedPassword::IsPhone),
-            ("+33 6 12 34 56 78", RefusedPassword::IsPhone),
-            ("+33 (0)6 12 34 56 78", RefusedPassword::IsPhone),
-            ("33612345678", RefusedPassword::IsPhone),
-            ("0033612345678", RefusedPassword::IsPhone),
-            ("06.12.34.56.78", RefusedPassword::IsPhone),
-            ("612345678", RefusedPassword::IsPhone),
+    fn password_equal_to_own_identifier_is_rejected() {
+        for (password, expected) in [
+            ("ada.lovelace@example.com", InvalidPassword::IsEmail),
+            ("ADA.Lovelace@Example.com", InvalidPassword::IsEmail),
+            ("Ada.Lovelace", InvalidPassword::IsLocalPart),
+            ("+33612345678", InvalidPassword::IsPhone),
+            ("+33 6 12 34 56 78", InvalidPassword::IsPhone),
+            ("+33 (0)6 12 34 56 78", InvalidPassword::IsPhone),
+            ("33612345678", InvalidPassword::IsPhone),
+            ("0033612345678", InvalidPassword::IsPhone),
+            ("06.12.34.56.78", InvalidPassword::IsPhone),
+            ("612345678", InvalidPassword::IsPhone),
         ] {
-            assert_eq!(accept(password).unwrap_err(), refused, "{password}");
+            assert_eq!(accept(password).unwrap_err(), expected, "{password}");
         }
         for password in ["ada.lovelace@example.com!", "lovelace", "+33612345679", "0612345678!", "(2345678)"] {
             assert!(accept(password).is_ok(), "{password}");
@@ -253,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_asks_for_8_to_128_characters() {
+    fn password_policy_accepts_min_length_8_to_128() {
         for text in ["8", "128"] {
             assert!(text.parse::<PasswordPolicy>().is_ok(), "{text}");
         }

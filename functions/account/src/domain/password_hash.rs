@@ -1,4 +1,4 @@
-//! What is kept of a password.
+//! Password hashes.
 
 use argon2::password_hash::phc;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
@@ -7,48 +7,46 @@ use kernel::{Random, Secret};
 use super::Password;
 use super::password::normalized;
 
-/// What nobody's password hashes to: its salt and its output are random, so no password is known that matches. Checking
-/// an attempt against it takes as long as against a person's.
-const NOBODY: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$3U6vAROv4HxeJzNcQP3uMQ$SNfeJLVDbJQj/6iTFCpGjfzu5ibTB6iRPbSjLRTy5KE";
+/// A hash with random salt and output, so that no known password matches. It takes as long to check as any other hash.
+const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$3U6vAROv4HxeJzNcQP3uMQ$SNfeJLVDbJQj/6iTFCpGjfzu5ibTB6iRPbSjLRTy5KE";
 
-/// A password, hashed by Argon2id with 19 MiB, two passes and one lane (OWASP's Password Storage Cheat Sheet), in the
-/// PHC string format. It does not print itself.
+/// An Argon2id hash with 19 MiB of memory, two iterations and one lane (OWASP Password Storage Cheat Sheet), in the PHC
+/// string format. `Debug` output is redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordHash(Secret<String>);
 
-/// The password could not be hashed.
+/// A password could not be hashed.
 #[derive(Debug, thiserror::Error)]
-#[error("a password could not be hashed: {0}")]
-pub struct HashingFailed(argon2::password_hash::Error);
+#[error("password could not be hashed: {0}")]
+pub struct HashingError(argon2::password_hash::Error);
 
-/// The text is not a hash of this kind.
+/// The text is not an Argon2id hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an Argon2 hash in the PHC string format")]
 pub struct InvalidPasswordHash;
 
 impl PasswordHash {
-    /// Hashes a password with a salt of its own.
+    /// Hashes a password with a random salt.
     ///
     /// # Errors
     ///
-    /// [`HashingFailed`] if there is not the memory for it.
-    pub fn of(password: &Password, random: &impl Random) -> Result<Self, HashingFailed> {
+    /// [`HashingError`] if memory is insufficient.
+    pub fn new(password: &Password, random: &(impl Random + ?Sized)) -> Result<Self, HashingError> {
         #[cfg(test)]
         COMPUTED.set(computed() + 1);
         let mut salt = [0; 16];
         random.fill(&mut salt);
         let hash: phc::PasswordHash = Argon2::default()
             .hash_password_with_salt(password.secret().expose().as_bytes(), &salt)
-            .map_err(HashingFailed)?;
+            .map_err(HashingError)?;
         Ok(Self(Secret::new(hash.to_string())))
     }
 
-    /// As it was stored.
+    /// Parses the stored representation.
     ///
     /// # Errors
     ///
-    /// [`InvalidPasswordHash`] if no password could be checked against it.
+    /// [`InvalidPasswordHash`] if the text is not an Argon2id hash in the PHC string format.
     pub fn from_stored(text: impl Into<String>) -> Result<Self, InvalidPasswordHash> {
         let text = text.into();
         let hash = phc::PasswordHash::new(&text).map_err(|_| InvalidPasswordHash)?;
@@ -58,35 +56,35 @@ impl PasswordHash {
         Ok(Self(Secret::new(text)))
     }
 
-    /// A hash that no attempt matches, but that takes the same work to check.
+    /// Returns a hash that no password matches, for constant work when there is no user to check against.
     pub fn dummy() -> Self {
-        Self(Secret::new(NOBODY.to_owned()))
+        Self(Secret::new(DUMMY.to_owned()))
     }
 
-    /// As it is stored.
+    /// Returns the stored representation.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// Whether it was made by other parameters than a hash is made by today.
+    /// Whether the hash was made with other parameters than new hashes are.
     pub fn is_outdated(&self) -> bool {
-        let made_by = phc::PasswordHash::new(self.expose()).ok().and_then(|hash| Params::try_from(&hash).ok());
-        // Not the parameters as a whole: those that are read from a hash name the length of its output too.
+        let params = phc::PasswordHash::new(self.expose()).ok().and_then(|hash| Params::try_from(&hash).ok());
+        // The costs only: parameters read from a hash also contain its output length.
         let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
-        made_by.is_none_or(|made_by| costs(&made_by) != costs(Argon2::default().params()))
+        params.is_none_or(|params| costs(&params) != costs(Argon2::default().params()))
     }
 
-    /// Whether the attempt is the password, in whatever spelling, by the parameters in the hash. The work does not depend
-    /// on what the password is.
-    pub fn matches(&self, attempt: &Secret<String>) -> bool {
+    /// Whether the hash is of this password, in any Unicode normalization form. It is checked with the parameters in the
+    /// hash. The time taken does not depend on the password.
+    pub fn matches(&self, password: &Secret<String>) -> bool {
         #[cfg(test)]
         COMPUTED.set(computed() + 1);
-        let attempt = normalized(attempt.clone());
-        Argon2::default().verify_password(attempt.expose().as_bytes(), self.expose()).is_ok()
+        let password = normalized(password.clone());
+        Argon2::default().verify_password(password.expose().as_bytes(), self.expose()).is_ok()
     }
 }
 
-/// How often this thread has computed a hash: the work of a sign-in is counted by it, not by the clock.
+/// The number of hashes that this thread has computed, as a measure of work that does not depend on timing.
 #[cfg(test)]
 pub(crate) fn computed() -> usize {
     COMPUTED.get()
@@ -110,11 +108,11 @@ mod tests {
 
     fn hash(password: &str, seed: u64) -> PasswordHash {
         let policy: PasswordPolicy = "8".parse().unwrap();
-        PasswordHash::of(&policy.accept(secret(password), None, None).unwrap(), &SeededRandom::new(seed)).unwrap()
+        PasswordHash::new(&policy.accept(secret(password), None, None).unwrap(), &SeededRandom::new(seed)).unwrap()
     }
 
     #[test]
-    fn only_the_password_matches_and_all_of_it_counts() {
+    fn password_hash_matches_exact_password_only() {
         let long = "correct horse battery staple".repeat(4);
         let stored = PasswordHash::from_stored(hash(&long, 1).expose()).unwrap();
         assert!(stored.matches(&secret(&long)));
@@ -124,12 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn the_same_password_of_two_people_gives_two_hashes() {
+    fn same_password_with_different_salts_gives_different_hashes() {
         assert_ne!(hash("correct horse", 1), hash("correct horse", 2));
     }
 
     #[test]
-    fn a_hash_and_nobodys_hash_cost_what_owasp_asks() {
+    fn password_hash_and_dummy_hash_use_owasp_parameters() {
         for hash in [hash("correct horse", 1), PasswordHash::dummy()] {
             assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.expose());
             assert_eq!(PasswordHash::from_stored(hash.expose()).unwrap().expose().len(), hash.expose().len());
@@ -138,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_matches_in_every_spelling() {
+    fn password_hash_matches_any_unicode_normalization() {
         let (composed, decomposed) = ("cr\u{e8}me br\u{fb}l\u{e9}e", "cre\u{300}me bru\u{302}le\u{301}e");
         for one in [composed, decomposed] {
             assert!(hash(one, 1).matches(&secret(composed)) && hash(one, 1).matches(&secret(decomposed)));
@@ -146,25 +144,25 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_of_other_parameters_is_checked_by_them_and_is_outdated() {
-        let password = Password::known(&secret("correct horse"));
+    fn hash_with_other_parameters_matches_and_is_outdated() {
+        let password = Password::existing(&secret("correct horse"));
         for (memory_kib, passes, lanes, outdated) in
             [(19_456, 2, 1, false), (12_288, 2, 1, true), (19_456, 3, 1, true), (19_456, 2, 2, true)]
         {
             let params = Params::new(memory_kib, passes, lanes, None).unwrap();
-            let by_others = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+            let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
             let hash: phc::PasswordHash =
-                by_others.hash_password_with_salt(password.secret().expose().as_bytes(), &[7; 16]).unwrap();
+                argon2.hash_password_with_salt(password.secret().expose().as_bytes(), &[7; 16]).unwrap();
             let stored = PasswordHash::from_stored(hash.to_string()).unwrap();
             assert!(stored.matches(password.secret()) && !stored.matches(&secret("incorrect horse")));
             assert_eq!(stored.is_outdated(), outdated, "{}", stored.expose());
         }
-        assert!(!PasswordHash::of(&password, &SeededRandom::new(1)).unwrap().is_outdated());
+        assert!(!PasswordHash::new(&password, &SeededRandom::new(1)).unwrap().is_outdated());
         assert!(!PasswordHash::dummy().is_outdated());
     }
 
     #[test]
-    fn hashing_and_checking_are_counted_as_the_work_they_are() {
+    fn hash_computations_are_counted() {
         let before = computed();
         let hash = hash("correct horse", 1);
         assert!(hash.matches(&secret("correct horse")) && !PasswordHash::dummy().matches(&secret("")));
@@ -172,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash_is_not_read() {
+    fn invalid_password_hash_is_rejected() {
         for text in ["", "hunter2", "$argon2id$v=19$m=19456,t=2,p=1", "$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q"] {
             assert_eq!(PasswordHash::from_stored(text), Err(InvalidPasswordHash), "{text}");
         }
     }
 
     #[test]
-    fn a_hash_does_not_print_itself() {
+    fn password_hash_debug_output_is_redacted() {
         assert!(!format!("{:?}", PasswordHash::dummy()).contains("argon2id"));
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions: from a sign-in to its end.
+//! Sessions, from sign-in to their end.
 
 use std::time::Duration;
 
@@ -6,77 +6,75 @@ use kernel::{Random, SessionId, Timestamp};
 
 use super::{RefreshToken, RefreshTokenHash, RotationNonce, User, UserStatus};
 
-/// How long after a rotation the spent token still gets the answer that may have been lost.
+/// How long after a rotation the used refresh token is answered with the same successor again, in case the response was
+/// lost.
 pub const REUSE_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-/// One sign-in of a person.
+/// A session of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its id.
     pub id: SessionId,
-    /// When the person signed in.
     pub started_at: Timestamp,
-    /// When they signed in or refreshed last.
+    /// The time of the sign-in or of the last refresh.
     pub last_used_at: Timestamp,
-    /// What the client called itself as the session began.
+    /// The client's `User-Agent` at sign-in.
     pub user_agent: Option<String>,
-    /// The person's epoch that it has been carried to: below the person's own, it is over.
+    /// The epoch of the user that the session is bound to. It is revoked if the user's epoch is higher.
     pub epoch: u64,
-    /// When it ends, however much it is used.
+    /// When the session ends, even if it is in use.
     pub absolute_expires_at: Timestamp,
-    /// When it ends if it is not used: never after the absolute end.
+    /// When the session ends unless it is refreshed. At most the absolute expiry.
     pub expires_at: Timestamp,
-    /// When the last access token that was issued for it expires.
+    /// When the last access token issued for the session expires.
     pub token_expires_at: Timestamp,
-    /// The refresh token that is good.
+    /// The hash of the current refresh token.
     pub refresh_hash: RefreshTokenHash,
-    /// The last rotation, if there was one.
+    /// The last rotation of the refresh token.
     pub rotation: Option<Rotation>,
-    /// When the person ended it, if they did.
+    /// When the session was ended before its expiry.
     pub ended_at: Option<Timestamp>,
 }
 
-/// How the refresh token that is good came from the one before.
+/// The rotation by which the current refresh token replaced the previous one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
-    /// The token that was spent.
-    pub spent: RefreshTokenHash,
-    /// What was added to it.
+    /// The hash of the previous token.
+    pub used: RefreshTokenHash,
     pub nonce: RotationNonce,
-    /// When.
     pub at: Timestamp,
 }
 
-/// How long sessions and their access tokens last.
+/// The lifetimes of sessions and their access tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// An access token, unless its session ends before.
+    /// The lifetime of an access token, unless its session ends earlier.
     pub access_token: Duration,
-    /// A session that is not used.
+    /// The lifetime of a session that is not refreshed.
     pub idle: Duration,
-    /// Any session.
+    /// The maximum lifetime of a session.
     pub absolute: Duration,
 }
 
-/// What becomes of a session whose refresh token is presented.
+/// The result of presenting a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refresh {
-    /// The token is spent now, and the session stands like this with its successor, this one.
+    /// The session after the rotation, and its new refresh token.
     Rotated(Box<Session>, RefreshToken),
-    /// The token was spent a moment ago: its successor is the one that is good, as of this time.
-    Again(RefreshToken, Timestamp),
-    /// The token is not the one that is good: it was spent before, or made up. Somebody holds what they should not.
+    /// The token was used within the grace period. Contains its successor, which is the current token, and the time of
+    /// the rotation.
+    Replayed(RefreshToken, Timestamp),
+    /// The token was used before the grace period, or is forged: it may have been stolen.
     Reused,
 }
 
 impl Session {
-    /// A session of this person that starts now, and its refresh token.
+    /// Starts a session. Returns it with its first refresh token.
     pub fn start(
         user: &User,
         user_agent: Option<String>,
         lifetimes: Lifetimes,
         now: Timestamp,
-        random: &impl Random,
+        random: &(impl Random + ?Sized),
     ) -> (Self, RefreshToken) {
         let id = SessionId::random(random);
         let token = RefreshToken::new(user.id, id, random);
@@ -97,27 +95,27 @@ impl Session {
         (session, token)
     }
 
-    /// Whether it goes on, as this person's.
+    /// Checks that the session is active and that `user`, its owner, is not suspended.
     ///
     /// # Errors
     ///
-    /// [`Revoked`] if it does not.
+    /// [`Revoked`] if it is not.
     pub fn ensure_active(&self, user: &User, now: Timestamp) -> Result<(), Revoked> {
         if self.ended_at.is_some() || now >= self.expires_at {
             return Err(Revoked::SessionEnded);
         }
         if self.epoch < user.epoch {
-            return Err(Revoked::EpochPassed);
+            return Err(Revoked::StaleEpoch);
         }
         match user.status {
             UserStatus::Active => Ok(()),
-            UserStatus::Suspended => Err(Revoked::PersonSuspended),
+            UserStatus::Suspended => Err(Revoked::UserSuspended),
         }
     }
 
-    /// The session as it goes on when the person's epoch is raised and it is to be carried to the new one, with tokens
-    /// that are issued for it now: neither an access token of the former epoch is good any more, nor the refresh token
-    /// that it had, of which somebody may hold a copy.
+    /// Binds the session to a new epoch of its user, with tokens issued now, so that it stays active when all other
+    /// sessions are revoked. Access tokens of the previous epoch and the previous refresh token, which may have been
+    /// copied, are no longer valid.
     #[must_use]
     pub fn rebind_to_epoch(&self, epoch: u64, token: &RefreshToken, lifetimes: Lifetimes, now: Timestamp) -> Self {
         Self {
@@ -129,21 +127,28 @@ impl Session {
         }
     }
 
-    /// Whether this is the refresh token that is good, or the one that was spent last, whose successor may have been lost
-    /// on its way: enough to end the session by, which gives nobody anything.
+    /// Whether the token is the current refresh token, or the previous one, whose successor may not have reached the
+    /// client. Either may end the session, which grants no access.
     pub fn matches_refresh_token(&self, token: &RefreshToken) -> bool {
         let hash = token.hash();
-        hash == self.refresh_hash || self.rotation.as_ref().is_some_and(|rotation| rotation.spent == hash)
+        hash == self.refresh_hash || self.rotation.as_ref().is_some_and(|rotation| rotation.used == hash)
     }
 
-    /// When a token that is issued now expires, in a session that ends then. Never before one that was issued already:
-    /// until then whoever relies on tokens must hear of the session's end, also where tokens live shorter since.
+    /// The expiry of a token that is issued now, in a session that ends at `session_ends`. It is not before that of a
+    /// token issued earlier: even if the configured lifetime was reduced, verifiers must observe the end of the session
+    /// until the last of its tokens has expired.
     fn next_token_expires_at(&self, session_ends: Timestamp, lifetimes: Lifetimes, now: Timestamp) -> Timestamp {
         now.plus(lifetimes.access_token).max(self.token_expires_at).min(session_ends)
     }
 
-    /// What becomes of the session, which is alive, if this token is presented.
-    pub fn refresh(&self, token: &RefreshToken, lifetimes: Lifetimes, now: Timestamp, random: &impl Random) -> Refresh {
+    /// Determines the result of presenting a refresh token to the session, which must be active.
+    pub fn refresh(
+        &self,
+        token: &RefreshToken,
+        lifetimes: Lifetimes,
+        now: Timestamp,
+        random: &(impl Random + ?Sized),
+    ) -> Refresh {
         let hash = token.hash();
         if hash == self.refresh_hash {
             let nonce = RotationNonce::random(random);
@@ -153,64 +158,65 @@ impl Session {
                 expires_at: now.plus(lifetimes.idle).min(self.absolute_expires_at),
                 token_expires_at: self.next_token_expires_at(self.absolute_expires_at, lifetimes, now),
                 refresh_hash: successor.hash(),
-                rotation: Some(Rotation { spent: hash, nonce, at: now }),
+                rotation: Some(Rotation { used: hash, nonce, at: now }),
                 ..self.clone()
             };
             return Refresh::Rotated(Box::new(after), successor);
         }
         match &self.rotation {
-            Some(rotation) if rotation.spent == hash && now < rotation.at.plus(REUSE_GRACE_PERIOD) => {
-                Refresh::Again(token.successor(&rotation.nonce), rotation.at)
+            Some(rotation) if rotation.used == hash && now < rotation.at.plus(REUSE_GRACE_PERIOD) => {
+                Refresh::Replayed(token.successor(&rotation.nonce), rotation.at)
             }
             _ => Refresh::Reused,
         }
     }
 }
 
-/// A session and whose it is, as they stand now.
+/// A session and its user, in any state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedIn {
-    /// The person.
+pub struct UserSession {
     pub user: User,
-    /// Their session.
     pub session: Session,
 }
 
-/// Why a token that has not expired is good no more. For the log: the client learns only that it is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Revoked {
-    /// There is no such session.
-    #[error("there is no such session")]
-    NoSession,
-    /// The person ended it, or the time is up.
-    #[error("the session has ended")]
-    SessionEnded,
-    /// All of the person's tokens or sessions of that epoch were revoked.
-    #[error("what the person had in that epoch is revoked")]
-    EpochPassed,
-    /// The person may not act.
-    #[error("the person is suspended")]
-    PersonSuspended,
+impl AsRef<User> for UserSession {
+    fn as_ref(&self) -> &User {
+        &self.user
+    }
 }
 
-impl SignedIn {
-    /// Whether the session goes on.
+/// The reason why an unexpired token is not valid. It is logged, but not returned to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Revoked {
+    #[error("session not found")]
+    SessionNotFound,
+    #[error("session has ended")]
+    SessionEnded,
+    /// The user revoked all tokens or sessions of that epoch.
+    #[error("epoch is revoked")]
+    StaleEpoch,
+    #[error("user is suspended")]
+    UserSuspended,
+}
+
+impl UserSession {
+    /// Checks that the session is active.
     ///
     /// # Errors
     ///
-    /// [`Revoked`] if it does not.
+    /// [`Revoked`] if it is not.
     pub fn ensure_active(&self, now: Timestamp) -> Result<(), Revoked> {
         self.session.ensure_active(&self.user, now)
     }
 
-    /// Whether a token of this session, issued in this epoch of the person, still speaks for them.
+    /// Checks that an access token of this session, issued in this epoch of the user, is still valid.
     ///
     /// # Errors
     ///
-    /// [`Revoked`] if it does not.
-    pub fn accept(&self, token_epoch: u64, now: Timestamp) -> Result<(), Revoked> {
+    /// [`Revoked`] if it is not.
+    pub fn authorize(&self, token_epoch: u64, now: Timestamp) -> Result<(), Revoked> {
         self.ensure_active(now)?;
-        if token_epoch < self.user.epoch { Err(Revoked::EpochPassed) } else { Ok(()) }
+        if token_epoch < self.user.epoch { Err(Revoked::StaleEpoch) } else { Ok(()) }
     }
 }
 
@@ -236,11 +242,11 @@ mod tests {
         now().plus(Duration::from_mins(minutes))
     }
 
-    fn started() -> (SignedIn, RefreshToken) {
+    fn started() -> (UserSession, RefreshToken) {
         let email = Email::parse("ada@example.com").unwrap();
         let user = User { epoch: 3, ..User::new(UserId::random(&SeededRandom::new(1)), email, None, now()) };
         let (session, token) = Session::start(&user, None, LIFETIMES, now(), &SeededRandom::new(2));
-        (SignedIn { user, session }, token)
+        (UserSession { user, session }, token)
     }
 
     fn refresh(session: &Session, token: &RefreshToken, at: Timestamp) -> Refresh {
@@ -253,73 +259,73 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_is_not_used_ends_when_its_idle_time_is_over() {
-        let (signed_in, _) = started();
-        assert_eq!(signed_in.accept(3, after(59)), Ok(()));
-        assert_eq!(signed_in.accept(3, after(60)), Err(Revoked::SessionEnded));
-        assert_eq!(signed_in.session.token_expires_at, after(15));
+    fn unused_session_ends_after_idle_timeout() {
+        let (user_session, _) = started();
+        assert_eq!(user_session.authorize(3, after(59)), Ok(()));
+        assert_eq!(user_session.authorize(3, after(60)), Err(Revoked::SessionEnded));
+        assert_eq!(user_session.session.token_expires_at, after(15));
     }
 
     #[test]
-    fn a_session_that_is_used_goes_on_until_its_absolute_end_and_so_do_its_tokens() {
-        let (mut signed_in, mut token) = started();
+    fn refreshed_session_and_tokens_end_at_absolute_timeout() {
+        let (mut user_session, mut token) = started();
         for minutes in [50, 100, 149] {
-            (signed_in.session, token) = rotated(&signed_in.session, &token, after(minutes));
-            assert_eq!(signed_in.session.last_used_at, after(minutes));
+            (user_session.session, token) = rotated(&user_session.session, &token, after(minutes));
+            assert_eq!(user_session.session.last_used_at, after(minutes));
         }
-        assert_eq!((signed_in.session.expires_at, signed_in.session.token_expires_at), (after(150), after(150)));
-        assert_eq!(signed_in.ensure_active(after(149)), Ok(()));
-        assert_eq!(signed_in.ensure_active(after(150)), Err(Revoked::SessionEnded));
+        assert_eq!((user_session.session.expires_at, user_session.session.token_expires_at), (after(150), after(150)));
+        assert_eq!(user_session.ensure_active(after(149)), Ok(()));
+        assert_eq!(user_session.ensure_active(after(150)), Err(Revoked::SessionEnded));
     }
 
     #[test]
-    fn an_ended_session_an_earlier_epoch_and_a_suspended_person_are_refused() {
-        let (signed_in, _) = started();
-        let mut ended = signed_in.clone();
+    fn ended_stale_or_suspended_session_is_rejected() {
+        let (user_session, _) = started();
+        let mut ended = user_session.clone();
         ended.session.ended_at = Some(now());
-        assert_eq!(ended.accept(3, now()), Err(Revoked::SessionEnded));
-        assert_eq!(signed_in.accept(2, now()), Err(Revoked::EpochPassed));
-        let mut left_behind = signed_in.clone();
-        left_behind.user.epoch = 4;
-        assert_eq!(left_behind.ensure_active(now()), Err(Revoked::EpochPassed));
-        let mut suspended = signed_in;
+        assert_eq!(ended.authorize(3, now()), Err(Revoked::SessionEnded));
+        assert_eq!(user_session.authorize(2, now()), Err(Revoked::StaleEpoch));
+        let mut stale = user_session.clone();
+        stale.user.epoch = 4;
+        assert_eq!(stale.ensure_active(now()), Err(Revoked::StaleEpoch));
+        let mut suspended = user_session;
         suspended.user.status = UserStatus::Suspended;
-        assert_eq!(suspended.accept(3, now()), Err(Revoked::PersonSuspended));
+        assert_eq!(suspended.authorize(3, now()), Err(Revoked::UserSuspended));
     }
 
     #[test]
-    fn a_spent_token_gets_the_same_successor_for_ten_seconds_and_ends_the_session_after() {
-        let (signed_in, first) = started();
-        let (session, second) = rotated(&signed_in.session, &first, after(10));
+    fn used_token_is_replayed_for_ten_seconds_then_reused() {
+        let (user_session, first) = started();
+        let (session, second) = rotated(&user_session.session, &first, after(10));
         let moment = |seconds| after(10).plus(Duration::from_secs(seconds));
-        assert_eq!(refresh(&session, &first, moment(9)), Refresh::Again(second.clone(), after(10)));
+        assert_eq!(refresh(&session, &first, moment(9)), Refresh::Replayed(second.clone(), after(10)));
         assert_eq!(refresh(&session, &first, moment(10)), Refresh::Reused);
         assert_eq!(session.refresh_hash, second.hash());
     }
 
     #[test]
-    fn once_its_successor_is_spent_too_a_token_has_no_grace() {
-        let (signed_in, first) = started();
-        let (session, second) = rotated(&signed_in.session, &first, after(10));
+    fn used_token_has_no_grace_once_its_successor_is_used() {
+        let (user_session, first) = started();
+        let (session, second) = rotated(&user_session.session, &first, after(10));
         let (session, third) = rotated(&session, &second, after(10));
         assert_eq!(refresh(&session, &first, after(10)), Refresh::Reused);
-        assert_eq!(refresh(&session, &second, after(10)), Refresh::Again(third, after(10)));
+        assert_eq!(refresh(&session, &second, after(10)), Refresh::Replayed(third, after(10)));
     }
 
     #[test]
-    fn a_session_that_is_carried_to_another_epoch_goes_on_and_its_token_ends_with_it_at_the_latest() {
-        let (signed_in, token) = started();
+    fn session_rebound_to_new_epoch_stays_active() {
+        let (user_session, token) = started();
         let next = RefreshToken::new(token.user, token.session, &SeededRandom::new(9));
-        let session = signed_in.session.rebind_to_epoch(4, &next, LIFETIMES, after(30));
-        let revoked = User { epoch: 4, ..signed_in.user };
-        let retained_session = SignedIn { user: revoked, session };
+        let session = user_session.session.rebind_to_epoch(4, &next, LIFETIMES, after(30));
+        let revoked = User { epoch: 4, ..user_session.user };
+        let retained_session = UserSession { user: revoked, session };
         assert_eq!(
-            (retained_session.accept(4, after(30)), retained_session.accept(3, after(30))),
-            (Ok(()), Err(Revoked::EpochPassed))
+            (retained_session.authorize(4, after(30)), retained_session.authorize(3, after(30))),
+            (Ok(()), Err(Revoked::StaleEpoch))
         );
         assert_eq!(retained_session.session.token_expires_at, after(45));
         assert!(matches!(refresh(&retained_session.session, &next, after(30)), Refresh::Rotated(..)));
-        assert_eq!(refresh(&retained_session.session, &token, after(30)), Refresh::Reused, "somebody may hold a copy");
+        assert_eq!(refresh(&retained_session.session, &token, after(30)), Refresh::Reused, "it may have been copied");
         assert_eq!(
             retained_session.session.rebind_to_epoch(5, &next, LIFETIMES, after(59)).token_expires_at,
             after(60)
@@ -327,36 +333,37 @@ mod tests {
     }
 
     #[test]
-    fn where_tokens_live_shorter_than_before_a_session_remembers_the_longer_one_until_it_has_expired() {
-        let (signed_in, token) = started();
+    fn token_expiry_never_moves_back_when_lifetime_shrinks() {
+        let (user_session, token) = started();
         let shorter = Lifetimes { access_token: Duration::from_mins(1), ..LIFETIMES };
-        let Refresh::Rotated(session, _) = signed_in.session.refresh(&token, shorter, after(1), &SeededRandom::new(3))
+        let Refresh::Rotated(session, _) =
+            user_session.session.refresh(&token, shorter, after(1), &SeededRandom::new(3))
         else {
             panic!()
         };
         assert_eq!(session.token_expires_at, after(15));
-        assert_eq!(signed_in.session.rebind_to_epoch(4, &token, shorter, after(1)).token_expires_at, after(15));
+        assert_eq!(user_session.session.rebind_to_epoch(4, &token, shorter, after(1)).token_expires_at, after(15));
         assert_eq!(session.rebind_to_epoch(4, &token, shorter, after(20)).token_expires_at, after(21));
     }
 
     #[test]
-    fn a_session_may_be_ended_by_its_good_token_and_the_one_spent_last_and_by_no_other() {
-        let (signed_in, first) = started();
-        let by =
+    fn session_matches_current_and_last_used_refresh_token() {
+        let (user_session, first) = started();
+        let matches =
             |session: &Session, tokens: [&RefreshToken; 3]| tokens.map(|token| session.matches_refresh_token(token));
-        let (once, second) = rotated(&signed_in.session, &first, after(10));
+        let (once, second) = rotated(&user_session.session, &first, after(10));
         let (twice, third) = rotated(&once, &second, after(20));
-        assert_eq!(by(&signed_in.session, [&first, &second, &third]), [true, false, false]);
-        assert_eq!(by(&once, [&first, &second, &third]), [true, true, false]);
-        assert_eq!(by(&twice, [&first, &second, &third]), [false, true, true]);
+        assert_eq!(matches(&user_session.session, [&first, &second, &third]), [true, false, false]);
+        assert_eq!(matches(&once, [&first, &second, &third]), [true, true, false]);
+        assert_eq!(matches(&twice, [&first, &second, &third]), [false, true, true]);
         let forged = RefreshToken::new(first.user, first.session, &SeededRandom::new(99));
         assert!(!twice.matches_refresh_token(&forged));
     }
 
     #[test]
-    fn a_token_that_was_made_up_for_a_session_counts_as_reused() {
-        let (signed_in, token) = started();
+    fn forged_refresh_token_counts_as_reused() {
+        let (user_session, token) = started();
         let forged = RefreshToken::new(token.user, token.session, &SeededRandom::new(99));
-        assert_eq!(refresh(&signed_in.session, &forged, now()), Refresh::Reused);
+        assert_eq!(refresh(&user_session.session, &forged, now()), Refresh::Reused);
     }
 }

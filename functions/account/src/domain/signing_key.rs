@@ -1,4 +1,4 @@
-//! The keys that sign access tokens.
+//! Keys that sign access tokens.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,13 +6,13 @@ use kernel::{KeyId, Random, Secret};
 use ring::digest::{SHA256, digest};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
-/// What stands before the 32 bytes of the private key in its PKCS#8 document of version 2 (RFC 8410, section 7).
+/// The bytes before the 32-byte private key in a PKCS#8 document of version 2 (RFC 8410, section 7).
 const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x51, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
-/// What stands between them and the 32 bytes of the public key.
+/// The bytes between the private key and the 32-byte public key.
 const PKCS8_INFIX: [u8; 3] = [0x81, 0x21, 0x00];
 
-/// An Ed25519 key that signs access tokens. Its private half does not print itself.
+/// An Ed25519 key pair that signs access tokens. `Debug` output does not contain the private key.
 #[derive(Debug)]
 pub struct SigningKey {
     kid: KeyId,
@@ -20,18 +20,16 @@ pub struct SigningKey {
     pkcs8: Secret<Vec<u8>>,
 }
 
-/// The document holds no Ed25519 key.
+/// The document is not a valid Ed25519 key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an Ed25519 key as a PKCS#8 document of version 2")]
 pub struct InvalidSigningKey;
 
 impl SigningKey {
-    /// A new key.
-    ///
     /// # Errors
     ///
-    /// [`InvalidSigningKey`] never, if ring reads what it is given.
-    pub fn generate(random: &impl Random) -> Result<Self, InvalidSigningKey> {
+    /// [`InvalidSigningKey`] if ring rejects the generated key, which is not expected.
+    pub fn generate(random: &(impl Random + ?Sized)) -> Result<Self, InvalidSigningKey> {
         let mut seed = [0; 32];
         random.fill(&mut seed);
         let seed = Secret::new(seed);
@@ -40,34 +38,34 @@ impl SigningKey {
         Self::from_pkcs8(Secret::new(parts.concat()))
     }
 
-    /// Reads a key.
+    /// Parses a PKCS#8 document of version 2.
     ///
     /// # Errors
     ///
-    /// [`InvalidSigningKey`] if there is none in the document, or its halves do not belong together.
+    /// [`InvalidSigningKey`] if the document is not an Ed25519 key, or its public key does not match the private key.
     pub fn from_pkcs8(pkcs8: Secret<Vec<u8>>) -> Result<Self, InvalidSigningKey> {
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8.expose()).map_err(|_| InvalidSigningKey)?;
         let public_key = URL_SAFE_NO_PAD.encode(pair.public_key());
         Ok(Self { kid: thumbprint(&public_key), public_key, pkcs8 })
     }
 
-    /// Its id: the RFC 7638 thumbprint, so that a key cannot go by another's.
+    /// Returns the key id: the RFC 7638 thumbprint, which binds it to the key.
     pub const fn kid(&self) -> &KeyId {
         &self.kid
     }
 
-    /// The 32 bytes of the public half in base64url without padding: the `x` of an RFC 8037 JWK.
+    /// Returns the 32-byte public key in base64url without padding: the `x` of an RFC 8037 JWK.
     pub fn public_key(&self) -> &str {
         &self.public_key
     }
 
-    /// The whole key as a PKCS#8 document of version 2.
+    /// Returns the key pair as a PKCS#8 document of version 2.
     pub const fn pkcs8(&self) -> &Secret<Vec<u8>> {
         &self.pkcs8
     }
 }
 
-/// The thumbprint of an Ed25519 key (RFC 7638 with the members that RFC 8037, section 2 names, in their order).
+/// Computes the thumbprint of an Ed25519 key (RFC 7638, with the members and order of RFC 8037, section 2).
 fn thumbprint(public_key: &str) -> KeyId {
     let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public_key}"}}"#);
     KeyId::new(URL_SAFE_NO_PAD.encode(digest(&SHA256, jwk.as_bytes())))
@@ -80,14 +78,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_is_the_thumbprint_of_rfc_8037() {
+    fn key_id_is_rfc_8037_thumbprint() {
         // RFC 8037, appendices A.2 and A.3.
         let kid = thumbprint("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
         assert_eq!(kid.as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 
     #[test]
-    fn a_new_key_reads_back_and_no_two_are_alike() {
+    fn generated_signing_key_round_trips_and_is_unique() {
         let random = SeededRandom::new(7);
         let key = SigningKey::generate(&random).unwrap();
         let read = SigningKey::from_pkcs8(key.pkcs8().clone()).unwrap();
@@ -96,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_whose_halves_do_not_belong_together_is_refused() {
+    fn pkcs8_with_mismatched_key_halves_is_rejected() {
         let mut document = SigningKey::generate(&SeededRandom::new(7)).unwrap().pkcs8().expose().clone();
         if let Some(last) = document.last_mut() {
             *last ^= 1;
@@ -106,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_does_not_print_itself() {
+    fn signing_key_debug_output_is_redacted() {
         let key = SigningKey::generate(&SeededRandom::new(7)).unwrap();
         assert!(format!("{key:?}").contains("pkcs8: [secret]"));
     }

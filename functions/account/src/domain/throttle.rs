@@ -1,48 +1,69 @@
-//! How often one may guess at a password.
+//! Rate limiting of password attempts.
 
 use std::time::Duration;
 
 use kernel::Timestamp;
 
-/// How many attempts in a row may fail before the next one has to wait.
+/// The number of consecutive failed attempts after which the next one has to wait.
 pub const BURST: u32 = 5;
-/// The longest wait.
 pub const MAX_BACKOFF: Duration = Duration::from_mins(15);
-/// After so long without an attempt, counting begins anew.
+/// The time since the last attempt after which the count is reset.
 pub const ATTEMPT_WINDOW: Duration = Duration::from_hours(24);
 
-/// How long the next attempt waits after the last one, when so many have failed in a row: one second after the fifth,
-/// twice as long after each that follows, and never longer than [`MAX_BACKOFF`].
-pub fn wait_after(attempts: u32) -> Duration {
+/// Returns how long the next attempt has to wait after the last of `attempts` consecutive failed ones: one second after
+/// the fifth, twice as long after each further one, and at most [`MAX_BACKOFF`].
+pub fn backoff_after(attempts: u32) -> Duration {
     match attempts.checked_sub(BURST) {
         None => Duration::ZERO,
         Some(doublings) => 1_u64.checked_shl(doublings).map_or(MAX_BACKOFF, Duration::from_secs).min(MAX_BACKOFF),
     }
 }
 
-/// The numbers of attempts whose waits differ from the one before and from the longest.
+/// Returns the numbers of attempts whose backoff is neither zero nor [`MAX_BACKOFF`], with that backoff.
 pub fn backoff_steps() -> impl Iterator<Item = (u32, Duration)> {
-    (BURST..).map(|attempts| (attempts, wait_after(attempts))).take_while(|(_, wait)| *wait < MAX_BACKOFF)
+    (BURST..).map(|attempts| (attempts, backoff_after(attempts))).take_while(|(_, backoff)| *backoff < MAX_BACKOFF)
 }
 
-/// The attempts to sign in by one identifier that have failed since one succeeded.
+/// The result of counting an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimit<T> {
+    /// The attempt was counted.
+    Allowed(T),
+    /// The attempt was not counted. The next one is allowed after `retry_after`.
+    Limited { retry_after: Duration },
+}
+
+/// The consecutive failed attempts by an identifier or of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempts {
-    /// How many.
     pub count: u32,
-    /// When the last one was.
     pub last_at: Timestamp,
 }
 
+/// How the next attempt is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextAttempt {
+    /// It is added to the count.
+    Increment,
+    /// It is the first one, since the previous ones have expired.
+    Reset,
+    /// It has to wait.
+    Wait(Duration),
+}
+
 impl Attempts {
-    /// How long the next one has to wait yet.
-    pub fn wait(self, now: Timestamp) -> Duration {
-        now.until(self.last_at.plus(wait_after(self.count)))
+    pub fn next(self, now: Timestamp) -> NextAttempt {
+        if now >= self.last_at.plus(ATTEMPT_WINDOW) {
+            return NextAttempt::Reset;
+        }
+        match self.backoff(now) {
+            Duration::ZERO => NextAttempt::Increment,
+            backoff => NextAttempt::Wait(backoff),
+        }
     }
 
-    /// Whether they are forgotten.
-    pub fn are_forgotten(self, now: Timestamp) -> bool {
-        now >= self.last_at.plus(ATTEMPT_WINDOW)
+    fn backoff(self, now: Timestamp) -> Duration {
+        now.until(self.last_at.plus(backoff_after(self.count)))
     }
 }
 
@@ -51,19 +72,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_attempts_are_free_and_then_the_wait_doubles_up_to_fifteen_minutes() {
-        let waits: Vec<_> = (0..=17).map(|attempts| wait_after(attempts).as_secs()).collect();
-        assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
-        assert_eq!(wait_after(u32::MAX), MAX_BACKOFF);
-        assert_eq!(backoff_steps().map(|(_, wait)| wait.as_secs()).collect::<Vec<_>>(), waits[5..15]);
+    fn backoff_starts_after_burst_and_doubles_to_15_minutes() {
+        let backoffs: Vec<_> = (0..=17).map(|attempts| backoff_after(attempts).as_secs()).collect();
+        assert_eq!(backoffs, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
+        assert_eq!(backoff_after(u32::MAX), MAX_BACKOFF);
+        assert_eq!(backoff_steps().map(|(_, backoff)| backoff.as_secs()).collect::<Vec<_>>(), backoffs[5..15]);
     }
 
     #[test]
-    fn the_wait_runs_from_the_last_attempt() {
+    fn backoff_runs_from_last_attempt() {
         let at = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
         let attempts = Attempts { count: 8, last_at: at };
-        for (later, wait) in [(0, 8), (3, 5), (8, 0), (9, 0)] {
-            assert_eq!(attempts.wait(at.plus(Duration::from_secs(later))), Duration::from_secs(wait));
+        for (later, backoff) in [(0, 8), (3, 5), (8, 0), (9, 0)] {
+            assert_eq!(attempts.backoff(at.plus(Duration::from_secs(later))), Duration::from_secs(backoff));
         }
     }
 }

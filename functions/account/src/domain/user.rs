@@ -1,48 +1,38 @@
-//! People.
+//! Users.
 
 use contact::{Email, Phone};
 use kernel::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::Identifier;
+use super::{Identifier, IdentifierKind};
 
-/// A person who signed up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Their id.
     pub id: UserId,
-    /// Their e-mail address.
     pub email: Email,
-    /// Whether they have shown that it reaches them.
     pub email_verified: bool,
-    /// Their phone number, if they gave one.
     pub phone: Option<Phone>,
-    /// Whether they have shown that it reaches them.
     pub phone_verified: bool,
-    /// Whether they may act.
     pub status: UserStatus,
-    /// Raised when all of their tokens so far are revoked.
+    /// Increased to revoke all tokens and sessions of the user.
     pub epoch: u64,
-    /// Raised by every change of any of this: 1 at sign-up.
+    /// Increased by every update. 1 at sign-up.
     pub version: u64,
-    /// When they signed up.
     pub created_at: Timestamp,
-    /// When any of this last changed.
     pub updated_at: Timestamp,
 }
 
-/// Whether a person may act.
+/// Whether a user can sign in and use their sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum UserStatus {
-    /// They may.
     Active,
-    /// They may not, until an operator says otherwise.
+    /// Blocked until an operator reactivates the user.
     Suspended,
 }
 
 impl User {
-    /// Somebody new.
+    /// Creates a user, with unverified identifiers.
     pub const fn new(id: UserId, email: Email, phone: Option<Phone>, now: Timestamp) -> Self {
         Self {
             id,
@@ -58,22 +48,49 @@ impl User {
         }
     }
 
-    /// The same person in the next version, to be changed.
+    /// Returns the user with the next version, as the basis of an update.
     #[must_use]
     pub fn next_version(&self, now: Timestamp) -> Self {
         Self { version: self.version.saturating_add(1), updated_at: now, ..self.clone() }
     }
 
-    /// The same person with all of their tokens and sessions so far revoked.
+    /// Returns the user with the next epoch, which revokes all tokens and sessions so far.
     #[must_use]
     pub const fn revoked(mut self) -> Self {
         self.epoch = self.epoch.saturating_add(1);
         self
     }
 
-    /// All that they sign in by.
+    /// Returns the identifiers that the user can sign in with.
     pub fn identifiers(&self) -> Vec<Identifier> {
         let phone = self.phone.clone().map(Identifier::Phone);
         std::iter::once(Identifier::Email(self.email.clone())).chain(phone).collect()
+    }
+
+    pub fn identifier(&self, kind: IdentifierKind) -> Option<Identifier> {
+        self.identifiers().into_iter().find(|identifier| identifier.kind() == kind)
+    }
+
+    pub const fn has_verified(&self, kind: IdentifierKind) -> bool {
+        match kind {
+            IdentifierKind::Email => self.email_verified,
+            IdentifierKind::Phone => self.phone_verified,
+        }
+    }
+
+    /// Returns the user with the identifier of this kind verified.
+    #[must_use]
+    pub const fn with_verified(mut self, kind: IdentifierKind) -> Self {
+        match kind {
+            IdentifierKind::Email => self.email_verified = true,
+            IdentifierKind::Phone => self.phone_verified = true,
+        }
+        self
+    }
+}
+
+impl AsRef<Self> for User {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }

@@ -1,4 +1,4 @@
-//! Events that leave this context: the account table's stream is the outbox.
+//! Events that the context publishes. The stream of the account table is the outbox.
 
 mod outbound;
 

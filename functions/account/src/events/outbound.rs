@@ -1,4 +1,4 @@
-//! From a record of the account table's stream to the event that other contexts are told.
+//! Conversion of stream records of the account table to published events.
 
 use ::outbox::{EventRecord, UnreadableRecord, is_newer, is_of, new_image};
 use auth::table_keys;
@@ -7,22 +7,22 @@ use kernel::Timestamp;
 use serde::Deserialize;
 
 use crate::domain::UserStatus;
-use crate::store::records::{PROFILE, PublicKeyRecord, PublicKeyStatus, SESSION_PREFIX, SessionRecord, UserRecord};
+use crate::store::{PROFILE, PublicKeyRecord, PublicKeyStatus, SESSION_PREFIX, SessionRecord, UserRecord};
 
-/// The event that this record is of, if it is of one: a person or a public key is there that was not, or has changed; or
-/// a session was ended before its time.
+/// Returns the event to publish for a stream record: a user or a public key was added or changed, or a session was ended
+/// before its expiry. Returns `None` for all other records.
 ///
 /// # Errors
 ///
-/// [`UnreadableRecord`] if it should be of one, but cannot be read.
+/// [`UnreadableRecord`] if a record that is published cannot be deserialized.
 pub fn event_from_record(record: &EventRecord) -> Result<Option<Envelope<AccountEvent>>, UnreadableRecord> {
     let event = if is_of(record, |_pk, sk| sk == PROFILE)? {
         user_event(new_image(record)?)
     } else if is_of(record, |pk, _sk| pk == table_keys::PARTITION)? {
         signing_key_event(new_image(record)?)
     } else if is_of(record, |_pk, sk| sk.starts_with(SESSION_PREFIX))? {
-        // What else happens to a session is nobody else's business, nor need it be readable here.
-        let MayHaveEnded { ended_at } = new_image(record)?;
+        // Other changes of a session are not published, so the rest of the item is read only if it has ended.
+        let SessionEndAttribute { ended_at } = new_image(record)?;
         let Some(ended_at) = ended_at else { return Ok(None) };
         session_end_event(&new_image(record)?, ended_at)
     } else {
@@ -42,30 +42,30 @@ fn user_event(UserRecord { id, user, .. }: UserRecord) -> Envelope<AccountEvent>
     Envelope::new(id.to_string(), user.version, user.updated_at, event)
 }
 
-fn signing_key_event(item: PublicKeyRecord) -> Envelope<AccountEvent> {
-    let PublicKeyRecord { kid, public_key, version, updated_at, .. } = item;
-    let event = match item.status {
+fn signing_key_event(record: PublicKeyRecord) -> Envelope<AccountEvent> {
+    let PublicKeyRecord { kid, public_key, version, updated_at, .. } = record;
+    let event = match record.status {
         PublicKeyStatus::Published => AccountEvent::SigningKeyPublished(SigningKey { kid: kid.clone(), public_key }),
         PublicKeyStatus::Retired => AccountEvent::SigningKeyRetired(RetiredKey { kid: kid.clone() }),
     };
     Envelope::new(kid.as_str(), version, updated_at, event)
 }
 
-/// A session, as far as it tells whether it was ended.
+/// The attribute of a session that distinguishes an ended one.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MayHaveEnded {
+struct SessionEndAttribute {
     ended_at: Option<Timestamp>,
 }
 
 fn session_end_event(session: &SessionRecord, ended_at: Timestamp) -> Envelope<AccountEvent> {
-    let end = SessionEnd {
+    let event_data = SessionEnd {
         user_id: session.user_id,
         session_id: session.id,
         ended_at,
         tokens_expire_at: session.token_expires_at,
     };
-    Envelope::new(session.id.to_string(), session.version, ended_at, AccountEvent::SessionEnded(end))
+    Envelope::new(session.id.to_string(), session.version, ended_at, AccountEvent::SessionEnded(event_data))
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_person_is_published_without_their_phone() {
+    fn new_user_is_published_without_phone() {
         let event = event("INSERT", &Value::Null, &user(1)).unwrap().unwrap();
         assert_eq!(
             serde_json::to_value(event).unwrap(),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_person_is_published_and_one_with_the_same_version_is_not() {
+    fn user_is_published_only_with_increased_version() {
         let event_of = |old, new| event("MODIFY", &user(old), &user(new)).unwrap();
         let changed = event_of(1, 2).unwrap();
         assert_eq!((changed.event.name(), changed.aggregate_version), ("user:updated", 2));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_key_is_published_and_its_end_too() {
+    fn public_key_is_published_when_added_and_when_retired() {
         let published = event("INSERT", &Value::Null, &public_key("PUBLISHED", 1)).unwrap().unwrap();
         let kid = kernel::KeyId::new("k1");
         let key = SigningKey { kid: kid.clone(), public_key: "AAAA".to_owned() };
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_session_is_published_with_the_time_until_which_its_tokens_are_to_be_refused() {
+    fn ended_session_is_published_with_token_expiry() {
         let event = event("MODIFY", &session(false), &session(true)).unwrap().unwrap();
         assert_eq!(
             serde_json::to_value(event).unwrap(),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_that_happens_to_a_session_is_published() {
+    fn session_start_refresh_and_removal_are_not_published() {
         let mut refreshed = session(false);
         refreshed["lastUsedAt"] = json!({"S": "2026-01-31T12:10:00.000Z"});
         let mut ended_and_changed = session(true);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn other_items_and_what_was_removed_are_not_published() {
+    fn other_items_and_removals_are_not_published() {
         let session = json!({"pk": {"S": format!("USER#{ADA}")}, "sk": {"S": "SESSION#1"}});
         let identifier = json!({"pk": {"S": "IDENTIFIER#email#ada@example.com"}, "sk": {"S": "IDENTIFIER"}});
         for item in [session, identifier] {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_should_be_published_and_cannot_be_read_is_an_error() {
+    fn unreadable_published_item_is_an_error() {
         for field in ["id", "email", "status", "epoch", "version", "updatedAt"] {
             let mut item = user(1);
             item.as_object_mut().unwrap().remove(field);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_store_writes_is_what_is_published() {
+    fn stored_records_are_published() {
         let now = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
         let email = Email::parse("ada@example.com").unwrap();
         let ada = User::new(UserId::random(&SeededRandom::new(1)), email, None, now);

@@ -13,7 +13,7 @@ use super::token_response::reissued;
 use crate::app::error::AccountError;
 use crate::app::reauthenticate::{PlannedUpdate, ReauthRequest, Reauthenticate};
 use crate::app::token_issuer::TokenIssuer;
-use crate::domain::{AuditKind, Lifetimes, PasswordHash, PasswordPolicy, RefreshToken};
+use crate::domain::{AuditEventKind, Lifetimes, PasswordHash, PasswordPolicy, RefreshToken};
 use crate::store::{AppendAuditEvent, CountReauthentication, FindCredential, FindSession, LoadSigningKey, UpdateUser};
 
 /// What the endpoint needs.
@@ -65,7 +65,7 @@ where
     let (email, phone) = (Some(&found.user.email), found.user.phone.as_ref());
     let new = deps.password_policy.accept(new_password, email, phone);
     let new = new.map_err(|refused| Problem::field("newPassword", refused))?;
-    if new.is(&current_password) {
+    if new.matches(&current_password) {
         return Err(Problem::field("newPassword", "must be another than the one you have"));
     }
     let asker = ReauthRequest { principal, password: current_password, caller: caller(&request) };
@@ -73,13 +73,13 @@ where
     let (key, proven) = join(issuer.signing_key.get(), users.verify_password(&asker, found)).await;
     let proven = proven?;
     key?;
-    let hash = PasswordHash::of(&new, &users.random).map_err(AccountError::from)?;
+    let hash = PasswordHash::new(&new, &users.random).map_err(AccountError::from)?;
     let token = RefreshToken::new(principal.user_id, principal.session_id, &users.random);
     let changed = users
         .change(&asker, proven, |found, now| {
             let user = found.user.next_version(now).revoked();
             let retained_session = found.session.rebind_to_epoch(user.epoch, &token, *lifetimes, now);
-            let (new_hash, kind) = (Some(hash.clone()), AuditKind::PasswordChanged);
+            let (new_hash, kind) = (Some(hash.clone()), AuditEventKind::PasswordChanged);
             Some(PlannedUpdate { user, new_hash, retained_session: Some(retained_session), kind, detail: None })
         })
         .await?;
@@ -99,9 +99,9 @@ mod tests {
     use super::*;
     use crate::app::cached_signing_key::CachedSigningKey;
     use crate::app::token_issuer::TokenIssuer;
+    use crate::domain::throttle::RateLimit;
     use crate::domain::{Identifier, Session, User, UserStatus, hash_computations};
     use crate::http::problem_types::{INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
-    use crate::store::EndSession;
     use crate::testing::ada_on_engine::{AdaOnEngine, Meanwhile, Table, asks};
     use crate::testing::{Key, LIFETIMES, PASSWORD, PublicKeys, ada, body_of, cookie_of, hash, issuer, now, verifier};
 
@@ -145,10 +145,10 @@ mod tests {
         let body = body_of(&answer);
         let principal = deps.verifier.verify(body["access_token"].as_str().unwrap()).await.unwrap();
         let session = ada.find(&own).await;
-        assert_eq!((principal.session_id, session.accept(principal.epoch, now())), (own.id, Ok(())));
+        assert_eq!((principal.session_id, session.authorize(principal.epoch, now())), (own.id, Ok(())));
         assert_eq!(principal.expires_at, session.session.token_expires_at);
         assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(900)));
-        assert!(session.accept(0, now()).is_err(), "the token that asked is good no more");
+        assert!(session.authorize(0, now()).is_err(), "the token that asked is good no more");
         assert!(ada.find(&other).await.ensure_active(now()).is_err());
         assert_eq!(good(&ada).await, [NEW, NEW]);
         assert_eq!(ada.recorded().await, [("PASSWORD_CHANGED".to_owned(), None)]);
@@ -223,7 +223,7 @@ mod tests {
             let request = asks(&own, &change(password, NEW));
             assert_eq!(change_password(&deps, request).await.is_ok(), password == PASSWORD);
         }
-        assert_eq!(ada.users().count_reauthentication(self::ada().id, now()).await, Ok(Ok(1)));
+        assert_eq!(ada.users().count_reauthentication(self::ada().id, now()).await, Ok(RateLimit::Allowed(1)));
     }
 
     #[tokio::test]
@@ -276,7 +276,7 @@ mod tests {
         let ada = AdaOnEngine::new().await;
         let own = ada.session(1).await;
         let (table, session) = (std::sync::Arc::clone(&ada.table), own.id);
-        let record = ada.record(AuditKind::SessionEnded);
+        let record = ada.record(AuditEventKind::SessionEnded);
         let ended = Box::pin(async move {
             table.end_session(self::ada().id, session, now(), &record).await.unwrap();
         });

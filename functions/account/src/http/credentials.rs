@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::app::sign_in::Attempt;
 use crate::app::sign_up::SignUpParams;
-use crate::domain::{Caller, Identifier, PasswordPolicy};
+use crate::domain::{ClientInfo, Identifier, PasswordPolicy};
 
 /// The body of a sign-in: one identifier and the password.
 #[derive(Deserialize, ToSchema)]
@@ -25,7 +25,7 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    pub(super) fn try_into_domain(self, caller: Caller) -> Result<Attempt, Problem> {
+    pub(super) fn try_into_domain(self, caller: ClientInfo) -> Result<Attempt, Problem> {
         let identifier = match (self.email, self.phone) {
             (Some(email), None) => {
                 Email::parse(&email).map(Identifier::Email).map_err(|error| Problem::field("email", error))?
@@ -46,7 +46,7 @@ pub(super) fn newcomer(
     phone: Option<&str>,
     password: Secret<String>,
     policy: PasswordPolicy,
-    caller: Caller,
+    caller: ClientInfo,
 ) -> Result<SignUpParams, Problem> {
     let mut fields = FieldErrors::default();
     let email = fields.read("email", Email::parse(email));
@@ -75,7 +75,7 @@ mod tests {
             ("phone", "+33 (0)6-12-34-56-78", Identifier::Phone(ada().phone.unwrap())),
         ] {
             let body: Credentials = serde_json::from_value(json!({field: spelling, "password": PASSWORD})).unwrap();
-            assert_eq!(body.try_into_domain(Caller::default()).unwrap().identifier, identifier, "{spelling}");
+            assert_eq!(body.try_into_domain(ClientInfo::default()).unwrap().identifier, identifier, "{spelling}");
         }
     }
 
@@ -89,7 +89,7 @@ mod tests {
         ] {
             let problem = serde_json::from_value::<Credentials>(body.clone())
                 .unwrap()
-                .try_into_domain(Caller::default())
+                .try_into_domain(ClientInfo::default())
                 .unwrap_err();
             assert_eq!((problem.problem_type.status, problem.errors[0].pointer.as_str()), (400, pointer), "{body}");
         }
@@ -98,8 +98,9 @@ mod tests {
     #[test]
     fn every_field_of_a_newcomer_that_is_wrong_is_named_at_once() {
         let policy = "8".parse().unwrap();
-        let problem = newcomer("ada", Some("0612345678"), Secret::new("short".to_owned()), policy, Caller::default())
-            .unwrap_err();
+        let problem =
+            newcomer("ada", Some("0612345678"), Secret::new("short".to_owned()), policy, ClientInfo::default())
+                .unwrap_err();
         let pointers: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(pointers, ["/email", "/phone", "/password"]);
     }

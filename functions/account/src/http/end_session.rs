@@ -9,8 +9,8 @@ use super::client_info::caller;
 use super::session_auth::signed_in;
 use super::{cookies, problem_types};
 use crate::app::error::AccountError;
-use crate::domain::{AuditKind, AuditLog, AuditSubject};
-use crate::store::{self, Ended, FindSession};
+use crate::domain::{AuditEventKind, AuditLog, AuditSubject};
+use crate::store::{self, EndSessionOutcome, FindSession};
 
 /// What the endpoint needs.
 pub struct EndSession<S, L, R, C> {
@@ -45,10 +45,10 @@ where
     let id = id.ok_or_else(not_found)?;
     let now = deps.clock.now();
     let subject = AuditSubject::User(principal.user_id);
-    let record = deps.audit_log.record(AuditKind::SessionEnded, subject, &caller(&request), now, &deps.random);
+    let record = deps.audit_log.event(AuditEventKind::SessionEnded, subject, &caller(&request), now, &deps.random);
     let record = record.in_session(id).with_detail(format!("from session {}", principal.session_id));
     let ended = deps.sessions.end_session(principal.user_id, id, now, &record).await.map_err(AccountError::from)?;
-    if ended == Ended::NoSuchSession {
+    if ended == EndSessionOutcome::NotFound {
         return Err(not_found());
     }
     let mut answer = Response::no_content();
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(state.session(session(6).id).ended_at, Some(now()));
         assert_eq!(state.session(session(5).id).ended_at, None);
         let [record] = state.recorded.as_slice() else { panic!("{:?}", state.recorded) };
-        assert_eq!((record.kind, record.session), (AuditKind::SessionEnded, Some(session(6).id)));
+        assert_eq!((record.kind, record.session), (AuditEventKind::SessionEnded, Some(session(6).id)));
         assert_eq!(record.detail, Some(format!("from session {}", session(5).id)));
     }
 

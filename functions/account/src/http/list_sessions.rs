@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::error::AccountError;
-use crate::domain::{Revoked, Session, SignedIn};
+use crate::domain::{Revoked, Session, UserSession};
 use crate::store;
 
 /// What the endpoint needs.
@@ -61,12 +61,12 @@ where
 {
     let principal = authenticate(&deps.verifier, &request).await?;
     let found = deps.sessions.list_sessions(principal.user_id).await.map_err(AccountError::from)?;
-    let (user, mut sessions) = found.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
+    let (user, mut sessions) = found.ok_or(Revoked::SessionNotFound).map_err(AccountError::from)?;
     let now = deps.clock.now();
     let own = sessions.iter().find(|session| session.id == principal.session_id).cloned();
-    let session = own.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
-    let signed_in = SignedIn { user, session };
-    signed_in.accept(principal.epoch, now).map_err(AccountError::from)?;
+    let session = own.ok_or(Revoked::SessionNotFound).map_err(AccountError::from)?;
+    let signed_in = UserSession { user, session };
+    signed_in.authorize(principal.epoch, now).map_err(AccountError::from)?;
 
     sessions.retain(|session| session.ensure_active(&signed_in.user, now).is_ok());
     sessions.sort_by_key(|session| Reverse((session.started_at, session.id)));

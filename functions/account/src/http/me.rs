@@ -78,24 +78,24 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::SignedIn;
+    use crate::domain::UserSession;
     use crate::store::StoreError;
     use crate::testing::{PublicKeys, ada, now, session_of_ada, signed_in_as_ada, verifier};
 
-    struct Sessions(Result<Option<SignedIn>, StoreError>);
+    struct Sessions(Result<Option<UserSession>, StoreError>);
 
     impl FindSession for Sessions {
-        async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
-            let asked_for = |found: &SignedIn| (found.user.id, found.session.id) == (user, session);
+        async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<UserSession>, StoreError> {
+            let asked_for = |found: &UserSession| (found.user.id, found.session.id) == (user, session);
             self.0.clone().map(|found| found.filter(asked_for))
         }
     }
 
-    fn signed_in() -> SignedIn {
-        SignedIn { user: ada(), session: session_of_ada(SessionId::random(&SeededRandom::new(5)), now()) }
+    fn signed_in() -> UserSession {
+        UserSession { user: ada(), session: session_of_ada(SessionId::random(&SeededRandom::new(5)), now()) }
     }
 
-    async fn ask(found: Result<Option<SignedIn>, StoreError>) -> Result<Response, Problem> {
+    async fn ask(found: Result<Option<UserSession>, StoreError>) -> Result<Response, Problem> {
         let deps: Me<_, PublicKeys, _> =
             Me { sessions: Sessions(found), verifier: verifier(), clock: FixedClock(now()) };
         me(&deps, signed_in_as_ada(signed_in().session.id, now())).await
@@ -120,7 +120,7 @@ mod tests {
         let mut ended = signed_in();
         ended.session.ended_at = Some(now());
         let session = session_of_ada(SessionId::random(&SeededRandom::new(6)), now());
-        let another = SignedIn { session, ..signed_in() };
+        let another = UserSession { session, ..signed_in() };
         for found in [None, Some(ended), Some(another)] {
             assert_eq!(ask(Ok(found)).await.unwrap_err().problem_type, &problem_types::UNAUTHENTICATED);
         }

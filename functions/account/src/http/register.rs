@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::domain::IdentifierKind;
     use crate::http::problem_types;
-    use crate::store::Created;
+    use crate::store::CreateUserOutcome;
     use crate::testing::{NewUsers, body_of, post, sign_up_of};
 
     #[tokio::test]
@@ -102,7 +102,7 @@ mod tests {
     #[tokio::test]
     async fn a_taken_identifier_is_a_409_that_names_it() {
         let body = json!({"phone": "+33612345678", "email": "ada@example.com", "password": "correct horse"});
-        let taken = Some(Ok(Created::IdentifierTaken(vec![IdentifierKind::Phone])));
+        let taken = Some(Ok(CreateUserOutcome::IdentifierTaken(vec![IdentifierKind::Phone])));
         let deps = sign_up_of(NewUsers { instead: taken, ..NewUsers::default() });
         let problem = register(&deps, post(&body)).await.unwrap_err();
         assert_eq!(

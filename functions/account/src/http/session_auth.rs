@@ -5,7 +5,7 @@ use http_api::{Problem, Request, authenticate};
 use kernel::Clock;
 
 use crate::app::error::AccountError;
-use crate::domain::{Revoked, SignedIn};
+use crate::domain::{Revoked, UserSession};
 use crate::store::FindSession;
 
 /// Who is asking, and the session and the person as they stand now, in one round trip.
@@ -18,7 +18,7 @@ pub(super) async fn signed_in<S, L, C>(
     verifier: &Verifier<L, C>,
     clock: &C,
     request: &Request,
-) -> Result<(Principal, SignedIn), Problem>
+) -> Result<(Principal, UserSession), Problem>
 where
     S: FindSession + Sync,
     L: LoadKeys + Sync,
@@ -26,7 +26,7 @@ where
 {
     let principal = authenticate(verifier, request).await?;
     let found = sessions.find_session(principal.user_id, principal.session_id).await.map_err(AccountError::from)?;
-    let signed_in = found.ok_or(Revoked::NoSession).map_err(AccountError::from)?;
-    signed_in.accept(principal.epoch, clock.now()).map_err(AccountError::from)?;
+    let signed_in = found.ok_or(Revoked::SessionNotFound).map_err(AccountError::from)?;
+    signed_in.authorize(principal.epoch, clock.now()).map_err(AccountError::from)?;
     Ok((principal, signed_in))
 }

@@ -13,8 +13,8 @@ use super::session_auth::signed_in;
 use super::token_response::reissued;
 use crate::app::error::AccountError;
 use crate::app::token_issuer::{TokenIssuer, TokenPair};
-use crate::domain::{AuditKind, AuditLog, AuditSubject, Lifetimes, RefreshToken, Revoked, SignedIn};
-use crate::store::{Changed, EndSession, FindSession, LoadSigningKey, UpdateUser, UserUpdate};
+use crate::domain::{AuditEventKind, AuditLog, AuditSubject, Lifetimes, RefreshToken, Revoked, UserSession};
+use crate::store::{EndSession, FindSession, LoadSigningKey, UpdateOutcome, UpdateUser, UserUpdate};
 
 /// How often a revocation begins anew because the person changed under it.
 const MAX_ATTEMPTS: usize = 3;
@@ -113,7 +113,7 @@ where
     let Some((user, session)) = own else { return Ok(()) };
     let now = deps.clock.now();
     let subject = AuditSubject::User(user);
-    let record = deps.audit_log.record(AuditKind::SessionEnded, subject, &caller(request), now, &deps.random);
+    let record = deps.audit_log.event(AuditEventKind::SessionEnded, subject, &caller(request), now, &deps.random);
     let record = record.in_session(session);
     deps.sessions.end_session(user, session, now, &record).await.map_err(AccountError::from)?;
     Ok(())
@@ -132,8 +132,9 @@ where
         return Ok(None);
     };
     let found = deps.sessions.find_session(token.user, token.session).await?;
-    let ends =
-        |found: &SignedIn| found.ensure_active(deps.clock.now()).is_ok() && found.session.matches_refresh_token(&token);
+    let ends = |found: &UserSession| {
+        found.ensure_active(deps.clock.now()).is_ok() && found.session.matches_refresh_token(&token)
+    };
     Ok(found.filter(ends).map(|_| (token.user, token.session)))
 }
 
@@ -157,13 +158,14 @@ where
         // The key first: what cannot be gone on with must not be revoked.
         let key = async { if others { deps.issuer.signing_key.get().await.map(drop) } else { Ok(()) } };
         let (key, found) = join(key, signed_in(&deps.sessions, &deps.verifier, &deps.clock, request)).await;
-        let (_, SignedIn { user, session }) = found?;
+        let (_, UserSession { user, session }) = found?;
         key?;
         let after = user.next_version(now).revoked();
         let token = RefreshToken::new(user.id, session.id, &deps.random);
         let retained_session = others.then(|| session.rebind_to_epoch(after.epoch, &token, deps.lifetimes, now));
         let subject = AuditSubject::User(user.id);
-        let record = deps.audit_log.record(AuditKind::SessionsRevoked, subject, &caller(request), now, &deps.random);
+        let record =
+            deps.audit_log.event(AuditEventKind::SessionsRevoked, subject, &caller(request), now, &deps.random);
         let record = record.in_session(session.id).with_detail(if others { "all but this one" } else { "all" });
         let change = UserUpdate {
             before: &user,
@@ -171,16 +173,18 @@ where
             password_hash: None,
             reset_failed_attempts: false,
             retained_session: retained_session.as_ref(),
-            record: &record,
+            event: &record,
         };
         match deps.sessions.update_user(change).await.map_err(AccountError::from)? {
-            Changed::Yes => {
+            UpdateOutcome::Updated => {
                 let Some(session) = retained_session else { return Ok(None) };
                 return Ok(Some(deps.issuer.grant(&after, &session, &token, now).await?));
             }
-            Changed::VersionConflict(_) => {}
-            Changed::SessionConflict => return Err(AccountError::from(Revoked::SessionEnded).into()),
-            Changed::IdentifierTaken(identifiers) => return Err(AccountError::IdentifierTaken(identifiers).into()),
+            UpdateOutcome::VersionConflict(_) => {}
+            UpdateOutcome::SessionConflict => return Err(AccountError::from(Revoked::SessionEnded).into()),
+            UpdateOutcome::IdentifierTaken(identifiers) => {
+                return Err(AccountError::IdentifierTaken(identifiers).into());
+            }
         }
     }
     Err(AccountError::UserKeptChanging.into())
@@ -385,7 +389,7 @@ mod tests {
         assert_eq!((kept.token_expires_at, &kept.refresh_hash), (principal.expires_at, &refresh_token.hash()));
         assert_eq!(
             (state.recorded[0].kind, &state.recorded[0].session),
-            (AuditKind::SessionsRevoked, &Some(session(5).id))
+            (AuditEventKind::SessionsRevoked, &Some(session(5).id))
         );
     }
 

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use crate::domain::IdentifierKind;
     use crate::http::problem_types;
-    use crate::store::{Created, StoreError};
+    use crate::store::{CreateUserOutcome, StoreError};
     use crate::testing::{NewUsers, body_of, now, post, sign_up_of};
 
     async fn refused(body: Value) -> Problem {
@@ -122,8 +122,8 @@ mod tests {
     #[tokio::test]
     async fn a_taken_identifier_is_a_409_that_names_it_and_a_busy_store_a_503() {
         let body = json!({"email": "ada@example.com", "password": "correct horse"});
-        let answers: [(Result<Created, StoreError>, _); 2] = [
-            (Ok(Created::IdentifierTaken(vec![IdentifierKind::Email])), &problem_types::IDENTIFIER_TAKEN),
+        let answers: [(Result<CreateUserOutcome, StoreError>, _); 2] = [
+            (Ok(CreateUserOutcome::IdentifierTaken(vec![IdentifierKind::Email])), &problem_types::IDENTIFIER_TAKEN),
             (Err(StoreError::Unavailable("busy".to_owned())), &http_api::problem_types::UNAVAILABLE),
         ];
         for (answer, kind) in answers {

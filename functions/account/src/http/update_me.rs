@@ -12,7 +12,7 @@ use super::client_info::caller;
 use super::me::SignedInUser;
 use super::session_auth::signed_in;
 use crate::app::reauthenticate::{PlannedUpdate, ReauthRequest, Reauthenticate};
-use crate::domain::{AuditKind, Password, SignedIn};
+use crate::domain::{AuditEventKind, Password, UserSession};
 use crate::store::{AppendAuditEvent, CountReauthentication, FindCredential, FindSession, UpdateUser};
 
 /// What the endpoint needs.
@@ -86,7 +86,7 @@ impl Update {
     }
 
     /// The person as they will be, if that is another than they are. What is new has not been shown to reach them.
-    fn plan(&self, found: &SignedIn, now: Timestamp) -> Option<PlannedUpdate> {
+    fn plan(&self, found: &UserSession, now: Timestamp) -> Option<PlannedUpdate> {
         let before = &found.user;
         let mut user = before.next_version(now);
         if let Some(email) = self.email.as_ref().filter(|email| **email != before.email) {
@@ -106,7 +106,7 @@ impl Update {
             (false, true) => "phone",
             (true, true) => "email and phone",
         };
-        let kind = AuditKind::IdentifierChanged;
+        let kind = AuditEventKind::IdentifierChanged;
         Some(PlannedUpdate { user, new_hash: None, retained_session: None, kind, detail: Some(detail) })
     }
 }
@@ -133,7 +133,7 @@ where
         return Response::json(StatusCode::OK, &SignedInUser::from(&found.user));
     }
     let new_phone = if let Change::Set(phone) = &update.phone { Some(phone) } else { None };
-    if let Err(refused) = Password::known(&current_password).reject_identifiers(update.email.as_ref(), new_phone) {
+    if let Err(refused) = Password::existing(&current_password).reject_identifiers(update.email.as_ref(), new_phone) {
         return Err(Problem::field("currentPassword", format!("{refused}: change it first")));
     }
     let asker = ReauthRequest { principal, password: current_password, caller: caller(&request) };
@@ -202,7 +202,7 @@ mod tests {
 
         let after = ada.ada().await;
         assert_eq!((after.version, after.epoch), (3, 0));
-        assert_eq!(ada.find(&own).await.accept(0, now()), Ok(()), "the token that asked goes on");
+        assert_eq!(ada.find(&own).await.authorize(0, now()), Ok(()), "the token that asked goes on");
         for identifier in [email("ada@example.org"), phone("+33687654321")] {
             let credential = ada.credential(&identifier).await.unwrap();
             assert!(credential.password_hash.matches(&Secret::new(PASSWORD.to_owned())));

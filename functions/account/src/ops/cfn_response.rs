@@ -1,27 +1,32 @@
-//! Delivering a response by HTTP.
+//! Delivery of responses to CloudFormation.
 
 use std::fmt::Display;
 
 use aws::HttpClient;
 
-use super::custom_resource::{DeliverResponse, DeliveryFailed, Response};
+use super::custom_resource::CfnResponse;
 
-/// Puts to an `https` or `http` URL, of S3 as a rule.
+/// Sends responses to the URL of a request, which is usually a presigned URL of S3.
 #[derive(Debug, Default)]
 pub struct CfnResponseSender {
-    outbound: HttpClient,
+    http_client: HttpClient,
 }
 
-impl DeliverResponse for CfnResponseSender {
-    async fn deliver_response(&self, url: &str, response: &Response) -> Result<(), DeliveryFailed> {
-        let body = serde_json::to_vec(response).map_err(failed)?;
-        // The URL is signed for no type of content; S3 refuses any other.
-        self.outbound.send("PUT", url, &[("content-type", "")], body).await.map_err(failed)
+/// CloudFormation did not receive a response. The message does not contain the URL, which is a credential.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("response to CloudFormation could not be delivered: {0}")]
+pub struct CfnResponseError(String);
+
+impl CfnResponseSender {
+    pub(super) async fn send(&self, url: &str, response: &CfnResponse) -> Result<(), CfnResponseError> {
+        let body = serde_json::to_vec(response).map_err(error)?;
+        // The URL is presigned without a content type, so S3 rejects a request with one.
+        self.http_client.send("PUT", url, &[("content-type", "")], body).await.map_err(error)
     }
 }
 
-fn failed(why: impl Display) -> DeliveryFailed {
-    DeliveryFailed(why.to_string())
+fn error(cause: impl Display) -> CfnResponseError {
+    CfnResponseError(cause.to_string())
 }
 
 #[cfg(test)]
@@ -29,23 +34,23 @@ mod tests {
     use serde_json::{Value, json};
     use testkit::http::serve_once;
 
-    use super::super::custom_resource::Request;
+    use super::super::custom_resource::CfnRequest;
     use super::*;
 
-    fn response() -> Response {
+    fn response() -> CfnResponse {
         let request = json!({
             "RequestType": "Create", "ResponseURL": "", "StackId": "stack", "RequestId": "request",
             "LogicalResourceId": "FirstSigningKey"
         });
-        let request: Request = serde_json::from_value(request).unwrap();
-        Response::new::<String>(&request, Ok(()))
+        let request: CfnRequest = serde_json::from_value(request).unwrap();
+        CfnResponse::new::<String>(&request, Ok(()))
     }
 
     #[tokio::test]
-    async fn the_response_is_put_with_an_empty_content_type() {
+    async fn cfn_response_is_put_with_empty_content_type() {
         let (url, request) = serve_once(200, "").await;
         let url = format!("{url}/bucket/key?X-Amz-Signature=a%2Fb");
-        CfnResponseSender::default().deliver_response(&url, &response()).await.unwrap();
+        CfnResponseSender::default().send(&url, &response()).await.unwrap();
         let request = request.await.unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         let mut lines = head.lines();
@@ -55,12 +60,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_no_success_and_no_answer_at_all_are_failures_that_do_not_tell_the_url() {
+    async fn cfn_response_error_does_not_contain_url() {
         let (forbidding, _request) = serve_once(403, "SignatureDoesNotMatch").await;
         for url in [format!("{forbidding}/?secret"), "http://127.0.0.1:1/?secret".to_owned(), "secret url".to_owned()] {
-            let DeliveryFailed(why) =
-                CfnResponseSender::default().deliver_response(&url, &response()).await.unwrap_err();
-            assert!(!why.contains("secret"), "{why}");
+            let CfnResponseError(cause) = CfnResponseSender::default().send(&url, &response()).await.unwrap_err();
+            assert!(!cause.contains("secret"), "{cause}");
         }
     }
 }

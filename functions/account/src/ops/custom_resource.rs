@@ -1,34 +1,29 @@
-//! The protocol of CloudFormation custom resources
+//! Requests and responses of CloudFormation custom resources
 //! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>).
 
 use std::fmt::Display;
-use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 
-/// The resource is the set of signing keys, of which a deployment has one. The id never changes: CloudFormation would
-/// take another one for a replacement, and delete the former.
+/// The physical id of the resource: the signing keys of the deployment. It is constant, since CloudFormation treats a
+/// changed id as a replacement and deletes the former resource.
 const PHYSICAL_RESOURCE_ID: &str = "signing-keys";
-/// CloudFormation reads no response above 4096 bytes; the other fields are short.
+/// CloudFormation rejects responses of more than 4096 bytes. The other fields are short.
 const MAX_REASON_CHARACTERS: usize = 512;
 
-/// What CloudFormation asks.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Request {
-    #[serde(rename = "RequestType")]
-    pub(super) kind: RequestType,
+pub(super) struct CfnRequest {
+    pub(super) request_type: RequestType,
     #[serde(rename = "ResponseURL")]
     pub(super) response_url: String,
     stack_id: String,
-    #[serde(rename = "RequestId")]
-    id: String,
+    request_id: String,
     logical_resource_id: String,
-    /// Not there in the request to create it.
+    /// Missing in a create request.
     physical_resource_id: Option<String>,
 }
 
-/// What is to become of the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(super) enum RequestType {
     Create,
@@ -36,10 +31,10 @@ pub(super) enum RequestType {
     Delete,
 }
 
-/// What CloudFormation is answered, by a PUT to the URL in its request.
+/// The response, which is sent by a PUT request to the URL in the request.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Response {
+pub(super) struct CfnResponse {
     status: Status,
     physical_resource_id: String,
     stack_id: String,
@@ -56,31 +51,16 @@ enum Status {
     Failed,
 }
 
-impl Response {
-    pub(super) fn new<E: Display>(request: &Request, outcome: Result<(), E>) -> Self {
+impl CfnResponse {
+    pub(super) fn new<E: Display>(request: &CfnRequest, outcome: Result<(), E>) -> Self {
         let reason = outcome.err().map(|error| error.to_string().chars().take(MAX_REASON_CHARACTERS).collect());
         Self {
             status: if reason.is_none() { Status::Success } else { Status::Failed },
             physical_resource_id: request.physical_resource_id.as_deref().unwrap_or(PHYSICAL_RESOURCE_ID).to_owned(),
             stack_id: request.stack_id.clone(),
-            request_id: request.id.clone(),
+            request_id: request.request_id.clone(),
             logical_resource_id: request.logical_resource_id.clone(),
             reason,
         }
     }
 }
-
-/// Delivers responses.
-pub trait DeliverResponse {
-    /// Puts the response where CloudFormation waits for it.
-    fn deliver_response(
-        &self,
-        url: &str,
-        response: &Response,
-    ) -> impl Future<Output = Result<(), DeliveryFailed>> + Send;
-}
-
-/// CloudFormation was not answered, and waits.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("CloudFormation could not be answered: {0}")]
-pub struct DeliveryFailed(pub String);

@@ -1,4 +1,4 @@
-//! Commands without a route: key rotation, invoked by CloudFormation, a schedule or an operator, and the status of users,
+//! Commands without a route: key rotation, invoked by CloudFormation, a schedule or an operator; and the status of users,
 //! set by an operator.
 
 mod cfn_response;
@@ -6,7 +6,6 @@ mod custom_resource;
 mod rotate_keys;
 mod set_user_status;
 
-pub use cfn_response::CfnResponseSender;
-pub use custom_resource::{DeliverResponse, DeliveryFailed, Response};
-pub use rotate_keys::{Ring, RotateKeys, RotationFailed, rotate_keys};
+pub use cfn_response::{CfnResponseError, CfnResponseSender};
+pub use rotate_keys::{KeySetView, RotateKeys, RotationError, rotate_keys};
 pub use set_user_status::{SetStatusError, SetUserStatus, UserStatusView, set_user_status};

@@ -1,287 +1,277 @@
-//! The keys that sign access tokens: that there is one, and that another follows it in time.
+//! Rotation of the keys that sign access tokens.
 
-use kernel::{Clock, KeyId, Random, Timestamp};
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use config::{ConfigError, Env};
+use kernel::{Clock, KeyId, Random, SystemClock, SystemRandom, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::custom_resource::{DeliverResponse, DeliveryFailed, Request, RequestType, Response};
+use super::cfn_response::{CfnResponseError, CfnResponseSender};
+use super::custom_resource::{CfnRequest, CfnResponse, RequestType};
+use crate::app::settings;
 use crate::domain::{
-    AuditKind, AuditLog, AuditRecord, AuditSubject, Caller, Due, InvalidSigningKey, KeySet, KeySetChange, KeySetEntry,
-    KeyState, RotationPolicy, SigningKey,
+    AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Due, InvalidSigningKey, KeySet, KeySetChange,
+    KeySetEntry, KeyState, RotationPolicy, SigningKey,
 };
-use crate::store::{ApplyRotation, LoadKeySet, StoreError};
+use crate::store::{AuditTable, KeyTables, StoreError};
 
-/// What the function needs.
-#[derive(Debug)]
-pub struct RotateKeys<S, D, R, C> {
-    /// Where the ring and the keys are.
-    pub keys: S,
-    /// How long a key signs.
+/// The state of the function.
+pub struct RotateKeys {
+    pub keys: KeyTables,
     pub policy: RotationPolicy,
-    /// Makes the records of what becomes of them.
     pub audit_log: AuditLog,
-    /// How CloudFormation is answered.
-    pub responses: D,
-    /// For new keys.
-    pub random: R,
-    /// For what is due.
-    pub clock: C,
+    pub responses: CfnResponseSender,
+    pub random: Arc<dyn Random + Send + Sync>,
+    pub clock: Arc<dyn Clock + Send + Sync>,
 }
 
-/// What the schedule or an operator asks. Nothing in particular: do what is due.
+/// The event of a schedule or an operator. An empty object performs the steps that are due.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Asked {
-    /// The key that signs is due, however young it is. The next one is published, or promoted if it has been for long
-    /// enough.
+struct RotationRequest {
+    /// Whether the current key is due, regardless of its age: the next key is published, or promoted if it has
+    /// propagated to verifiers.
     #[serde(default)]
     rotate_now: bool,
-    /// Somebody else may have this key: it is to be out at once.
+    /// A compromised key, which is retired immediately.
     revoke: Option<KeyId>,
 }
 
-/// The ring, as an operator is told of it.
+/// The key set, as returned to an operator.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Ring {
-    keys: Vec<Key>,
+pub struct KeySetView {
+    keys: Vec<KeyView>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Key {
+struct KeyView {
     kid: KeyId,
     state: KeyState,
-    /// Since when it is in this state.
+    /// When the key entered its state.
     since: Timestamp,
 }
 
-/// Why the ring is not as it should be, or CloudFormation was not told of it.
+/// The keys were not rotated, or CloudFormation received no response.
 #[derive(Debug, thiserror::Error)]
-pub enum RotationFailed {
-    /// No key could be made.
-    #[error("no signing key could be made: {0}")]
-    Generating(#[from] InvalidSigningKey),
-    /// The ring could not be loaded or turned.
-    #[error("the ring of signing keys could not be turned: {0}")]
-    Storing(#[from] StoreError),
-    /// The key to revoke is none of ours, or was revoked before.
-    #[error("there is no key {0} in the ring")]
-    NoSuchKey(KeyId),
-    /// The event is for this function, but cannot be read.
-    #[error("the event cannot be read: {0}")]
-    Unreadable(#[from] serde_json::Error),
-    /// CloudFormation waits for an answer that did not reach it.
+pub enum RotationError {
+    #[error("signing key could not be generated: {0}")]
+    Generate(#[from] InvalidSigningKey),
+    #[error("key set could not be loaded or stored: {0}")]
+    Store(#[from] StoreError),
+    /// The key to revoke is not in the key set, or was revoked before.
+    #[error("key {0} is not in the key set")]
+    KeyNotFound(KeyId),
+    #[error("invalid event: {0}")]
+    InvalidEvent(#[from] serde_json::Error),
     #[error(transparent)]
-    Answering(#[from] DeliveryFailed),
+    CfnResponse(#[from] CfnResponseError),
 }
 
-/// Sees to it that there is a key that signs, and does what else is due. At a deploy there is to be a key, and no more. A
-/// request of CloudFormation is answered in its way, whatever comes of it: a stack would wait an hour for an answer that
-/// does not come. Any other event is an operator's or the schedule's.
+/// Creates the first signing key if there is none, and performs the rotation steps that are due. A request of
+/// CloudFormation only creates the first key. It is always answered, also with a failure: a stack waits an hour for a
+/// missing response.
 ///
 /// # Errors
 ///
-/// [`RotationFailed`] if nobody else was told of the failure; Lambda then invokes the function again.
-pub async fn rotate_keys<S, D, R, C>(
-    deps: &RotateKeys<S, D, R, C>,
-    event: Value,
-    request_id: String,
-) -> Result<Ring, RotationFailed>
-where
-    S: LoadKeySet + ApplyRotation + Sync,
-    D: DeliverResponse + Sync,
-    R: Random + Sync,
-    C: Clock + Sync,
-{
-    let caller = Caller::invocation(request_id);
+/// [`RotationError`], except for a failure that was reported to CloudFormation. Lambda retries the invocation.
+pub async fn rotate_keys(state: &RotateKeys, event: Value, request_id: String) -> Result<KeySetView, RotationError> {
+    let client = ClientInfo::invocation(request_id);
     if event.get("ResponseURL").is_none() {
-        let asked = serde_json::from_value(event)?;
-        return Ok(deps.rotate(asked, &caller).await?.into());
+        let request = serde_json::from_value(event)?;
+        return Ok(state.rotate(request, &client).await?.into());
     }
-    let request: Request = serde_json::from_value(event)?;
-    let outcome = match request.kind {
-        RequestType::Create | RequestType::Update => deps.ring(&caller).await.map(Ring::from),
-        // The keys outlive the stack, with the tables that hold them.
-        RequestType::Delete => Ok(Ring::default()),
+    let request: CfnRequest = serde_json::from_value(event)?;
+    let outcome = match request.request_type {
+        RequestType::Create | RequestType::Update => state.load_or_create(&client).await.map(KeySetView::from),
+        // The keys are kept with the tables that contain them, which outlive the stack.
+        RequestType::Delete => Ok(KeySetView::default()),
     };
     if let Err(error) = &outcome {
-        tracing::error!(%error, "the deployment has no signing key");
+        tracing::error!(%error, "signing key could not be created");
     }
-    let response = Response::new(&request, outcome.as_ref().map(|_| ()));
-    deps.responses.deliver_response(&request.response_url, &response).await?;
+    let response = CfnResponse::new(&request, outcome.as_ref().map(|_| ()));
+    state.responses.send(&request.response_url, &response).await?;
     Ok(outcome.unwrap_or_default())
 }
 
-impl<S, D, R, C> RotateKeys<S, D, R, C>
-where
-    S: LoadKeySet + ApplyRotation,
-    R: Random,
-    C: Clock,
-{
-    /// The ring, begun if there is none.
-    async fn ring(&self, caller: &Caller) -> Result<KeySet, RotationFailed> {
-        if let Some(ring) = self.keys.load_key_set().await? {
-            return Ok(ring);
-        }
-        let turn = KeySet::begin(SigningKey::generate(&self.random)?, self.clock.now());
-        self.turn(&turn, caller).await
-    }
-
-    async fn rotate(&self, asked: Asked, caller: &Caller) -> Result<KeySet, RotationFailed> {
-        let mut ring = self.ring(caller).await?;
-        if let Some(kid) = asked.revoke {
-            ring = self.revoke(ring, kid, caller).await?;
-        }
-        let overdue = asked.rotate_now.then(|| ring.current.kid.clone());
-        // Whoever else turns the ring meanwhile does a part of the same: what is left is asked after each turn.
-        while let Some(turn) = self.due(&ring, overdue.as_ref())? {
-            ring = self.turn(&turn, caller).await?;
-        }
-        Ok(ring)
-    }
-
-    async fn revoke(&self, mut ring: KeySet, kid: KeyId, caller: &Caller) -> Result<KeySet, RotationFailed> {
-        if !ring.keys().any(|(key, _)| key.kid == kid) {
-            return Err(RotationFailed::NoSuchKey(kid));
-        }
-        while let Some(turn) = ring.revoke(&kid, SigningKey::generate(&self.random)?, self.clock.now()) {
-            ring = self.turn(&turn, caller).await?;
-        }
-        Ok(ring)
-    }
-
-    fn due(&self, ring: &KeySet, overdue: Option<&KeyId>) -> Result<Option<KeySetChange>, RotationFailed> {
-        let now = self.clock.now();
-        Ok(match ring.due(self.policy, overdue, now) {
-            None => None,
-            Some(Due::Publish) => Some(ring.publish(SigningKey::generate(&self.random)?, now)),
-            Some(Due::Promote) => ring.promote(now),
-            Some(Due::Retire(kid)) => Some(ring.retire(&kid)),
+impl RotateKeys {
+    /// # Errors
+    ///
+    /// [`ConfigError`] if an environment variable is missing or invalid.
+    pub fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
+        let audit = AuditTable::from_env(env, client.clone())?;
+        let (account_table, signing_key_table) = (env.required("ACCOUNT_TABLE")?, env.required("SIGNING_KEY_TABLE")?);
+        Ok(Self {
+            keys: KeyTables::new(client, account_table, signing_key_table, audit, SystemRandom),
+            policy: env.parsed("SIGNING_KEY_DAYS")?,
+            audit_log: settings::audit_log(env)?,
+            responses: CfnResponseSender::default(),
+            random: Arc::new(SystemRandom),
+            clock: Arc::new(SystemClock),
         })
     }
 
-    async fn turn(&self, turn: &KeySetChange, caller: &Caller) -> Result<KeySet, RotationFailed> {
-        let now = self.clock.now();
-        Ok(self.keys.apply_rotation(turn, &self.records(turn, caller, now), now).await?)
+    async fn load_or_create(&self, client: &ClientInfo) -> Result<KeySet, RotationError> {
+        if let Some(key_set) = self.keys.load_key_set().await? {
+            return Ok(key_set);
+        }
+        let change = KeySet::initial(SigningKey::generate(&*self.random)?, self.clock.now());
+        self.apply(&change, client).await
     }
 
-    /// One record for each key that the turn moves on.
-    fn records(&self, turn: &KeySetChange, caller: &Caller, now: Timestamp) -> Vec<AuditRecord> {
-        let added = turn.adds.as_ref().map(SigningKey::kid);
-        let promoted = turn.promotes.as_ref().or_else(|| added.filter(|_| turn.adds_the_current_key()));
+    async fn rotate(&self, request: RotationRequest, client: &ClientInfo) -> Result<KeySet, RotationError> {
+        let mut key_set = self.load_or_create(client).await?;
+        if let Some(kid) = request.revoke {
+            key_set = self.revoke(key_set, kid, client).await?;
+        }
+        let overdue = request.rotate_now.then(|| key_set.current.kid.clone());
+        // A concurrent rotation may have performed a step, so the remaining ones are determined after each change.
+        while let Some(change) = self.next_change(&key_set, overdue.as_ref())? {
+            key_set = self.apply(&change, client).await?;
+        }
+        Ok(key_set)
+    }
+
+    async fn revoke(&self, mut key_set: KeySet, kid: KeyId, client: &ClientInfo) -> Result<KeySet, RotationError> {
+        if !key_set.keys().any(|(key, _)| key.kid == kid) {
+            return Err(RotationError::KeyNotFound(kid));
+        }
+        while let Some(change) = key_set.revoke(&kid, SigningKey::generate(&*self.random)?, self.clock.now()) {
+            key_set = self.apply(&change, client).await?;
+        }
+        Ok(key_set)
+    }
+
+    fn next_change(&self, key_set: &KeySet, overdue: Option<&KeyId>) -> Result<Option<KeySetChange>, RotationError> {
+        let now = self.clock.now();
+        Ok(match key_set.due(self.policy, overdue, now) {
+            None => None,
+            Some(Due::Publish) => Some(key_set.publish(SigningKey::generate(&*self.random)?, now)),
+            Some(Due::Promote) => key_set.promote(now),
+            Some(Due::Retire(kid)) => Some(key_set.retire(&kid)),
+        })
+    }
+
+    async fn apply(&self, change: &KeySetChange, client: &ClientInfo) -> Result<KeySet, RotationError> {
+        let now = self.clock.now();
+        Ok(self.keys.apply_rotation(change, &self.audit_events(change, client, now), now).await?)
+    }
+
+    /// One event for each key that the change publishes, promotes or retires.
+    fn audit_events(&self, change: &KeySetChange, client: &ClientInfo, now: Timestamp) -> Vec<AuditEvent> {
+        let added = change.adds.as_ref().map(SigningKey::kid);
+        let promoted = change.promotes.as_ref().or_else(|| added.filter(|_| change.adds_current_key()));
         [
-            (AuditKind::SigningKeyPublished, added),
-            (AuditKind::SigningKeyPromoted, promoted),
-            (AuditKind::SigningKeyRetired, turn.retires.as_ref()),
+            (AuditEventKind::SigningKeyPublished, added),
+            (AuditEventKind::SigningKeyPromoted, promoted),
+            (AuditEventKind::SigningKeyRetired, change.retires.as_ref()),
         ]
         .into_iter()
         .filter_map(|(kind, kid)| {
-            let record = self.audit_log.record(kind, AuditSubject::Deployment, caller, now, &self.random);
-            Some(record.with_detail(kid?.as_str()))
+            let event = self.audit_log.event(kind, AuditSubject::Deployment, client, now, &*self.random);
+            Some(event.with_detail(kid?.as_str()))
         })
         .collect()
     }
 }
 
-impl From<KeySet> for Ring {
-    fn from(ring: KeySet) -> Self {
-        let key = |(key, state): (&KeySetEntry, KeyState)| Key { kid: key.kid.clone(), state, since: key.since };
-        Self { keys: ring.keys().map(key).collect() }
+impl From<KeySet> for KeySetView {
+    fn from(key_set: KeySet) -> Self {
+        let view = |(key, state): (&KeySetEntry, KeyState)| KeyView { kid: key.kid.clone(), state, since: key.since };
+        Self { keys: key_set.keys().map(view).collect() }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::time::Duration;
 
+    use dynamo::Item;
     use kernel::Secret;
-    use kernel::testing::FixedClock;
-    use kernel::testing::SeededRandom;
+    use kernel::testing::{ManualClock, SeededRandom};
     use serde_json::json;
+    use testkit::Engine;
+    use testkit::http::serve_once;
 
     use super::*;
     use crate::domain::{PROPAGATION_DELAY, RETIREMENT_DELAY};
+    use crate::store::testing::items_of;
 
-    /// Turns the ring, unless somebody else did first.
-    #[derive(Default)]
-    struct Keys {
-        ring: Mutex<Option<KeySet>>,
-        audit_log: Mutex<Vec<AuditRecord>>,
-        /// What the ring becomes before the next turn reaches it.
-        meanwhile: Mutex<Option<KeySet>>,
-        broken: bool,
+    /// The function, on the tables of an engine.
+    struct Rotation {
+        engine: Engine,
+        clock: ManualClock,
+        state: RotateKeys,
     }
 
-    impl LoadKeySet for Keys {
-        async fn load_key_set(&self) -> Result<Option<KeySet>, StoreError> {
-            if self.broken {
-                return Err(StoreError::Internal("not permitted".to_owned()));
+    impl Rotation {
+        async fn start() -> Self {
+            let engine = Engine::start().await;
+            for table in ["AccountTable", "SigningKeyTable", "AuditTable"] {
+                engine.create_table("account", table);
             }
-            Ok(self.ring.lock().unwrap().clone())
+            let clock = ManualClock::at(Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
+            let state = RotateKeys {
+                keys: key_tables(&engine),
+                policy: "30".parse().unwrap(),
+                audit_log: AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24)),
+                responses: CfnResponseSender::default(),
+                random: Arc::new(SeededRandom::new(1)),
+                clock: Arc::new(clock.clone()),
+            };
+            Self { engine, clock, state }
+        }
+
+        async fn invoke(&self, event: Value) -> Result<KeySetView, RotationError> {
+            rotate_keys(&self.state, event, "r-1".to_owned()).await
+        }
+
+        /// Sends a request of CloudFormation. Returns the outcome, and the path and the body of the response.
+        async fn request(&self, request_type: &str, physical_id: Option<&str>) -> (KeySetView, String, Value) {
+            let (url, response) = serve_once(200, "").await;
+            let event = request(&format!("{url}/response?signature=1"), request_type, physical_id);
+            let view = self.invoke(event).await.unwrap();
+            let response = response.await.unwrap();
+            let (head, body) = response.split_once("\r\n\r\n").unwrap();
+            let path = head.split(' ').nth(1).unwrap().to_owned();
+            (view, path, serde_json::from_str(body).unwrap())
+        }
+
+        async fn key_set(&self) -> KeySet {
+            self.state.keys.load_key_set().await.unwrap().unwrap()
+        }
+
+        async fn states(&self) -> Vec<KeyState> {
+            self.key_set().await.keys().map(|(_, state)| state).collect()
+        }
+
+        /// Publishes a next key right before the next rotation is stored. Returns the key set after that.
+        async fn publish_before_next_rotation(&self) -> KeySet {
+            let key = SigningKey::generate(&SeededRandom::new(9)).unwrap();
+            let now = self.clock.now();
+            let change = self.key_set().await.publish(key, now);
+            let (keys, published) = (key_tables(&self.engine), change.key_set.clone());
+            self.engine.before_next("TransactWriteItems", async move {
+                keys.apply_rotation(&change, &[], now).await.unwrap();
+            });
+            published
+        }
+
+        fn reject_reads(&self) {
+            self.engine.reject("GetItem", usize::MAX, "AccessDeniedException");
         }
     }
 
-    impl ApplyRotation for Keys {
-        async fn apply_rotation(
-            &self,
-            turn: &KeySetChange,
-            records: &[AuditRecord],
-            _now: Timestamp,
-        ) -> Result<KeySet, StoreError> {
-            let mut ring = self.ring.lock().unwrap();
-            if let Some(meanwhile) = self.meanwhile.lock().unwrap().take() {
-                return Ok(ring.insert(meanwhile).clone());
-            }
-            self.audit_log.lock().unwrap().extend_from_slice(records);
-            Ok(ring.insert(turn.ring.clone()).clone())
-        }
+    fn key_tables(engine: &Engine) -> KeyTables {
+        let audit = AuditTable::new(engine.client.clone(), "AuditTable");
+        KeyTables::new(engine.client.clone(), "AccountTable", "SigningKeyTable", audit, SeededRandom::new(2))
     }
 
-    impl Keys {
-        fn states(&self) -> Vec<KeyState> {
-            self.ring.lock().unwrap().as_ref().unwrap().keys().map(|(_, state)| state).collect()
-        }
-
-        fn current(&self) -> KeyId {
-            self.ring.lock().unwrap().as_ref().unwrap().current.kid.clone()
-        }
-    }
-
-    #[derive(Default)]
-    struct Responses {
-        delivered: Mutex<Vec<(String, Value)>>,
-        unreachable: bool,
-    }
-
-    impl DeliverResponse for Responses {
-        async fn deliver_response(&self, url: &str, response: &Response) -> Result<(), DeliveryFailed> {
-            if self.unreachable {
-                return Err(DeliveryFailed("no route".to_owned()));
-            }
-            self.delivered.lock().unwrap().push((url.to_owned(), serde_json::to_value(response).unwrap()));
-            Ok(())
-        }
-    }
-
-    type Deps = RotateKeys<Keys, Responses, SeededRandom, FixedClock>;
-
-    fn deps(keys: Keys, responses: Responses) -> Deps {
-        let clock = FixedClock(Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
-        let audit_log = AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24));
-        RotateKeys { keys, policy: "30".parse().unwrap(), audit_log, responses, random: SeededRandom::new(1), clock }
-    }
-
-    fn broken() -> Keys {
-        Keys { broken: true, ..Keys::default() }
-    }
-
-    async fn invoke(deps: &Deps, event: Value) -> Result<Ring, RotationFailed> {
-        rotate_keys(deps, event, "r-1".to_owned()).await
-    }
-
-    fn request(request_type: &str, physical_id: Option<&str>) -> Value {
+    fn request(url: &str, request_type: &str, physical_id: Option<&str>) -> Value {
         json!({
-            "RequestType": request_type, "ResponseURL": "https://s3.example/response?signature=1",
+            "RequestType": request_type, "ResponseURL": url,
             "StackId": "stack", "RequestId": "request", "LogicalResourceId": "FirstSigningKey",
             "PhysicalResourceId": physical_id, "ResourceType": "Custom::SigningKey", "ResourceProperties": {}
         })
@@ -295,132 +285,134 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deploy_makes_the_first_key_and_cloudformation_is_told() {
-        let deps = deps(Keys::default(), Responses::default());
-        invoke(&deps, request("Create", None)).await.unwrap();
-        assert_eq!(deps.keys.states(), [KeyState::Current]);
-        let url = "https://s3.example/response?signature=1".to_owned();
-        assert_eq!(*deps.responses.delivered.lock().unwrap(), [(url, response("SUCCESS", "signing-keys"))]);
+    async fn create_request_adds_first_key_and_is_answered() {
+        let rotation = Rotation::start().await;
+        let (_, path, body) = rotation.request("Create", None).await;
+        assert_eq!(rotation.states().await, [KeyState::Current]);
+        assert_eq!((path.as_str(), body), ("/response?signature=1", response("SUCCESS", "signing-keys")));
     }
 
     #[tokio::test]
-    async fn an_update_keeps_the_key_however_old_it_is_and_the_resource() {
-        let mut deps = deps(Keys::default(), Responses::default());
-        let first = invoke(&deps, request("Create", None)).await.unwrap();
-        deps.clock.0 = deps.clock.0.plus(Duration::from_hours(24 * 99));
-        let again = invoke(&deps, request("Update", Some("as-it-was"))).await.unwrap();
-        assert_eq!(again, first);
-        assert_eq!(deps.responses.delivered.lock().unwrap()[1].1, response("SUCCESS", "as-it-was"));
+    async fn update_request_keeps_key_and_physical_resource_id() {
+        let rotation = Rotation::start().await;
+        let (first, ..) = rotation.request("Create", None).await;
+        rotation.clock.turn(Duration::from_hours(24 * 99));
+        let (again, _, body) = rotation.request("Update", Some("as-it-was")).await;
+        assert_eq!((again, body), (first, response("SUCCESS", "as-it-was")));
     }
 
     #[tokio::test]
-    async fn a_delete_makes_no_key_and_succeeds_even_where_none_could_be_made() {
-        let deps = deps(broken(), Responses::default());
-        assert_eq!(invoke(&deps, request("Delete", Some("signing-keys"))).await.unwrap(), Ring::default());
-        assert_eq!(deps.responses.delivered.lock().unwrap()[0].1, response("SUCCESS", "signing-keys"));
+    async fn delete_request_succeeds_without_store() {
+        let rotation = Rotation::start().await;
+        rotation.reject_reads();
+        let (view, _, body) = rotation.request("Delete", Some("signing-keys")).await;
+        assert_eq!((view, body), (KeySetView::default(), response("SUCCESS", "signing-keys")));
     }
 
     #[tokio::test]
-    async fn a_failure_is_reported_to_cloudformation_with_its_reason() {
-        let deps = deps(broken(), Responses::default());
-        invoke(&deps, request("Create", None)).await.unwrap();
-        let told = deps.responses.delivered.lock().unwrap()[0].1.clone();
-        assert_eq!((&told["Status"], &told["PhysicalResourceId"]), (&json!("FAILED"), &json!("signing-keys")));
-        assert!(told["Reason"].as_str().unwrap().contains("not permitted"), "{told}");
+    async fn failure_is_reported_to_cloudformation_with_reason() {
+        let rotation = Rotation::start().await;
+        rotation.reject_reads();
+        let (_, _, body) = rotation.request("Create", None).await;
+        assert_eq!((&body["Status"], &body["PhysicalResourceId"]), (&json!("FAILED"), &json!("signing-keys")));
+        assert!(body["Reason"].as_str().unwrap().contains("AccessDeniedException"), "{body}");
     }
 
     #[tokio::test]
-    async fn an_answer_that_does_not_arrive_fails_the_invocation_so_that_it_is_tried_again() {
-        let deps = deps(Keys::default(), Responses { unreachable: true, ..Responses::default() });
-        assert!(matches!(invoke(&deps, request("Create", None)).await, Err(RotationFailed::Answering(_))));
+    async fn undelivered_cfn_response_fails_the_invocation() {
+        let rotation = Rotation::start().await;
+        let outcome = rotation.invoke(request("http://127.0.0.1:1/response", "Create", None)).await;
+        assert!(matches!(outcome, Err(RotationError::CfnResponse(_))), "{outcome:?}");
     }
 
     #[tokio::test]
-    async fn an_operator_is_answered_with_the_ring_and_told_of_a_failure() {
-        let good = deps(Keys::default(), Responses::default());
-        let answer = serde_json::to_value(invoke(&good, json!({})).await.unwrap()).unwrap();
-        let key = json!({"kid": good.keys.current(), "state": "CURRENT", "since": "2026-01-31T12:00:00.000Z"});
-        assert_eq!(answer, json!({"keys": [key]}));
-        assert!(good.responses.delivered.lock().unwrap().is_empty());
-        let broken = deps(broken(), Responses::default());
-        assert!(matches!(invoke(&broken, json!({})).await, Err(RotationFailed::Storing(_))));
+    async fn operator_invocation_returns_key_set_or_error() {
+        let rotation = Rotation::start().await;
+        let view = serde_json::to_value(rotation.invoke(json!({})).await.unwrap()).unwrap();
+        let kid = rotation.key_set().await.current.kid;
+        let key = json!({"kid": kid, "state": "CURRENT", "since": "2026-01-31T12:00:00.000Z"});
+        assert_eq!(view, json!({"keys": [key]}));
+        rotation.reject_reads();
+        assert!(matches!(rotation.invoke(json!({})).await, Err(RotationError::Store(_))));
     }
 
     #[tokio::test]
-    async fn a_schedule_that_runs_daily_turns_the_ring_by_itself() {
-        use AuditKind::{SigningKeyPromoted, SigningKeyPublished, SigningKeyRetired};
+    async fn daily_schedule_rotates_keys() {
         use KeyState::{Current, Next, Retiring};
-        let mut deps = deps(Keys::default(), Responses::default());
+        let rotation = Rotation::start().await;
         let mut seen = Vec::new();
         for day in 0..=31 {
-            invoke(&deps, json!({})).await.unwrap();
-            seen.push((day, deps.keys.states()));
-            deps.clock.0 = deps.clock.0.plus(Duration::from_hours(24));
+            rotation.invoke(json!({})).await.unwrap();
+            seen.push((day, rotation.states().await));
+            rotation.clock.turn(Duration::from_hours(24));
         }
         seen.dedup_by_key(|(_, states)| states.clone());
         let expected =
             [(0, vec![Current]), (29, vec![Current, Next]), (30, vec![Retiring, Current]), (31, vec![Current])];
         assert_eq!(seen, expected);
-        let audit_log = deps.keys.audit_log.lock().unwrap();
-        let kinds: Vec<_> = audit_log.iter().map(|record| record.kind).collect();
-        let expected =
-            [SigningKeyPublished, SigningKeyPromoted, SigningKeyPublished, SigningKeyPromoted, SigningKeyRetired];
+
+        let mut audit_log = items_of(&rotation.engine, "AuditTable").await;
+        let text = |item: &Item, name: &str| item[name].as_s().unwrap().clone();
+        assert!(audit_log.iter().all(|item| text(item, "pk") == "DEPLOYMENT" && text(item, "requestId") == "r-1"));
+        audit_log.sort_by_key(|item| (text(item, "at"), text(item, "kind")));
+        let kinds: Vec<_> = audit_log.iter().map(|item| text(item, "kind")).collect();
+        // The first key was published and promoted at the same time.
+        let expected = [
+            "SIGNING_KEY_PROMOTED",
+            "SIGNING_KEY_PUBLISHED",
+            "SIGNING_KEY_PUBLISHED",
+            "SIGNING_KEY_PROMOTED",
+            "SIGNING_KEY_RETIRED",
+        ];
         assert_eq!(kinds, expected);
-        assert!(
-            audit_log.iter().all(|record| record.subject == AuditSubject::Deployment && record.request_id == "r-1")
-        );
-        let of_the_first = [0, 1, 4].map(|index: usize| audit_log[index].detail.clone());
-        assert!(of_the_first.iter().all(|kid| *kid == of_the_first[0]) && audit_log[2].detail != of_the_first[0]);
+        let details: Vec<_> = audit_log.iter().map(|item| text(item, "detail")).collect();
+        assert!(details[0] == details[1] && details[0] == details[4] && details[0] != details[2], "{details:?}");
     }
 
     #[tokio::test]
-    async fn an_operator_in_a_hurry_rotates_in_two_steps_an_hour_apart() {
-        let mut deps = deps(Keys::default(), Responses::default());
-        let now = json!({"rotateNow": true});
+    async fn rotate_now_promotes_next_key_after_propagation_delay() {
+        let rotation = Rotation::start().await;
+        let rotate_now = json!({"rotateNow": true});
         for _ in 0..2 {
-            invoke(&deps, now.clone()).await.unwrap();
-            assert_eq!(deps.keys.states(), [KeyState::Current, KeyState::Next]);
+            rotation.invoke(rotate_now.clone()).await.unwrap();
+            assert_eq!(rotation.states().await, [KeyState::Current, KeyState::Next]);
         }
-        deps.clock.0 = deps.clock.0.plus(PROPAGATION_DELAY);
-        invoke(&deps, now.clone()).await.unwrap();
-        assert_eq!(deps.keys.states(), [KeyState::Retiring, KeyState::Current]);
-        deps.clock.0 = deps.clock.0.plus(RETIREMENT_DELAY);
-        invoke(&deps, json!({})).await.unwrap();
-        assert_eq!(deps.keys.states(), [KeyState::Current]);
+        rotation.clock.turn(PROPAGATION_DELAY);
+        rotation.invoke(rotate_now.clone()).await.unwrap();
+        assert_eq!(rotation.states().await, [KeyState::Retiring, KeyState::Current]);
+        rotation.clock.turn(RETIREMENT_DELAY);
+        rotation.invoke(json!({})).await.unwrap();
+        assert_eq!(rotation.states().await, [KeyState::Current]);
     }
 
     #[tokio::test]
-    async fn what_somebody_else_did_meanwhile_is_not_done_again() {
-        let deps = deps(Keys::default(), Responses::default());
-        invoke(&deps, json!({})).await.unwrap();
-        let ring = deps.keys.ring.lock().unwrap().clone().unwrap();
-        let theirs = ring.publish(SigningKey::generate(&SeededRandom::new(9)).unwrap(), deps.clock.0).ring;
-        *deps.keys.meanwhile.lock().unwrap() = Some(theirs.clone());
-        invoke(&deps, json!({"rotateNow": true})).await.unwrap();
-        assert_eq!(*deps.keys.ring.lock().unwrap(), Some(theirs));
+    async fn concurrent_rotation_is_not_repeated() {
+        let rotation = Rotation::start().await;
+        rotation.invoke(json!({})).await.unwrap();
+        let published = rotation.publish_before_next_rotation().await;
+        rotation.invoke(json!({"rotateNow": true})).await.unwrap();
+        assert_eq!(rotation.key_set().await, published);
     }
 
     #[tokio::test]
-    async fn a_revoked_key_is_replaced_at_once_also_if_somebody_else_turned_the_ring_meanwhile() {
-        let deps = deps(Keys::default(), Responses::default());
-        invoke(&deps, json!({})).await.unwrap();
-        let leaked = deps.keys.current();
-        let ring = deps.keys.ring.lock().unwrap().clone().unwrap();
-        let theirs = ring.publish(SigningKey::generate(&SeededRandom::new(9)).unwrap(), deps.clock.0).ring;
-        *deps.keys.meanwhile.lock().unwrap() = Some(theirs);
-        invoke(&deps, json!({"revoke": leaked})).await.unwrap();
-        assert_eq!(deps.keys.states(), [KeyState::Current, KeyState::Next]);
-        assert_ne!(deps.keys.current(), leaked);
-        let again = invoke(&deps, json!({"revoke": leaked})).await;
-        assert!(matches!(again, Err(RotationFailed::NoSuchKey(_))), "{again:?}");
+    async fn revoked_key_is_replaced_despite_concurrent_rotation() {
+        let rotation = Rotation::start().await;
+        rotation.invoke(json!({})).await.unwrap();
+        let leaked = rotation.key_set().await.current.kid;
+        rotation.publish_before_next_rotation().await;
+        rotation.invoke(json!({"revoke": leaked})).await.unwrap();
+        assert_eq!(rotation.states().await, [KeyState::Current, KeyState::Next]);
+        assert_ne!(rotation.key_set().await.current.kid, leaked);
+        let again = rotation.invoke(json!({"revoke": leaked})).await;
+        assert!(matches!(again, Err(RotationError::KeyNotFound(_))), "{again:?}");
     }
 
     #[tokio::test]
-    async fn a_misspelt_wish_is_not_taken_for_none() {
-        let deps = deps(Keys::default(), Responses::default());
+    async fn invalid_rotation_request_is_rejected() {
+        let rotation = Rotation::start().await;
         for event in [json!({"rotatenow": true}), json!({"revoke": 1}), json!([])] {
-            let outcome = invoke(&deps, event).await;
-            assert!(matches!(outcome, Err(RotationFailed::Unreadable(_))), "{outcome:?}");
+            let outcome = rotation.invoke(event).await;
+            assert!(matches!(outcome, Err(RotationError::InvalidEvent(_))), "{outcome:?}");
         }
     }
 }

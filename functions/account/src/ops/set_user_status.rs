@@ -1,31 +1,30 @@
-//! An operator's word on whether a person may act. No endpoint has it: it takes the right to invoke the function.
+//! Suspension and reactivation of users by an operator. There is no endpoint for it: the caller needs the permission to
+//! invoke the function.
 
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use config::{ConfigError, Env};
 use contact::{Email, InvalidEmail, InvalidPhone, Phone};
-use kernel::{Clock, Random, UserId};
+use kernel::{Clock, Random, SystemClock, SystemRandom, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::{AuditKind, AuditLog, AuditRecord, AuditSubject, Caller, Identifier, User, UserStatus};
-use crate::store::{Changed, FindCredential, FindUser, StoreError, UpdateUser, UserUpdate};
+use crate::app::settings;
+use crate::domain::{AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, User, UserStatus};
+use crate::store::{AccountTable, StoreError, UpdateConflict, UpdateError, UpdatePlan};
 
-/// How often it begins anew because the person changed under it.
-const MAX_ATTEMPTS: usize = 5;
 const MAX_REASON_CHARACTERS: usize = 200;
 
-/// What the function needs.
-#[derive(Debug)]
-pub struct SetUserStatus<S, R, C> {
-    /// Where people are found and changed.
-    pub users: S,
-    /// Writes it down.
+/// The state of the function.
+pub struct SetUserStatus {
+    pub users: AccountTable,
     pub audit_log: AuditLog,
-    /// For the record's id.
-    pub random: R,
-    /// For the time of it.
-    pub clock: C,
+    pub random: Arc<dyn Random + Send + Sync>,
+    pub clock: Arc<dyn Clock + Send + Sync>,
 }
 
-/// What the operator says: of whom, by one of the three, and what they are to be.
+/// The event. It contains exactly one of `userId`, `email` and `phone`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct SetStatusRequest {
@@ -33,222 +32,269 @@ struct SetStatusRequest {
     email: Option<String>,
     phone: Option<String>,
     status: UserStatus,
-    /// For whoever reads the trail.
+    /// The operator's reason, for the audit log.
     reason: Option<String>,
 }
 
-/// How the person stands now.
+/// The user's status after the command.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserStatusView {
     user_id: UserId,
     status: UserStatus,
     epoch: u64,
-    /// Whether they stood otherwise before.
+    /// Whether the command changed the status.
     changed: bool,
 }
 
-/// Why a person's status is what it was.
+/// The status was not set.
 #[derive(Debug, thiserror::Error)]
 pub enum SetStatusError {
-    /// The event is not what this function takes. Why not is not told: it may quote a name, and this goes to the log.
+    /// The event is malformed. The message does not contain the cause, which may quote personal data: it is logged.
     #[error(
-        "the event must be an object with status (ACTIVE or SUSPENDED), one of userId, email and phone, and at most a \
-         reason besides, each a text"
+        "the event must be an object with status (ACTIVE or SUSPENDED), one of userId, email and phone, and optionally a \
+         reason; all of them strings"
     )]
-    Unreadable,
-    /// It names nobody, or more than one may be.
-    #[error("name the person by one of userId, email and phone")]
-    NotOneName,
-    /// It names them by what is no address.
+    InvalidEvent,
+    #[error("specify the user by exactly one of userId, email and phone")]
+    AmbiguousUser,
     #[error("email: {0}")]
-    Email(#[from] InvalidEmail),
-    /// It names them by what is no number.
+    InvalidEmail(#[from] InvalidEmail),
     #[error("phone: {0}")]
-    Phone(#[from] InvalidPhone),
-    /// It gives more of a reason than is kept.
+    InvalidPhone(#[from] InvalidPhone),
     #[error("reason: must have at most {MAX_REASON_CHARACTERS} characters")]
-    Reason,
-    /// It names somebody who is not there.
-    #[error("there is no such person")]
-    NoSuchPerson,
-    /// Others changed the person again and again.
-    #[error("the person kept changing: invoke the function again")]
-    UserKeptChanging,
-    /// The store.
+    ReasonTooLong,
+    #[error("no such user")]
+    UserNotFound,
+    #[error("the user was updated concurrently several times: invoke the function again")]
+    TooManyConflicts,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Suspends a person or lets them act again. A suspension revokes all that they have: whoever may act again has to sign in
-/// again. What is so already is not changed.
+impl From<UpdateError> for SetStatusError {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::TooManyConflicts => Self::TooManyConflicts,
+            UpdateError::Store(error) => Self::Store(error),
+            UpdateError::IdentifierTaken(_) | UpdateError::CodeExpired => Self::Store(StoreError::internal(error)),
+        }
+    }
+}
+
+/// Suspends or reactivates a user, unless the user has that status already. A suspension revokes all tokens and sessions
+/// of the user, who has to sign in again after a reactivation.
 ///
 /// # Errors
 ///
-/// [`SetStatusError`], of which the operator is told as the invocation's failure.
-pub async fn set_user_status<S, R, C>(
-    deps: &SetUserStatus<S, R, C>,
+/// [`SetStatusError`], which is returned to the operator as the failure of the invocation.
+pub async fn set_user_status(
+    state: &SetUserStatus,
     event: Value,
     request_id: String,
-) -> Result<UserStatusView, SetStatusError>
-where
-    S: FindUser + FindCredential + UpdateUser + Sync,
-    R: Random + Sync,
-    C: Clock + Sync,
-{
-    let order: SetStatusRequest = serde_json::from_value(event).map_err(|_| SetStatusError::Unreadable)?;
-    if order.reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARACTERS) {
-        return Err(SetStatusError::Reason);
+) -> Result<UserStatusView, SetStatusError> {
+    let request: SetStatusRequest = serde_json::from_value(event).map_err(|_| SetStatusError::InvalidEvent)?;
+    if request.reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARACTERS) {
+        return Err(SetStatusError::ReasonTooLong);
     }
-    let caller = Caller::invocation(request_id);
-    let mut found = deps.find(&order).await?;
-    for _ in 0..MAX_ATTEMPTS {
-        let before = found.ok_or(SetStatusError::NoSuchPerson)?;
-        if before.status == order.status {
-            return Ok(UserStatusView::of(&before, false));
-        }
-        let now = deps.clock.now();
-        let after = User { status: order.status, ..before.next_version(now) };
-        let (after, kind) = match order.status {
-            UserStatus::Suspended => (after.revoked(), AuditKind::PersonSuspended),
-            UserStatus::Active => (after, AuditKind::PersonReactivated),
+    let client = ClientInfo::invocation(request_id);
+    let request = &request;
+    let load = |conflict| async move {
+        let user = match conflict {
+            Some(UpdateConflict::Version(user)) => user.map(|user| *user),
+            None | Some(UpdateConflict::Session) => state.find(request).await?,
         };
-        let record = deps.audit_log.record(kind, AuditSubject::User(after.id), &caller, now, &deps.random);
-        let change = UserUpdate {
-            before: &before,
-            after: &after,
-            password_hash: None,
-            reset_failed_attempts: false,
-            retained_session: None,
-            record: &order.reason.iter().fold(record, AuditRecord::with_detail),
-        };
-        match deps.users.update_user(change).await? {
-            Changed::Yes => return Ok(UserStatusView::of(&after, true)),
-            Changed::VersionConflict(user) => found = user.map(|user| *user),
-            Changed::IdentifierTaken(_) | Changed::SessionConflict => {
-                return Err(
-                    StoreError::internal("a change that claims and carries nothing was refused for that").into()
-                );
-            }
-        }
-    }
-    Err(SetStatusError::UserKeptChanging)
+        user.ok_or(SetStatusError::UserNotFound)
+    };
+    let plan = |user: &User| (user.status != request.status).then(|| state.plan(user, request, &client));
+    let (user, update) = state.users.update_user_with_retry(load, plan).await?;
+    Ok(match update {
+        Some(update) => UserStatusView::new(&update.user, true),
+        None => UserStatusView::new(&user, false),
+    })
 }
 
-impl<S: FindUser + FindCredential, R, C> SetUserStatus<S, R, C> {
-    async fn find(&self, order: &SetStatusRequest) -> Result<Option<User>, SetStatusError> {
-        let identifier = match (order.user_id, &order.email, &order.phone) {
+impl SetUserStatus {
+    /// # Errors
+    ///
+    /// [`ConfigError`] if an environment variable is missing or invalid.
+    pub fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
+        Ok(Self {
+            users: AccountTable::from_env(env, client)?,
+            audit_log: settings::audit_log(env)?,
+            random: Arc::new(SystemRandom),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    async fn find(&self, request: &SetStatusRequest) -> Result<Option<User>, SetStatusError> {
+        let identifier = match (request.user_id, &request.email, &request.phone) {
             (Some(id), None, None) => return Ok(self.users.find_user(id).await?),
             (None, Some(email), None) => Identifier::Email(Email::parse(email)?),
             (None, None, Some(phone)) => Identifier::Phone(Phone::parse(phone)?),
-            _ => return Err(SetStatusError::NotOneName),
+            _ => return Err(SetStatusError::AmbiguousUser),
         };
         Ok(self.users.find_credential(&identifier).await?.map(|credential| credential.user))
+    }
+
+    fn plan(&self, user: &User, request: &SetStatusRequest, client: &ClientInfo) -> UpdatePlan {
+        let now = self.clock.now();
+        let after = User { status: request.status, ..user.next_version(now) };
+        let (after, kind) = match request.status {
+            UserStatus::Suspended => (after.revoked(), AuditEventKind::UserSuspended),
+            UserStatus::Active => (after, AuditEventKind::UserReactivated),
+        };
+        let event = self.audit_log.event(kind, AuditSubject::User(after.id), client, now, &*self.random);
+        UpdatePlan::new(after, request.reason.iter().fold(event, AuditEvent::with_detail))
     }
 }
 
 impl UserStatusView {
-    fn of(user: &User, changed: bool) -> Self {
+    fn new(user: &User, changed: bool) -> Self {
         Self { user_id: user.id, status: user.status, epoch: user.epoch, changed }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use kernel::testing::FixedClock;
-    use kernel::testing::SeededRandom;
+    use std::time::Duration;
+
+    use kernel::Secret;
+    use kernel::testing::{FixedClock, SeededRandom};
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{Revoked, UserStatus};
-    use crate::testing::ada_on_engine::{AdaOnEngine, Table};
-    use crate::testing::{ada, audit_log, now};
+    use crate::domain::Revoked;
+    use crate::store::testing::{Accounts, event, hash, items_of, now, session, start};
+    use crate::store::{UPDATE_ATTEMPTS, UpdateOutcome, UserUpdate};
 
-    fn deps(ada: &AdaOnEngine) -> SetUserStatus<Table, SeededRandom, FixedClock> {
-        SetUserStatus {
-            users: ada.users(),
-            audit_log: audit_log(),
-            random: SeededRandom::new(1),
-            clock: FixedClock(now()),
+    /// The function, on a table that contains Ada.
+    struct Function {
+        accounts: Accounts,
+        ada: User,
+        state: SetUserStatus,
+    }
+
+    impl Function {
+        async fn start() -> Self {
+            let (accounts, ada) = Accounts::with_ada().await;
+            let state = SetUserStatus {
+                users: accounts.table.clone(),
+                audit_log: AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24)),
+                random: Arc::new(SeededRandom::new(1)),
+                clock: Arc::new(FixedClock(now())),
+            };
+            Self { accounts, ada, state }
+        }
+
+        async fn invoke(&self, event: Value) -> Result<Value, SetStatusError> {
+            let view = set_user_status(&self.state, event, "invocation-1".to_owned()).await?;
+            Ok(serde_json::to_value(view).unwrap())
+        }
+
+        async fn current_ada(&self) -> User {
+            self.accounts.table.find_user(self.ada.id).await.unwrap().unwrap()
+        }
+
+        /// Updates Ada right before the next update of her is stored.
+        fn update_before_next(&self, update: impl FnOnce(User) -> User + Send + 'static) {
+            let (table, id) = (self.accounts.table.clone(), self.ada.id);
+            self.accounts.engine.before_next("TransactWriteItems", async move {
+                let before = table.find_user(id).await.unwrap().unwrap();
+                let update = UserUpdate {
+                    before: &before,
+                    after: &update(before.next_version(now())),
+                    password_hash: Some(&hash()),
+                    reset_failed_attempts: false,
+                    retained_session: None,
+                    event: &event(AuditEventKind::IdentifierChanged),
+                };
+                assert_eq!(table.update_user(update).await, Ok(UpdateOutcome::Updated));
+            });
+        }
+
+        /// The kinds and details of Ada's audit events, without sign-ups and sign-ins.
+        async fn audit_events(&self) -> Vec<(String, Option<String>)> {
+            let items = items_of(&self.accounts.engine, "AuditTable").await;
+            let text = |value: &aws_sdk_dynamodb::types::AttributeValue| value.as_s().unwrap().clone();
+            let of_ada = items.into_iter().filter(|item| text(&item["pk"]) == format!("PERSON#{}", self.ada.id));
+            let mut events: Vec<_> = of_ada.map(|item| (text(&item["kind"]), item.get("detail").map(text))).collect();
+            events.sort();
+            events
         }
     }
 
-    async fn say(deps: &SetUserStatus<Table, SeededRandom, FixedClock>, order: Value) -> Result<Value, SetStatusError> {
-        let standing = set_user_status(deps, order, "invocation-1".to_owned()).await?;
-        Ok(serde_json::to_value(standing).unwrap())
-    }
-
     #[tokio::test]
-    async fn a_suspension_revokes_all_that_a_person_has_and_their_return_gives_none_of_it_back() {
-        let ada = AdaOnEngine::new().await;
-        let (session, deps) = (ada.session(1).await, deps(&ada));
-        let order = |status| json!({"userId": self::ada().id, "status": status, "reason": format!("to be {status}")});
-        let standing =
-            |status, changed| json!({"userId": self::ada().id, "status": status, "epoch": 1, "changed": changed});
+    async fn suspension_revokes_sessions_permanently() {
+        let function = Function::start().await;
+        let session = session(1);
+        start(&function.accounts, &function.ada, &session).await.unwrap();
+        let id = function.ada.id;
+        let event = |status| json!({"userId": id, "status": status, "reason": format!("to be {status}")});
+        let view = |status, changed| json!({"userId": id, "status": status, "epoch": 1, "changed": changed});
+        let found = async || function.accounts.table.find_session(id, session.id).await.unwrap().unwrap();
 
         for changed in [true, false] {
-            assert_eq!(say(&deps, order("SUSPENDED")).await.unwrap(), standing("SUSPENDED", changed));
-            assert_eq!(ada.find(&session).await.accept(1, now()), Err(Revoked::EpochPassed));
-            let user = ada.ada().await;
+            assert_eq!(function.invoke(event("SUSPENDED")).await.unwrap(), view("SUSPENDED", changed));
+            assert_eq!(found().await.authorize(1, now()), Err(Revoked::StaleEpoch));
+            let user = function.current_ada().await;
             assert_eq!((user.status, user.version), (UserStatus::Suspended, 2));
             for identifier in user.identifiers() {
-                assert_eq!(ada.credential(&identifier).await.unwrap().user, user);
+                let credential = function.accounts.table.find_credential(&identifier).await.unwrap().unwrap();
+                assert_eq!(credential.user, user);
             }
         }
         for changed in [true, false] {
-            assert_eq!(say(&deps, order("ACTIVE")).await.unwrap(), standing("ACTIVE", changed));
-            assert_eq!(ada.find(&session).await.accept(1, now()), Err(Revoked::EpochPassed));
-            assert_eq!((ada.ada().await.status, ada.ada().await.version), (UserStatus::Active, 3));
+            assert_eq!(function.invoke(event("ACTIVE")).await.unwrap(), view("ACTIVE", changed));
+            assert_eq!(found().await.authorize(1, now()), Err(Revoked::StaleEpoch));
+            let user = function.current_ada().await;
+            assert_eq!((user.status, user.version), (UserStatus::Active, 3));
         }
-        let told = |kind: &str, reason: &str| (kind.to_owned(), Some(reason.to_owned()));
-        let recorded = [told("PERSON_REACTIVATED", "to be ACTIVE"), told("PERSON_SUSPENDED", "to be SUSPENDED")];
-        assert_eq!(ada.recorded().await, recorded);
+        let event = |kind: &str, reason: &str| (kind.to_owned(), Some(reason.to_owned()));
+        let events = [event("PERSON_REACTIVATED", "to be ACTIVE"), event("PERSON_SUSPENDED", "to be SUSPENDED")];
+        assert_eq!(function.audit_events().await, events);
     }
 
     #[tokio::test]
-    async fn a_person_is_named_by_their_id_or_by_what_they_sign_in_by() {
-        for name in
-            [json!({"userId": ada().id}), json!({"email": "ADA@example.com"}), json!({"phone": "+33 6 12 34 56 78"})]
+    async fn user_is_found_by_id_email_or_phone() {
+        let id = Function::start().await.ada.id;
+        for name in [json!({"userId": id}), json!({"email": "ADA@example.com"}), json!({"phone": "+33 6 12 34 56 78"})]
         {
-            let ada = AdaOnEngine::new().await;
-            let mut order = name.clone();
-            order["status"] = json!("SUSPENDED");
-            assert_eq!(say(&deps(&ada), order).await.unwrap()["changed"], true, "{name}");
-            assert_eq!(ada.recorded().await, [("PERSON_SUSPENDED".to_owned(), None)]);
-            assert_eq!(ada.ada().await.status, UserStatus::Suspended);
+            let function = Function::start().await;
+            let mut event = name.clone();
+            event["status"] = json!("SUSPENDED");
+            assert_eq!(function.invoke(event).await.unwrap()["changed"], true, "{name}");
+            assert_eq!(function.audit_events().await, [("PERSON_SUSPENDED".to_owned(), None)]);
+            assert_eq!(function.current_ada().await.status, UserStatus::Suspended);
         }
     }
 
     #[tokio::test]
-    async fn an_order_that_is_none_says_why_and_changes_nothing() {
-        let ada = AdaOnEngine::new().await;
-        let deps = deps(&ada);
-        for (order, why) in [
-            (json!({"status": "SUSPENDED"}), "name the person by one of"),
+    async fn invalid_status_request_reports_reason_and_changes_nothing() {
+        let function = Function::start().await;
+        let (id, unknown) = (function.ada.id, UserId::random(&SeededRandom::new(9)));
+        for (event, expected) in [
+            (json!({"status": "SUSPENDED"}), "specify the user by exactly one of"),
             (json!({"email": "ada@example.com", "phone": "+33612345678", "status": "SUSPENDED"}), "one of"),
-            (json!({"userId": self::ada().id, "email": "ada@example.com", "status": "SUSPENDED"}), "one of"),
+            (json!({"userId": id, "email": "ada@example.com", "status": "SUSPENDED"}), "one of"),
             (json!({"email": "ada", "status": "SUSPENDED"}), "email: must be an e-mail address"),
             (json!({"phone": "0612345678", "status": "SUSPENDED"}), "phone: must be a phone number"),
-            (json!({"email": "bob@example.com", "status": "SUSPENDED"}), "there is no such person"),
-            (json!({"phone": "+33600000000", "status": "SUSPENDED"}), "there is no such person"),
-            (
-                json!({"userId": UserId::random(&SeededRandom::new(9)), "status": "SUSPENDED"}),
-                "there is no such person",
-            ),
+            (json!({"email": "bob@example.com", "status": "SUSPENDED"}), "no such user"),
+            (json!({"phone": "+33600000000", "status": "SUSPENDED"}), "no such user"),
+            (json!({"userId": unknown, "status": "SUSPENDED"}), "no such user"),
             (json!({"email": "ada@example.com", "status": "SUSPENDED", "reason": "é".repeat(201)}), "at most 200"),
         ] {
-            let error = say(&deps, order.clone()).await.unwrap_err().to_string();
-            assert!(error.contains(why), "{order}: {error}");
+            let error = function.invoke(event.clone()).await.unwrap_err().to_string();
+            assert!(error.contains(expected), "{event}: {error}");
         }
-        assert_eq!((ada.ada().await, ada.recorded().await), (self::ada(), Vec::new()));
+        assert_eq!((function.current_ada().await, function.audit_events().await), (function.ada.clone(), Vec::new()));
         let longest = json!({"email": "ada@example.com", "status": "SUSPENDED", "reason": "é".repeat(200)});
-        assert!(say(&deps, longest).await.is_ok());
+        assert!(function.invoke(longest).await.is_ok());
     }
 
     #[tokio::test]
-    async fn an_event_that_cannot_be_read_is_told_what_to_be_and_never_what_it_is() {
-        let ada = AdaOnEngine::new().await;
-        let deps = deps(&ada);
+    async fn unreadable_event_error_does_not_quote_the_event() {
+        let function = Function::start().await;
         for event in [
             json!("ada@example.com"),
             json!(["ada@example.com", "SUSPENDED"]),
@@ -261,33 +307,33 @@ mod tests {
             json!({"email": "ada@example.com", "status": "SUSPENDED", "epoch": 7}),
             json!({"ada@example.com": "SUSPENDED"}),
         ] {
-            let error = say(&deps, event.clone()).await.unwrap_err();
-            let told = format!("{error} {error:?}");
-            assert!(told.contains("must be an object with status (ACTIVE or SUSPENDED)"), "{event}: {told}");
-            assert!(!told.contains("example") && !told.contains("33612345678"), "{event}: {told}");
+            let error = function.invoke(event.clone()).await.unwrap_err();
+            let text = format!("{error} {error:?}");
+            assert!(text.contains("must be an object with status (ACTIVE or SUSPENDED)"), "{event}: {text}");
+            assert!(!text.contains("example") && !text.contains("33612345678"), "{event}: {text}");
         }
-        assert_eq!((ada.ada().await, ada.recorded().await), (self::ada(), Vec::new()));
+        assert_eq!((function.current_ada().await, function.audit_events().await), (function.ada.clone(), Vec::new()));
     }
 
     #[tokio::test]
-    async fn what_happens_meanwhile_is_kept_and_does_not_keep_the_person_from_being_suspended() {
-        let ada = AdaOnEngine::new().await;
-        ada.before_change.happens(ada.change(|ada| User { phone: None, email_verified: true, ..ada }, None));
-        ada.before_change.happens(ada.change(User::revoked, None));
-        let order = json!({"email": "ada@example.com", "status": "SUSPENDED"});
-        assert_eq!(say(&deps(&ada), order).await.unwrap()["epoch"], 2);
-        let user = ada.ada().await;
+    async fn concurrent_updates_are_kept_when_user_is_suspended() {
+        let function = Function::start().await;
+        function.update_before_next(|ada| User { phone: None, email_verified: true, ..ada });
+        function.update_before_next(User::revoked);
+        let event = json!({"email": "ada@example.com", "status": "SUSPENDED"});
+        assert_eq!(function.invoke(event).await.unwrap()["epoch"], 2);
+        let user = function.current_ada().await;
         assert_eq!((user.status, user.phone, user.email_verified), (UserStatus::Suspended, None, true));
     }
 
     #[tokio::test]
-    async fn a_person_who_keeps_changing_is_left_as_they_are_and_the_operator_is_told() {
-        let ada = AdaOnEngine::new().await;
-        for _ in 0..MAX_ATTEMPTS {
-            ada.before_change.happens(ada.change(|ada| ada, None));
+    async fn status_is_unchanged_after_repeated_version_conflicts() {
+        let function = Function::start().await;
+        for _ in 0..UPDATE_ATTEMPTS {
+            function.update_before_next(|ada| ada);
         }
-        let order = json!({"email": "ada@example.com", "status": "SUSPENDED"});
-        assert!(matches!(say(&deps(&ada), order).await, Err(SetStatusError::UserKeptChanging)));
-        assert_eq!(ada.ada().await.status, UserStatus::Active);
+        let event = json!({"email": "ada@example.com", "status": "SUSPENDED"});
+        assert!(matches!(function.invoke(event).await, Err(SetStatusError::TooManyConflicts)));
+        assert_eq!(function.current_ada().await.status, UserStatus::Active);
     }
 }

@@ -1,71 +1,62 @@
-//! DynamoDB: one file per port, each port one command or one question, in one round trip.
-//!
-//! Handlers know the ports, which are traits of one method; [`AccountTable`] and [`SigningKeyTable`] implement them.
-//! What the tables hold is in [`records`].
+//! The context's tables in DynamoDB, one file per noun. A method is one round trip, unless it says otherwise. [`keys`]
+//! lists the items.
 
-pub mod records;
-
-mod apply_rotation;
-mod audit;
-mod count_attempt;
-mod create_user;
-mod end_session;
-mod find_credential;
-mod find_session;
-mod list_sessions;
-mod load_key_set;
-mod load_signing_key;
-mod rotate_refresh_token;
-mod start_session;
+mod audit_log;
+mod credentials;
+mod keys;
+mod ports;
+mod sessions;
+mod signing_keys;
 #[cfg(test)]
-mod testing;
-mod transaction;
-mod update_user;
-mod verification;
+pub(crate) mod testing;
+mod users;
+mod verification_codes;
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
-use kernel::Random;
-use kernel::SystemRandom;
+use dynamo::{FailedConditions, Table, Transaction, TransactionOutcome};
+use kernel::{Random, SystemClock, SystemRandom};
 
-pub use apply_rotation::{ApplyRotation, KeyTables};
-pub use audit::{AppendAuditEvent, AuditTable};
-pub use count_attempt::{CountAttempt, CountReauthentication, Counted, Locked};
-pub use create_user::{CreateUser, Created};
+pub use audit_log::AuditTable;
+pub use credentials::{CountedAttempt, Credential};
 pub use dynamo::StoreError;
-pub use end_session::{EndSession, Ended};
-pub use find_credential::{Credential, FindCredential};
-pub use find_session::FindSession;
-pub use list_sessions::{FindUser, ListSessions};
-pub use load_key_set::LoadKeySet;
-pub use load_signing_key::LoadSigningKey;
-pub use rotate_refresh_token::RotateRefreshToken;
-pub use start_session::{NewSession, StartSession, Started};
-pub use update_user::{Changed, UpdateUser, UserUpdate};
-pub use verification::{
-    CodeAttempt, CountCodeAttempt, FindCodeHistory, NewCode, StoreCode, StoreCodeOutcome, Verified, VerifyIdentifier,
+pub(crate) use keys::{PROFILE, SESSION_PREFIX};
+pub use ports::{
+    AppendAuditEvent, ApplyRotation, CountAttempt, CountCodeAttempt, CountReauthentication, CreateUser, EndSession,
+    FindCodeHistory, FindCredential, FindSession, FindUser, ListSessions, LoadKeySet, LoadSigningKey,
+    RotateRefreshToken, StartSession, StoreCode, UpdateUser, VerifyIdentifier,
 };
+pub(crate) use sessions::SessionRecord;
+pub use sessions::{EndSessionOutcome, NewSession, StartSessionOutcome};
+pub use signing_keys::{KeyTables, SigningKeyTable};
+pub(crate) use signing_keys::{PublicKeyRecord, PublicKeyStatus};
+#[cfg(test)]
+pub(crate) use users::UPDATE_ATTEMPTS;
+pub(crate) use users::UserRecord;
+pub use users::{CreateUserOutcome, UpdateConflict, UpdateError, UpdateOutcome, UpdatePlan, UserUpdate};
+pub use verification_codes::{CodeAttempt, NewCode, StoreCodeOutcome, VerifyOutcome};
 
-/// People, what they sign in by, and their sessions.
-#[derive(Clone)]
+/// How long a write is retried while it conflicts with other transactions. Conflicts are rare and short: they take two
+/// sign-ups with one identifier, or two sign-ins of one user, at the same time.
+const RETRY_BUDGET: Duration = Duration::from_secs(1);
+
+/// Users, their credentials, sessions and verification codes.
+#[derive(Debug, Clone)]
 pub struct AccountTable {
-    client: Client,
-    name: String,
-    /// Spreads retries in time.
-    random: Arc<dyn Random + Send + Sync>,
-    /// Where commands write down what they did.
+    table: Table,
+    /// The table that commands append audit events to.
     audit: Option<AuditTable>,
 }
 
 impl AccountTable {
-    /// The table of this name, to ask questions.
+    /// Creates a handle for queries. Commands that are audited fail.
     pub fn new(client: Client, name: impl Into<String>, random: impl Random + Send + Sync + 'static) -> Self {
-        Self { client, name: name.into(), random: Arc::new(random), audit: None }
+        Self { table: table(client, name, random), audit: None }
     }
 
-    /// The table of this name, to ask and to give commands, which are written down in the trail.
+    /// Creates a handle for queries and commands.
     pub fn audited(
         client: Client,
         name: impl Into<String>,
@@ -75,33 +66,35 @@ impl AccountTable {
         Self { audit: Some(audit), ..Self::new(client, name, random) }
     }
 
-    fn audit(&self) -> Result<&AuditTable, StoreError> {
-        self.audit.as_ref().ok_or_else(|| StoreError::internal("a command was given to a table that has no trail"))
-    }
-}
-
-impl AccountTable {
-    /// The tables that `ACCOUNT_TABLE` and `AUDIT_TABLE` name.
+    /// Creates a handle for queries and commands on the tables named by `ACCOUNT_TABLE` and `AUDIT_TABLE`.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if one is not set.
+    /// [`ConfigError`] if a variable is not set.
     pub fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
         let audit = AuditTable::from_env(env, client.clone())?;
         Ok(Self::audited(client, env.required("ACCOUNT_TABLE")?, SystemRandom, audit))
     }
+
+    fn audit(&self) -> Result<&AuditTable, StoreError> {
+        self.audit.as_ref().ok_or_else(|| StoreError::internal("command on an account table without an audit table"))
+    }
 }
 
-/// The private halves of the keys that sign access tokens.
-#[derive(Debug, Clone)]
-pub struct SigningKeyTable {
-    client: Client,
-    name: String,
+fn table(client: Client, name: impl Into<String>, random: impl Random + Send + Sync + 'static) -> Table {
+    Table::new(client, name, SystemClock, random, RETRY_BUDGET)
 }
 
-impl SigningKeyTable {
-    /// The table of this name.
-    pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+/// Commits a transaction. Returns the conditions that were false, in which case nothing was written.
+async fn commit<P: Copy + PartialEq>(
+    table: &Table,
+    transaction: &Transaction<P>,
+) -> Result<Option<FailedConditions<P>>, StoreError> {
+    match table.commit(transaction, None).await? {
+        TransactionOutcome::Committed => Ok(None),
+        TransactionOutcome::ConditionFailed(failed) => Ok(Some(failed)),
+        TransactionOutcome::Conflict => {
+            Err(StoreError::Unavailable("conflicting transactions on the same items".to_owned()))
+        }
     }
 }

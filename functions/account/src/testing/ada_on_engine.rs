@@ -14,11 +14,13 @@ use serde_json::Value;
 use testkit::Engine;
 
 use crate::app::reauthenticate::Reauthenticate;
-use crate::domain::{AuditKind, AuditRecord, AuditSubject, Caller, Identifier, PasswordHash, Session, SignedIn, User};
+use crate::domain::throttle::RateLimit;
+use crate::domain::{
+    AuditEvent, AuditEventKind, AuditSubject, ClientInfo, Identifier, PasswordHash, Session, User, UserSession,
+};
 use crate::store::{
-    AccountTable, AppendAuditEvent, AuditTable, Changed, CountReauthentication, CreateUser, Created, Credential,
-    FindCredential, FindSession, FindUser, Locked, NewSession, StartSession, Started, StoreError, UpdateUser,
-    UserUpdate,
+    AccountTable, AppendAuditEvent, AuditTable, CountReauthentication, CreateUserOutcome, Credential, FindCredential,
+    FindSession, FindUser, NewSession, StartSessionOutcome, StoreError, UpdateOutcome, UpdateUser, UserUpdate,
 };
 use crate::testing::{PASSWORD, ada, audit_log, hash, now, session_of_ada, signed_in_as_ada};
 
@@ -51,20 +53,20 @@ impl Moment {
 }
 
 impl CountReauthentication for Table {
-    async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<Result<u32, Locked>, StoreError> {
+    async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<RateLimit<u32>, StoreError> {
         self.inner.count_reauthentication(user, now).await
     }
 }
 
 impl UpdateUser for Table {
-    async fn update_user(&self, change: UserUpdate<'_>) -> Result<Changed, StoreError> {
+    async fn update_user(&self, change: UserUpdate<'_>) -> Result<UpdateOutcome, StoreError> {
         self.before_change.comes().await;
         self.inner.update_user(change).await
     }
 }
 
 impl FindSession for Table {
-    async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
+    async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<UserSession>, StoreError> {
         self.inner.find_session(user, session).await
     }
 }
@@ -83,7 +85,7 @@ impl FindUser for Table {
 }
 
 impl AppendAuditEvent for Table {
-    async fn append_audit_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
+    async fn append_audit_event(&self, record: &AuditEvent) -> Result<(), StoreError> {
         self.inner.append_audit_event(record).await
     }
 }
@@ -127,16 +129,16 @@ impl AdaOnEngine {
     }
 
     /// What the table asks to be written down with a change.
-    pub(crate) fn record(&self, kind: AuditKind) -> AuditRecord {
+    pub(crate) fn record(&self, kind: AuditEventKind) -> AuditEvent {
         let subject = AuditSubject::Deployment;
-        audit_log().record(kind, subject, &Caller::default(), now(), &self.random)
+        audit_log().event(kind, subject, &ClientInfo::default(), now(), &self.random)
     }
 
     /// Somebody signs up, with Ada's password.
     pub(crate) fn signs_up(&self, user: User) -> Meanwhile {
-        let (table, record) = (Arc::clone(&self.table), self.record(AuditKind::SignedUp));
+        let (table, record) = (Arc::clone(&self.table), self.record(AuditEventKind::SignedUp));
         Box::pin(async move {
-            assert_eq!(table.create_user(&user, &hash(PASSWORD), &record).await, Ok(Created::Yes));
+            assert_eq!(table.create_user(&user, &hash(PASSWORD), &record).await, Ok(CreateUserOutcome::Created));
         })
     }
 
@@ -153,14 +155,14 @@ impl AdaOnEngine {
             identifier: &Identifier::Email(ada().email),
             new_hash: None,
             session: &session,
-            record: &self.record(AuditKind::SignedIn),
+            event: &self.record(AuditEventKind::SignedIn),
         };
-        assert_eq!(self.table.start_session(new).await, Ok(Started::Yes));
+        assert_eq!(self.table.start_session(new).await, Ok(StartSessionOutcome::Started));
         self.engine.round_trips();
         session
     }
 
-    pub(crate) async fn find(&self, session: &Session) -> SignedIn {
+    pub(crate) async fn find(&self, session: &Session) -> UserSession {
         self.table.find_session(ada().id, session.id).await.unwrap().unwrap()
     }
 
@@ -179,7 +181,7 @@ impl AdaOnEngine {
         make: impl FnOnce(User) -> User + Send + 'static,
         new_hash: Option<PasswordHash>,
     ) -> Meanwhile {
-        let (table, record) = (Arc::clone(&self.table), self.record(AuditKind::IdentifierChanged));
+        let (table, record) = (Arc::clone(&self.table), self.record(AuditEventKind::IdentifierChanged));
         Box::pin(async move {
             let before = table.find_user(ada().id).await.unwrap().unwrap();
             let email = Identifier::Email(before.email.clone());
@@ -190,9 +192,9 @@ impl AdaOnEngine {
                 password_hash: Some(new_hash.as_ref().unwrap_or(&known)),
                 reset_failed_attempts: false,
                 retained_session: None,
-                record: &record,
+                event: &record,
             };
-            assert_eq!(table.update_user(change).await, Ok(Changed::Yes));
+            assert_eq!(table.update_user(change).await, Ok(UpdateOutcome::Updated));
         })
     }
 

@@ -21,13 +21,14 @@ use crate::app::cached_signing_key::CachedSigningKey;
 use crate::app::sign_in::SignIn;
 use crate::app::sign_up::SignUp;
 use crate::app::token_issuer::TokenIssuer;
+use crate::domain::throttle::RateLimit;
 use crate::domain::{
-    AccessTokens, AuditKind, AuditLog, AuditRecord, Identifier, Lifetimes, PasswordHash, PasswordPolicy, Session,
+    AccessTokens, AuditEvent, AuditEventKind, AuditLog, Identifier, Lifetimes, PasswordHash, PasswordPolicy, Session,
     SigningKey, User,
 };
 use crate::store::{
-    AppendAuditEvent, CountAttempt, Counted, CreateUser, Created, Credential, FindCredential, LoadSigningKey,
-    NewSession, StartSession, Started, StoreError,
+    AppendAuditEvent, CountAttempt, CountedAttempt, CreateUser, CreateUserOutcome, Credential, FindCredential,
+    LoadSigningKey, NewSession, StartSession, StartSessionOutcome, StoreError,
 };
 
 /// Ada's.
@@ -110,17 +111,22 @@ pub(crate) fn cookie_of(answer: &Response, name: &str) -> Option<String> {
 #[derive(Default)]
 pub(crate) struct NewUsers {
     pub(crate) created: Mutex<Vec<(User, PasswordHash)>>,
-    pub(crate) instead: Option<Result<Created, StoreError>>,
+    pub(crate) instead: Option<Result<CreateUserOutcome, StoreError>>,
 }
 
 impl CreateUser for NewUsers {
-    async fn create_user(&self, user: &User, hash: &PasswordHash, record: &AuditRecord) -> Result<Created, StoreError> {
-        assert_eq!(record.kind, AuditKind::SignedUp);
+    async fn create_user(
+        &self,
+        user: &User,
+        hash: &PasswordHash,
+        record: &AuditEvent,
+    ) -> Result<CreateUserOutcome, StoreError> {
+        assert_eq!(record.kind, AuditEventKind::SignedUp);
         if let Some(answer) = &self.instead {
             return answer.clone();
         }
         self.created.lock().unwrap().push((user.clone(), hash.clone()));
-        Ok(Created::Yes)
+        Ok(CreateUserOutcome::Created)
     }
 }
 
@@ -140,13 +146,13 @@ pub(crate) struct FakeUserStore {
     pub(crate) attempts: u32,
     pub(crate) locked: Option<Duration>,
     found: Mutex<usize>,
-    outcomes: Mutex<VecDeque<Started>>,
+    outcomes: Mutex<VecDeque<StartSessionOutcome>>,
     /// How the person turned out to be: by the next look their identifiers' copies are so too.
     turned_out: Mutex<Option<User>>,
     pub(crate) started: Mutex<Vec<(User, Session)>>,
     /// The new hashes that sessions were started with.
     pub(crate) upgraded: Mutex<Vec<PasswordHash>>,
-    pub(crate) recorded: Mutex<Vec<AuditRecord>>,
+    pub(crate) recorded: Mutex<Vec<AuditEvent>>,
 }
 
 impl FakeUserStore {
@@ -162,10 +168,17 @@ impl FakeUserStore {
 }
 
 impl CountAttempt for FakeUserStore {
-    async fn count_attempt(&self, identifier: &Identifier, _now: Timestamp) -> Result<Counted, StoreError> {
+    async fn count_attempt(
+        &self,
+        identifier: &Identifier,
+        _now: Timestamp,
+    ) -> Result<RateLimit<CountedAttempt>, StoreError> {
         Ok(match self.locked {
-            Some(wait) => Counted::Locked(wait),
-            None => Counted::Allowed { credential: self.credential(identifier), attempts: self.attempts + 1 },
+            Some(retry_after) => RateLimit::Limited { retry_after },
+            None => RateLimit::Allowed(CountedAttempt {
+                credential: self.credential(identifier),
+                attempts: self.attempts + 1,
+            }),
         })
     }
 }
@@ -177,12 +190,12 @@ impl FindCredential for FakeUserStore {
 }
 
 impl StartSession for FakeUserStore {
-    async fn start_session(&self, new: NewSession<'_>) -> Result<Started, StoreError> {
-        assert_eq!((new.record.kind, new.record.session), (AuditKind::SignedIn, Some(new.session.id)));
+    async fn start_session(&self, new: NewSession<'_>) -> Result<StartSessionOutcome, StoreError> {
+        assert_eq!((new.event.kind, new.event.session), (AuditEventKind::SignedIn, Some(new.session.id)));
         self.started.lock().unwrap().push((new.user.clone(), new.session.clone()));
         self.upgraded.lock().unwrap().extend(new.new_hash.cloned());
-        let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(Started::Yes);
-        if let Started::VersionConflict(Some(user)) = &outcome {
+        let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(StartSessionOutcome::Started);
+        if let StartSessionOutcome::VersionConflict(Some(user)) = &outcome {
             *self.turned_out.lock().unwrap() = Some((**user).clone());
         }
         Ok(outcome)
@@ -190,7 +203,7 @@ impl StartSession for FakeUserStore {
 }
 
 impl AppendAuditEvent for FakeUserStore {
-    async fn append_audit_event(&self, record: &AuditRecord) -> Result<(), StoreError> {
+    async fn append_audit_event(&self, record: &AuditEvent) -> Result<(), StoreError> {
         self.recorded.lock().unwrap().push(record.clone());
         Ok(())
     }
@@ -199,7 +212,7 @@ impl AppendAuditEvent for FakeUserStore {
 pub(crate) fn hash(password: &str) -> PasswordHash {
     let policy: PasswordPolicy = "8".parse().unwrap();
     let password = policy.accept(Secret::new(password.to_owned()), None, None).unwrap();
-    PasswordHash::of(&password, &SeededRandom::new(3)).unwrap()
+    PasswordHash::new(&password, &SeededRandom::new(3)).unwrap()
 }
 
 /// A key that signs, or none yet.
@@ -220,7 +233,7 @@ pub(crate) fn issuer() -> TokenIssuer<Key> {
 
 /// Signs Ada in by [`PASSWORD`], unless the attempts to start her session end otherwise.
 pub(crate) fn sign_in_of_ada(
-    outcomes: impl IntoIterator<Item = Started>,
+    outcomes: impl IntoIterator<Item = StartSessionOutcome>,
 ) -> SignIn<FakeUserStore, Key, SeededRandom, FixedClock> {
     let outcomes = Mutex::new(outcomes.into_iter().collect());
     SignIn {

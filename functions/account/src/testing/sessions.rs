@@ -7,9 +7,10 @@ use kernel::testing::SeededRandom;
 use kernel::{SessionId, Timestamp, UserId};
 
 use super::{LIFETIMES, ada, now};
-use crate::domain::{AuditRecord, RefreshToken, RefreshTokenHash, Session, SignedIn, User};
+use crate::domain::{AuditEvent, RefreshToken, RefreshTokenHash, Session, User, UserSession};
 use crate::store::{
-    Changed, EndSession, Ended, FindSession, ListSessions, RotateRefreshToken, StoreError, UpdateUser, UserUpdate,
+    EndSession, EndSessionOutcome, FindSession, ListSessions, RotateRefreshToken, StoreError, UpdateOutcome,
+    UpdateUser, UserUpdate,
 };
 
 /// A person and their sessions, as the table has them.
@@ -17,7 +18,7 @@ pub(crate) struct State {
     pub(crate) user: Option<User>,
     pub(crate) sessions: Vec<Session>,
     /// What was written down, in its order.
-    pub(crate) recorded: Vec<AuditRecord>,
+    pub(crate) recorded: Vec<AuditEvent>,
 }
 
 type Meanwhile = Box<dyn FnOnce(&mut State) + Send>;
@@ -86,11 +87,11 @@ impl State {
 }
 
 impl FindSession for Sessions {
-    async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<SignedIn>, StoreError> {
+    async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<UserSession>, StoreError> {
         let state = self.read()?;
         let user = state.user.clone().filter(|found| found.id == user);
         let session = state.sessions.iter().find(|found| found.id == session).cloned();
-        Ok(user.zip(session).map(|(user, session)| SignedIn { user, session }))
+        Ok(user.zip(session).map(|(user, session)| UserSession { user, session }))
     }
 }
 
@@ -108,19 +109,19 @@ impl EndSession for Sessions {
         user: UserId,
         session: SessionId,
         now: Timestamp,
-        record: &AuditRecord,
-    ) -> Result<Ended, StoreError> {
+        record: &AuditEvent,
+    ) -> Result<EndSessionOutcome, StoreError> {
         let mut state = self.write()?;
         let is_theirs = state.user.as_ref().is_some_and(|found| found.id == user);
         let Some(found) = state.sessions.iter_mut().find(|found| is_theirs && found.id == session) else {
-            return Ok(Ended::NoSuchSession);
+            return Ok(EndSessionOutcome::NotFound);
         };
         if found.ended_at.is_some() {
-            return Ok(Ended::Before);
+            return Ok(EndSessionOutcome::AlreadyEnded);
         }
         found.ended_at = Some(now);
         state.recorded.push(record.clone());
-        Ok(Ended::Now)
+        Ok(EndSessionOutcome::Ended)
     }
 }
 
@@ -143,19 +144,21 @@ impl RotateRefreshToken for Sessions {
 }
 
 impl UpdateUser for Sessions {
-    async fn update_user(&self, change: UserUpdate<'_>) -> Result<Changed, StoreError> {
+    async fn update_user(&self, change: UserUpdate<'_>) -> Result<UpdateOutcome, StoreError> {
         let mut state = self.write()?;
         assert_eq!(change.after.version, change.before.version + 1);
         if state.user.as_ref().is_none_or(|user| user.version != change.before.version) {
-            return Ok(Changed::VersionConflict(state.user.clone().map(Box::new)));
+            return Ok(UpdateOutcome::VersionConflict(state.user.clone().map(Box::new)));
         }
         if let Some(retained_session) = change.retained_session {
             let goes_on = |session: &&mut Session| session.id == retained_session.id && session.ended_at.is_none();
-            let Some(session) = state.sessions.iter_mut().find(goes_on) else { return Ok(Changed::SessionConflict) };
+            let Some(session) = state.sessions.iter_mut().find(goes_on) else {
+                return Ok(UpdateOutcome::SessionConflict);
+            };
             *session = retained_session.clone();
         }
         state.user = Some(change.after.clone());
-        state.recorded.push(change.record.clone());
-        Ok(Changed::Yes)
+        state.recorded.push(change.event.clone());
+        Ok(UpdateOutcome::Updated)
     }
 }

@@ -15,7 +15,7 @@ use crate::app::sign_up::SignUp;
 use crate::app::token_issuer::TokenIssuer;
 use crate::domain::{AccessTokens, KeySet, hash_computations};
 use crate::http::{Me, Validate, login, me, problem_types, register, signin, signup, validate};
-use crate::store::{AccountTable, ApplyRotation, AuditTable, KeyTables, SigningKeyTable};
+use crate::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
 use crate::testing::{LIFETIMES, audit_log, body_of, now, post, signing_key};
 
 struct Functions {
@@ -33,7 +33,7 @@ async fn deployed() -> Functions {
     let signing_keys = engine.create_table("account", "SigningKeyTable");
     let audit = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
     let keys = KeyTables::new(engine.client.clone(), &accounts, &signing_keys, audit.clone(), SeededRandom::new(1));
-    keys.apply_rotation(&KeySet::begin(signing_key(), now()), &[], now()).await.unwrap();
+    keys.apply_rotation(&KeySet::initial(signing_key(), now()), &[], now()).await.unwrap();
 
     let clock = FixedClock(now());
     let table = |seed| AccountTable::audited(engine.client.clone(), &accounts, SeededRandom::new(seed), audit.clone());

@@ -25,7 +25,7 @@ use crate::http::{
     EndSession, ListSessions, Me, Signout, end_session, list_sessions, login, me, problem_types, refresh, signout,
     signup,
 };
-use crate::store::{AccountTable, ApplyRotation, AuditTable, KeyTables, SigningKeyTable};
+use crate::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
 use crate::testing::{PASSWORD, audit_log, body_of, now, post, signing_key};
 
 const LIFETIMES: Lifetimes = Lifetimes {
@@ -64,7 +64,7 @@ async fn deployed() -> Deployment {
     let signing_keys = engine.create_table("account", "SigningKeyTable");
     let audit = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
     let keys = KeyTables::new(engine.client.clone(), &accounts, &signing_keys, audit.clone(), SeededRandom::new(1));
-    keys.apply_rotation(&KeySet::begin(signing_key(), now()), &[], now()).await.unwrap();
+    keys.apply_rotation(&KeySet::initial(signing_key(), now()), &[], now()).await.unwrap();
 
     let table = |seed| AccountTable::audited(engine.client.clone(), &accounts, SeededRandom::new(seed), audit.clone());
     let issuer = async || {

@@ -14,10 +14,10 @@ use testkit::Engine;
 
 use crate::app::verify_identifier::{ConfirmVerification, SendVerification};
 use crate::domain::verification_code::Code;
-use crate::domain::{AuditKind, AuditSubject, Caller, Identifier, Session, hash_computations};
+use crate::domain::{AuditEventKind, AuditSubject, ClientInfo, Identifier, Session, hash_computations};
 use crate::http::{ConfirmCode, SendCodes, confirm_code, problem_types, send_code};
 use crate::notify::{DeliveryError, SendCode};
-use crate::store::{AccountTable, AuditTable, CreateUser, Created, FindUser, NewSession, StartSession, Started};
+use crate::store::{AccountTable, AuditTable, CreateUserOutcome, NewSession, StartSessionOutcome};
 use crate::testing::sessions::session;
 use crate::testing::{PASSWORD, PublicKeys, ada, audit_log, body_of, hash, now, post, signed_in_as_ada, signing_key};
 
@@ -68,18 +68,18 @@ async fn deployed() -> Arc<Functions> {
 
     let record = |kind, seed| {
         let subject = AuditSubject::User(ada().id);
-        audit_log().record(kind, subject, &Caller::invocation("r-1"), now(), &SeededRandom::new(seed))
+        audit_log().event(kind, subject, &ClientInfo::invocation("r-1"), now(), &SeededRandom::new(seed))
     };
-    let signed_up = record(AuditKind::SignedUp, 1);
-    assert_eq!(table(1).create_user(&ada(), &hash(PASSWORD), &signed_up).await, Ok(Created::Yes));
+    let signed_up = record(AuditEventKind::SignedUp, 1);
+    assert_eq!(table(1).create_user(&ada(), &hash(PASSWORD), &signed_up).await, Ok(CreateUserOutcome::Created));
     let new = NewSession {
         user: &ada(),
         identifier: &Identifier::Email(ada().email),
         new_hash: None,
         session: &own(),
-        record: &record(AuditKind::SignedIn, 2),
+        event: &record(AuditEventKind::SignedIn, 2),
     };
-    assert_eq!(table(2).start_session(new).await, Ok(Started::Yes));
+    assert_eq!(table(2).start_session(new).await, Ok(StartSessionOutcome::Started));
     engine.round_trips();
 
     let functions = Functions {

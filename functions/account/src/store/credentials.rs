@@ -1,0 +1,427 @@
+//! Credentials, and the attempts to use them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use dynamo::{Item, number};
+use kernel::{Timestamp, UserId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::keys::{self, PrimaryKey};
+use super::users::UserAttributes;
+use super::{AccountTable, StoreError};
+use crate::domain::throttle::{ATTEMPT_WINDOW, Attempts, BURST, MAX_BACKOFF, NextAttempt, RateLimit, backoff_steps};
+use crate::domain::{Identifier, PasswordHash, User};
+
+/// How often counting an attempt is started over because of concurrent attempts.
+const MAX_ATTEMPTS: usize = 3;
+
+/// The credential of an identifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// A copy, whose version is checked by [`start_session`](AccountTable::start_session).
+    pub user: User,
+    pub password_hash: PasswordHash,
+}
+
+/// An attempt to sign in that was counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedAttempt {
+    /// The credential of the identifier, if it belongs to a user.
+    pub credential: Option<Credential>,
+    /// The number of attempts since the last success, including this one.
+    pub attempts: u32,
+}
+
+/// An identifier of a user.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct IdentifierRecord {
+    #[serde(flatten)]
+    key: PrimaryKey,
+    user_id: UserId,
+    password_hash: String,
+    #[serde(flatten)]
+    user: UserAttributes,
+}
+
+impl IdentifierRecord {
+    pub(super) fn new(identifier: &Identifier, user: &User, hash: &PasswordHash) -> Self {
+        Self {
+            key: keys::identifier(identifier),
+            user_id: user.id,
+            password_hash: hash.expose().to_owned(),
+            user: user.into(),
+        }
+    }
+}
+
+impl TryFrom<IdentifierRecord> for Credential {
+    type Error = StoreError;
+
+    fn try_from(record: IdentifierRecord) -> Result<Self, StoreError> {
+        let password_hash = PasswordHash::from_stored(record.password_hash).map_err(StoreError::internal)?;
+        Ok(Self { user: record.user.into_user(record.user_id), password_hash })
+    }
+}
+
+/// The counter of attempts, in an identifier or an item of its own.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CounterRecord {
+    attempts: u32,
+    /// In milliseconds since 1970.
+    last_attempt_at: i64,
+}
+
+impl TryFrom<CounterRecord> for Attempts {
+    type Error = StoreError;
+
+    fn try_from(record: CounterRecord) -> Result<Self, StoreError> {
+        let last_at = Timestamp::from_unix_millis(record.last_attempt_at).map_err(StoreError::internal)?;
+        Ok(Self { count: record.attempts, last_at })
+    }
+}
+
+fn attempts(item: Item) -> Result<Attempts, StoreError> {
+    read::<CounterRecord>(item)?.try_into()
+}
+
+/// Deserializes an item whose partition key is an e-mail address or a phone number, which must not be logged.
+fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(StoreError::internal)
+}
+
+/// A conditional write of a counter, without the attributes that every such write sets.
+struct CounterUpdate {
+    attempts: &'static str,
+    condition: String,
+    values: HashMap<String, AttributeValue>,
+}
+
+/// The result of a conditional write of a counter.
+enum CounterWrite {
+    /// The item after the write.
+    Written(Item),
+    /// The item that did not meet the condition.
+    ConditionFailed(Item),
+}
+
+impl CounterUpdate {
+    /// Counts one more attempt, unless it has to wait. The condition expresses the backoff as a function of the stored
+    /// attributes, so that no read is needed, and a rejected attempt changes nothing.
+    fn increment(now: Timestamp) -> Self {
+        let ago = |duration: Duration| number(now.unix_millis().saturating_sub_unsigned(millis(duration)));
+        let mut values = HashMap::from([
+            (":zero".to_owned(), number(0)),
+            (":free".to_owned(), number(BURST)),
+            (":longest".to_owned(), ago(MAX_BACKOFF)),
+            (":forgotten".to_owned(), ago(ATTEMPT_WINDOW)),
+        ]);
+        let mut waited = vec!["attempts < :free".to_owned(), "lastAttemptAt <= :longest".to_owned()];
+        for (attempts, backoff) in backoff_steps() {
+            waited.push(format!("(attempts <= :n{attempts} AND lastAttemptAt <= :t{attempts})"));
+            values.insert(format!(":n{attempts}"), number(attempts));
+            values.insert(format!(":t{attempts}"), ago(backoff));
+        }
+        Self {
+            attempts: "if_not_exists(attempts, :zero) + :one",
+            condition: format!(
+                "attribute_not_exists(attempts) OR (lastAttemptAt > :forgotten AND ({}))",
+                waited.join(" OR ")
+            ),
+            values,
+        }
+    }
+
+    /// Counts the first attempt after the expired ones, unless a concurrent attempt was counted.
+    fn reset(expired: Attempts) -> Self {
+        let values = HashMap::from([(":seen".to_owned(), number(expired.last_at.unix_millis()))]);
+        Self { attempts: ":one", condition: "lastAttemptAt = :seen".to_owned(), values }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl AccountTable {
+    /// Finds the credential of an identifier.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it could not be read.
+    pub async fn find_credential(&self, identifier: &Identifier) -> Result<Option<Credential>, StoreError> {
+        let item = self.table.get(keys::identifier(identifier).into()).await?;
+        item.map(|item| read::<IdentifierRecord>(item)?.try_into()).transpose()
+    }
+
+    /// Counts an attempt to sign in with an identifier and returns its credential, unless the attempt has to wait.
+    /// Concurrent attempts are limited as consecutive ones are, and those with an unknown identifier as those with a
+    /// known one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the attempt was not counted.
+    pub async fn count_attempt(
+        &self,
+        identifier: &Identifier,
+        now: Timestamp,
+    ) -> Result<RateLimit<CountedAttempt>, StoreError> {
+        let item = match self.count(keys::identifier(identifier).into(), now).await? {
+            RateLimit::Allowed(item) => item,
+            RateLimit::Limited { retry_after } => return Ok(RateLimit::Limited { retry_after }),
+        };
+        let attempts = attempts(item.clone())?.count;
+        let credential =
+            if item.contains_key("userId") { Some(read::<IdentifierRecord>(item)?.try_into()?) } else { None };
+        Ok(RateLimit::Allowed(CountedAttempt { credential, attempts }))
+    }
+
+    /// Counts an attempt of a signed-in user to confirm their password, unless it has to wait. Returns the number of
+    /// attempts since the last success. These attempts are counted separately from those to sign in, so that no one
+    /// else can make a signed-in user wait.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the attempt was not counted.
+    pub async fn count_reauthentication(&self, user: UserId, now: Timestamp) -> Result<RateLimit<u32>, StoreError> {
+        match self.count(keys::attempts(user).into(), now).await? {
+            RateLimit::Allowed(item) => Ok(RateLimit::Allowed(attempts(item)?.count)),
+            RateLimit::Limited { retry_after } => Ok(RateLimit::Limited { retry_after }),
+        }
+    }
+
+    /// Counts an attempt in the item of this key. Returns the item after the write.
+    async fn count(&self, key: Item, now: Timestamp) -> Result<RateLimit<Item>, StoreError> {
+        let mut update = CounterUpdate::increment(now);
+        for _ in 0..MAX_ATTEMPTS {
+            let previous = match self.write_counter(&key, now, &update).await? {
+                CounterWrite::Written(item) => return Ok(RateLimit::Allowed(item)),
+                CounterWrite::ConditionFailed(item) => attempts(item)?,
+            };
+            update = match previous.next(now) {
+                NextAttempt::Increment => CounterUpdate::increment(now),
+                NextAttempt::Reset => CounterUpdate::reset(previous),
+                NextAttempt::Wait(retry_after) => return Ok(RateLimit::Limited { retry_after }),
+            };
+        }
+        Err(StoreError::Unavailable("concurrent attempts kept changing the counter".to_owned()))
+    }
+
+    async fn write_counter(
+        &self,
+        key: &Item,
+        now: Timestamp,
+        CounterUpdate { attempts, condition, values }: &CounterUpdate,
+    ) -> Result<CounterWrite, StoreError> {
+        let send = || {
+            let update = self.table.client().update_item().table_name(self.table.name()).set_key(Some(key.clone()));
+            update
+                .update_expression(format!(
+                    "SET attempts = {attempts}, lastAttemptAt = :now, expiresAt = if_not_exists(userId, :forget)"
+                ))
+                .condition_expression(condition)
+                .set_expression_attribute_values(Some(values.clone()))
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":now", number(now.unix_millis()))
+                .expression_attribute_values(":forget", number(now.plus(ATTEMPT_WINDOW).unix_seconds()))
+                .return_values(ReturnValue::AllNew)
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .send()
+        };
+        match self.table.retry_on_conflict(None, send).await {
+            Ok(written) => Ok(CounterWrite::Written(written.attributes.unwrap_or_default())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
+                    Ok(CounterWrite::ConditionFailed(failure.item().cloned().unwrap_or_default()))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use contact::{Email, Phone};
+
+    use super::super::CreateUserOutcome;
+    use super::super::testing::{Accounts, event, hash, now, user};
+    use super::*;
+    use crate::domain::AuditEventKind;
+
+    fn ada() -> Identifier {
+        Identifier::Email(Email::parse("ada@example.com").unwrap())
+    }
+
+    fn unknown() -> Identifier {
+        Identifier::Phone(Phone::parse("+33600000000").unwrap())
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        now().plus(Duration::from_secs(seconds))
+    }
+
+    /// Counts an attempt. Returns its number, or the seconds to wait.
+    async fn attempt(accounts: &Accounts, identifier: &Identifier, at: Timestamp) -> Result<u32, u64> {
+        match accounts.table.count_attempt(identifier, at).await.unwrap() {
+            RateLimit::Allowed(CountedAttempt { attempts, credential }) => {
+                assert_eq!(credential.is_some(), *identifier == ada());
+                Ok(attempts)
+            }
+            RateLimit::Limited { retry_after } => Err(retry_after.as_secs()),
+        }
+    }
+
+    #[tokio::test]
+    async fn backoff_applies_to_known_and_unknown_identifiers() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for identifier in [ada(), unknown()] {
+            for n in 1..=5 {
+                assert_eq!(attempt(&accounts, &identifier, at(0)).await, Ok(n));
+            }
+            let mut clock = 0;
+            for (n, wait) in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900].into_iter().enumerate() {
+                assert_eq!(attempt(&accounts, &identifier, at(clock)).await, Err(wait));
+                assert_eq!(
+                    attempt(&accounts, &identifier, at(clock + wait - 1)).await,
+                    Err(1),
+                    "a limited attempt does not extend the backoff"
+                );
+                clock += wait;
+                assert_eq!(attempt(&accounts, &identifier, at(clock)).await, Ok(u32::try_from(n).unwrap() + 6));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn attempt_is_one_round_trip_when_allowed_and_when_limited() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for _ in 0..7 {
+            for identifier in [ada(), unknown()] {
+                accounts.table.count_attempt(&identifier, now()).await.unwrap();
+                assert_eq!(accounts.engine.round_trips(), ["UpdateItem"]);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn hundred_concurrent_attempts_allow_five() {
+        let (accounts, _) = Accounts::with_ada().await;
+        let accounts = Arc::new(accounts);
+        let attempts: Vec<_> = (0..100)
+            .map(|_| {
+                let accounts = Arc::clone(&accounts);
+                tokio::spawn(async move { attempt(&accounts, &ada(), now()).await })
+            })
+            .collect();
+        let mut allowed = Vec::new();
+        for attempt in attempts {
+            allowed.extend(attempt.await.unwrap());
+        }
+        allowed.sort_unstable();
+        assert_eq!(allowed, [1, 2, 3, 4, 5]);
+    }
+
+    #[tokio::test]
+    async fn attempt_count_resets_after_a_day() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for identifier in [ada(), unknown()] {
+            for n in 1..=5 {
+                assert_eq!(attempt(&accounts, &identifier, at(0)).await, Ok(n));
+            }
+            assert_eq!(attempt(&accounts, &identifier, at(86399)).await, Ok(6));
+            for n in 1..=5 {
+                assert_eq!(attempt(&accounts, &identifier, at(86399 + 86400)).await, Ok(n));
+            }
+            assert_eq!(attempt(&accounts, &identifier, at(86399 + 86400)).await, Err(1));
+        }
+    }
+
+    #[tokio::test]
+    async fn only_counter_of_unknown_identifier_has_ttl() {
+        let (accounts, ada_user) = Accounts::with_ada().await;
+        for identifier in [ada(), unknown()] {
+            attempt(&accounts, &identifier, now()).await.unwrap();
+        }
+        for item in accounts.records().await {
+            let Some(expires_at) = item.get("expiresAt") else { continue };
+            match item.get("userId") {
+                Some(_) => assert_eq!(expires_at, &AttributeValue::S(ada_user.id.to_string())),
+                None => assert_eq!(expires_at, &number(at(86400).unix_seconds())),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn attempted_identifier_can_be_claimed_with_reset_counter() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for _ in 0..6 {
+            accounts.table.count_attempt(&unknown(), now()).await.unwrap();
+        }
+        let bob = user(2, "bob@example.com", Some("+33600000000"));
+        assert_eq!(
+            accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
+        let RateLimit::Allowed(CountedAttempt { credential: Some(credential), attempts: 1 }) =
+            accounts.table.count_attempt(&unknown(), now()).await.unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(credential.user, bob);
+    }
+
+    #[tokio::test]
+    async fn reauthentication_attempts_are_counted_separately() {
+        let (accounts, ada_user) = Accounts::with_ada().await;
+        for _ in 0..9 {
+            accounts.table.count_attempt(&ada(), now()).await.unwrap();
+        }
+        accounts.engine.round_trips();
+        for n in 1..=5 {
+            assert_eq!(accounts.table.count_reauthentication(ada_user.id, now()).await, Ok(RateLimit::Allowed(n)));
+        }
+        let limited = accounts.table.count_reauthentication(ada_user.id, now()).await;
+        assert_eq!(limited, Ok(RateLimit::Limited { retry_after: Duration::from_secs(1) }));
+        assert_eq!(accounts.engine.round_trips(), ["UpdateItem"; 6]);
+    }
+
+    #[tokio::test]
+    async fn attempt_is_retried_on_transaction_conflict() {
+        let (accounts, _) = Accounts::with_ada().await;
+        accounts.engine.raise_conflicts("UpdateItem", 3);
+        assert_eq!(attempt(&accounts, &ada(), now()).await, Ok(1));
+        assert_eq!(accounts.engine.round_trips(), ["UpdateItem"; 4]);
+        accounts.engine.raise_conflicts("UpdateItem", usize::MAX);
+        let outcome = accounts.table.count_attempt(&ada(), now()).await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn unknown_identifier_has_no_credential() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for identifier in [
+            Identifier::Email(Email::parse("bob@example.com").unwrap()),
+            Identifier::Phone(Phone::parse("+33600000000").unwrap()),
+        ] {
+            assert_eq!(accounts.table.find_credential(&identifier).await, Ok(None));
+        }
+    }
+
+    #[tokio::test]
+    async fn credential_with_invalid_hash_error_does_not_contain_it() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let identifier = Identifier::Email(ada.email);
+        let hash = AttributeValue::S("hunter2".to_owned());
+        accounts.set(keys::identifier(&identifier), "passwordHash", hash).await;
+        let Err(StoreError::Internal(text)) = accounts.table.find_credential(&identifier).await else { panic!() };
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}

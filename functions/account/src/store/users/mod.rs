@@ -1,0 +1,281 @@
+//! Users.
+
+mod update;
+
+use contact::{Email, Phone};
+use dynamo::{Transaction, from_item, to_item};
+use kernel::{Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::credentials::IdentifierRecord;
+use super::keys::{self, PrimaryKey};
+use super::{AccountTable, StoreError, commit};
+use crate::domain::{AuditEvent, IdentifierKind, PasswordHash, User, UserStatus};
+
+#[cfg(test)]
+pub(crate) use update::UPDATE_ATTEMPTS;
+pub(super) use update::WriteOutcome;
+pub use update::{UpdateConflict, UpdateError, UpdateOutcome, UpdatePlan, UserUpdate};
+
+/// A user.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct UserRecord {
+    #[serde(flatten)]
+    key: PrimaryKey,
+    pub(crate) id: UserId,
+    #[serde(flatten)]
+    pub(crate) user: UserAttributes,
+}
+
+/// The attributes of a user that are also copied to the user's identifiers.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UserAttributes {
+    pub(crate) email: String,
+    #[serde(default)]
+    email_verified: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    #[serde(default)]
+    phone_verified: bool,
+    pub(crate) status: UserStatus,
+    pub(crate) epoch: u64,
+    pub(crate) version: u64,
+    created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl From<&User> for UserAttributes {
+    fn from(user: &User) -> Self {
+        Self {
+            email: user.email.as_str().to_owned(),
+            email_verified: user.email_verified,
+            phone: user.phone.as_ref().map(|phone| phone.as_str().to_owned()),
+            phone_verified: user.phone_verified,
+            status: user.status,
+            epoch: user.epoch,
+            version: user.version,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+impl UserAttributes {
+    pub(super) fn into_user(self, id: UserId) -> User {
+        User {
+            id,
+            email: Email::from_stored(self.email),
+            email_verified: self.email_verified,
+            phone: self.phone.map(Phone::from_stored),
+            phone_verified: self.phone_verified,
+            status: self.status,
+            epoch: self.epoch,
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+impl From<&User> for UserRecord {
+    fn from(user: &User) -> Self {
+        Self { key: keys::user(user.id), id: user.id, user: user.into() }
+    }
+}
+
+impl From<UserRecord> for User {
+    fn from(record: UserRecord) -> Self {
+        record.user.into_user(record.id)
+    }
+}
+
+/// The outcome of creating a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreateUserOutcome {
+    Created,
+    /// Nothing was written: other users have these identifiers.
+    IdentifierTaken(Vec<IdentifierKind>),
+}
+
+/// The writes of the transaction that creates a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    User,
+    Identifier(IdentifierKind),
+    AuditEvent,
+}
+
+impl AccountTable {
+    /// Creates a user and claims the user's identifiers. Of concurrent claims of one identifier, one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is unknown, or the user's id exists already.
+    pub async fn create_user(
+        &self,
+        user: &User,
+        password_hash: &PasswordHash,
+        event: &AuditEvent,
+    ) -> Result<CreateUserOutcome, StoreError> {
+        let mut transaction =
+            Transaction::new().with(Part::User, self.table.put_new(to_item(UserRecord::from(user))?)?);
+        for identifier in user.identifiers() {
+            let item = to_item(IdentifierRecord::new(&identifier, user, password_hash))?;
+            // An unknown identifier may have an item already, which counts attempts to sign in.
+            let claim = self.table.put(item, |put| put.condition_expression("attribute_not_exists(userId)"))?;
+            transaction.add(Part::Identifier(identifier.kind()), claim);
+        }
+        transaction.add(Part::AuditEvent, self.audit()?.append(event)?);
+        let Some(failed) = commit(&self.table, &transaction).await? else {
+            return Ok(CreateUserOutcome::Created);
+        };
+        let taken: Vec<_> = failed
+            .iter()
+            .filter_map(|(part, _)| if let Part::Identifier(kind) = part { Some(kind) } else { None })
+            .collect();
+        if taken.is_empty() {
+            return Err(StoreError::internal("the id of a new user exists already"));
+        }
+        Ok(CreateUserOutcome::IdentifierTaken(taken))
+    }
+
+    /// Finds a user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the user could not be read.
+    pub async fn find_user(&self, user: UserId) -> Result<Option<User>, StoreError> {
+        let item = self.table.get(keys::user(user).into()).await?;
+        Ok(item.map(from_item::<UserRecord>).transpose()?.map(User::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dynamo::{Item, number};
+
+    use super::super::Credential;
+    use super::super::testing::{Accounts, event, hash, user};
+    use super::*;
+    use crate::domain::AuditEventKind;
+
+    fn text(item: &Item, attribute: &str) -> String {
+        item[attribute].as_s().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn created_user_is_found_by_every_identifier() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let credential = Credential { user: ada.clone(), password_hash: hash() };
+        for identifier in ada.identifiers() {
+            assert_eq!(accounts.table.find_credential(&identifier).await, Ok(Some(credential.clone())));
+        }
+        assert_eq!(accounts.records().await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn profile_item_has_no_password_hash() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let profiles: Vec<_> =
+            accounts.records().await.into_iter().filter(|item| text(item, "sk") == "PROFILE").collect();
+        let [profile] = profiles.as_slice() else { panic!("{profiles:?}") };
+        let mut attributes: Vec<_> = profile.keys().map(String::as_str).collect();
+        attributes.sort_unstable();
+        let expected = [
+            "createdAt",
+            "email",
+            "emailVerified",
+            "epoch",
+            "id",
+            "phone",
+            "phoneVerified",
+            "pk",
+            "sk",
+            "status",
+            "updatedAt",
+            "version",
+        ];
+        assert_eq!(attributes, expected);
+        assert_eq!((text(profile, "pk"), text(profile, "status")), (format!("USER#{}", ada.id), "ACTIVE".to_owned()));
+        assert_eq!(profile["version"], number(1));
+        assert_eq!(profile["epoch"], number(0));
+    }
+
+    #[tokio::test]
+    async fn create_user_with_taken_identifier_writes_nothing() {
+        use IdentifierKind::{Email, Phone};
+        let (accounts, _) = Accounts::with_ada().await;
+        for (email, phone, taken) in [
+            ("ada@example.com", Some("+33600000000"), vec![Email]),
+            ("ada@example.com", None, vec![Email]),
+            ("bob@example.com", Some("+33612345678"), vec![Phone]),
+            ("ada@example.com", Some("+33612345678"), vec![Email, Phone]),
+        ] {
+            let bob = user(2, email, phone);
+            assert_eq!(
+                accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await,
+                Ok(CreateUserOutcome::IdentifierTaken(taken))
+            );
+        }
+        assert_eq!(accounts.records().await.len(), 3);
+        let bob = user(2, "bob@example.com", Some("+33600000000"));
+        assert_eq!(
+            accounts.table.create_user(&bob, &hash(), &event(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
+    }
+
+    #[tokio::test]
+    async fn create_user_with_existing_id_is_an_error() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let same_id = user(1, "bob@example.com", None);
+        assert_eq!(same_id.id, ada.id);
+        let outcome = accounts.table.create_user(&same_id, &hash(), &event(AuditEventKind::SignedUp)).await;
+        assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn concurrent_sign_ups_with_one_identifier_create_one_user() {
+        let accounts = Arc::new(Accounts::empty().await);
+        let hash = hash();
+        let attempts: Vec<_> = (0..8)
+            .map(|seed| {
+                let (accounts, hash) = (Arc::clone(&accounts), hash.clone());
+                tokio::spawn(async move {
+                    let user = user(seed, "ada@example.com", Some(&format!("+3361234567{seed}")));
+                    accounts.table.create_user(&user, &hash, &event(AuditEventKind::SignedUp)).await.unwrap()
+                })
+            })
+            .collect();
+        let mut created = 0;
+        for attempt in attempts {
+            match attempt.await.unwrap() {
+                CreateUserOutcome::Created => created += 1,
+                CreateUserOutcome::IdentifierTaken(taken) => assert_eq!(taken, [IdentifierKind::Email]),
+            }
+        }
+        assert_eq!((created, accounts.records().await.len()), (1, 3));
+    }
+
+    #[tokio::test]
+    async fn create_user_is_retried_on_conflict_within_budget() {
+        let accounts = Accounts::empty().await;
+        let ada = user(1, "ada@example.com", None);
+        accounts.engine.raise_transaction_conflicts(4, 1, 2);
+        assert_eq!(
+            accounts.table.create_user(&ada, &hash(), &event(AuditEventKind::SignedUp)).await,
+            Ok(CreateUserOutcome::Created)
+        );
+        assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"; 5]);
+
+        accounts.engine.raise_transaction_conflicts(usize::MAX, 1, 2);
+        let outcome = accounts
+            .table
+            .create_user(&user(2, "bob@example.com", None), &hash(), &event(AuditEventKind::SignedUp))
+            .await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+}

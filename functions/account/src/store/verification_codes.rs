@@ -1,0 +1,443 @@
+//! Verification codes.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
+use dynamo::{Item, Transaction, from_item, number, text, to_item};
+use kernel::{Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::keys::{self, PrimaryKey};
+use super::users::WriteOutcome;
+use super::{AccountTable, StoreError, UpdateOutcome, UserUpdate, commit};
+use crate::domain::verification_code::{CODE_PERIOD, CodeHash, CodeHistory, MAX_CODE_ATTEMPTS};
+use crate::domain::{AuditEvent, IdentifierKind, User};
+
+/// A code to be sent.
+#[derive(Debug)]
+pub struct NewCode<'a> {
+    pub user: UserId,
+    /// The kind of identifier that the code is sent to.
+    pub kind: IdentifierKind,
+    /// The history, with this code as the last one.
+    pub history: &'a CodeHistory,
+    pub hash: &'a CodeHash,
+    pub expires_at: Timestamp,
+    pub event: &'a AuditEvent,
+}
+
+/// The outcome of storing a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreCodeOutcome {
+    /// The code may be sent.
+    Stored,
+    /// Nothing was written: another code was sent since the history was read. This is the current history.
+    VersionConflict(CodeHistory),
+}
+
+/// An attempt to submit a code that was counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeAttempt {
+    /// The hash of the code that was sent.
+    pub hash: CodeHash,
+    /// The number of attempts, including this one.
+    pub number: u32,
+}
+
+/// The outcome of verifying an identifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VerifyOutcome {
+    Verified,
+    /// Nothing was written: the user has changed, and this is the current state; `None` if the user was deleted.
+    VersionConflict(Option<Box<User>>),
+    /// Nothing was written: the code was used or replaced.
+    CodeExpired,
+}
+
+/// The codes that were sent to a user by e-mail or by SMS, with the last one until it is used.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VerificationCodeRecord {
+    #[serde(flatten)]
+    key: PrimaryKey,
+    version: u64,
+    sent_at: Vec<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_hash: Option<String>,
+    /// In milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_expires_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    /// The TTL, in seconds since 1970.
+    expires_at: i64,
+}
+
+/// The attributes of a code that an attempt is checked against.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CodeAttemptRecord {
+    code_hash: String,
+    attempts: u32,
+}
+
+impl From<&NewCode<'_>> for VerificationCodeRecord {
+    fn from(new: &NewCode<'_>) -> Self {
+        // The history limits further codes until a period after the last one.
+        let history_ends = new.history.times.last().copied().unwrap_or(new.expires_at).plus(CODE_PERIOD);
+        Self {
+            key: keys::verification_code(new.user, new.kind),
+            version: new.history.version,
+            sent_at: new.history.times.clone(),
+            code_hash: Some(new.hash.expose().to_owned()),
+            code_expires_at: Some(new.expires_at.unix_millis()),
+            attempts: Some(0),
+            expires_at: history_ends.unix_seconds(),
+        }
+    }
+}
+
+impl From<VerificationCodeRecord> for CodeHistory {
+    fn from(record: VerificationCodeRecord) -> Self {
+        Self { version: record.version, times: record.sent_at }
+    }
+}
+
+impl TryFrom<CodeAttemptRecord> for CodeAttempt {
+    type Error = StoreError;
+
+    fn try_from(record: CodeAttemptRecord) -> Result<Self, StoreError> {
+        let hash = CodeHash::from_stored(record.code_hash).map_err(StoreError::internal)?;
+        Ok(Self { hash, number: record.attempts })
+    }
+}
+
+/// The writes of the transaction that stores a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Code,
+    AuditEvent,
+}
+
+impl AccountTable {
+    /// Finds the times at which codes were sent to a user's identifier of this kind. Times older than a day may be
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if they could not be read.
+    pub async fn find_code_history(&self, user: UserId, kind: IdentifierKind) -> Result<CodeHistory, StoreError> {
+        let item = self.table.get(keys::verification_code(user, kind).into()).await?;
+        let record = item.map(from_item::<VerificationCodeRecord>).transpose()?;
+        Ok(record.map(CodeHistory::from).unwrap_or_default())
+    }
+
+    /// Stores a code, which replaces the previous one. Of concurrent codes, one is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is unknown.
+    pub async fn store_code(&self, new: NewCode<'_>) -> Result<StoreCodeOutcome, StoreError> {
+        let code = self.table.put(to_item(VerificationCodeRecord::from(&new))?, |put| {
+            put.condition_expression("attribute_not_exists(pk) OR version = :before")
+                .expression_attribute_values(":before", number(new.history.version.saturating_sub(1)))
+        })?;
+        let transaction =
+            Transaction::new().with(Part::Code, code).with(Part::AuditEvent, self.audit()?.append(new.event)?);
+        let Some(failed) = commit(&self.table, &transaction).await? else {
+            return Ok(StoreCodeOutcome::Stored);
+        };
+        let current = failed.item(Part::Code).cloned().unwrap_or_default();
+        Ok(StoreCodeOutcome::VersionConflict(from_item::<VerificationCodeRecord>(current)?.into()))
+    }
+
+    /// Counts an attempt to submit a code and returns the code's hash. Returns `None` if there is no valid code: none
+    /// was sent, it has expired, or its attempts are exhausted. Concurrent attempts are limited as consecutive ones are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is unknown.
+    pub async fn count_code_attempt(
+        &self,
+        user: UserId,
+        kind: IdentifierKind,
+        now: Timestamp,
+    ) -> Result<Option<CodeAttempt>, StoreError> {
+        let send = || {
+            let update = self.table.client().update_item().table_name(self.table.name());
+            update
+                .set_key(Some(keys::verification_code(user, kind).into()))
+                .update_expression("SET attempts = attempts + :one")
+                // False if there is no code, since the attribute is missing then.
+                .condition_expression("codeExpiresAt > :now AND attempts < :most")
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":now", number(now.unix_millis()))
+                .expression_attribute_values(":most", number(MAX_CODE_ATTEMPTS))
+                .return_values(ReturnValue::AllNew)
+                .send()
+        };
+        match self.table.retry_on_conflict(None, send).await {
+            Ok(written) => {
+                let item: Item = written.attributes.unwrap_or_default();
+                from_item::<CodeAttemptRecord>(item)?.try_into().map(Some)
+            }
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Updates a user and uses up the code with this hash, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is unknown.
+    pub async fn verify_identifier(
+        &self,
+        update: UserUpdate<'_>,
+        kind: IdentifierKind,
+        hash: &CodeHash,
+    ) -> Result<VerifyOutcome, StoreError> {
+        match self.write_update(update, Some((kind, hash))).await? {
+            WriteOutcome::CodeExpired => Ok(VerifyOutcome::CodeExpired),
+            WriteOutcome::Update(UpdateOutcome::Updated) => Ok(VerifyOutcome::Verified),
+            WriteOutcome::Update(UpdateOutcome::VersionConflict(user)) => Ok(VerifyOutcome::VersionConflict(user)),
+            WriteOutcome::Update(UpdateOutcome::IdentifierTaken(_) | UpdateOutcome::SessionConflict) => {
+                Err(StoreError::internal("unexpected condition failure in a verification"))
+            }
+        }
+    }
+
+    /// The write that uses up a code.
+    pub(super) fn use_code(
+        &self,
+        user: UserId,
+        kind: IdentifierKind,
+        hash: &CodeHash,
+    ) -> Result<TransactWriteItem, StoreError> {
+        self.table.update(keys::verification_code(user, kind).into(), |update| {
+            update
+                .update_expression("REMOVE codeHash, codeExpiresAt, attempts")
+                .condition_expression("codeHash = :hash")
+                .expression_attribute_values(":hash", text(hash.expose()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use contact::Email;
+    use kernel::testing::SeededRandom;
+
+    use super::super::testing::{Accounts, event, now, session, start};
+    use super::*;
+    use crate::domain::verification_code::{CODE_LIFETIME, CODE_PERIOD, Code};
+    use crate::domain::{AuditEventKind, Identifier};
+
+    const EMAIL: IdentifierKind = IdentifierKind::Email;
+
+    fn at(seconds: u64) -> Timestamp {
+        now().plus(Duration::from_secs(seconds))
+    }
+
+    /// The hash of a code generated from this seed.
+    fn hash(seed: u64) -> CodeHash {
+        let code = Code::random(&SeededRandom::new(seed));
+        let address = Identifier::Email(Email::parse("ada@example.com").unwrap());
+        CodeHash::new(&code, &address, &SeededRandom::new(seed)).unwrap()
+    }
+
+    async fn store(accounts: &Accounts, ada: &User, sent: &CodeHistory, hash: &CodeHash) -> StoreCodeOutcome {
+        let event = event(AuditEventKind::CodeSent);
+        let expires_at = sent.times.last().unwrap().plus(CODE_LIFETIME);
+        let new = NewCode { user: ada.id, kind: EMAIL, history: sent, hash, expires_at, event: &event };
+        accounts.table.store_code(new).await.unwrap()
+    }
+
+    /// Creates a table with Ada, to whom one code was sent now.
+    async fn with_code() -> (Accounts, User, CodeHash) {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let hash = hash(1);
+        let sent = CodeHistory::default().with_code_sent_at(now()).unwrap();
+        assert_eq!(store(&accounts, &ada, &sent, &hash).await, StoreCodeOutcome::Stored);
+        accounts.engine.round_trips();
+        (accounts, ada, hash)
+    }
+
+    async fn attempt(accounts: &Accounts, ada: &User, at: Timestamp) -> Option<u32> {
+        let attempt = accounts.table.count_code_attempt(ada.id, EMAIL, at).await.unwrap();
+        attempt.map(|attempt| attempt.number)
+    }
+
+    async fn verify(accounts: &Accounts, before: &User, hash: &CodeHash) -> VerifyOutcome {
+        let after = before.next_version(at(60)).with_verified(EMAIL);
+        let event = event(AuditEventKind::IdentifierVerified);
+        let change = UserUpdate {
+            before,
+            after: &after,
+            password_hash: None,
+            reset_failed_attempts: false,
+            retained_session: None,
+            event: &event,
+        };
+        accounts.table.verify_identifier(change, EMAIL, hash).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn stored_code_has_history_and_ttl_of_a_day() {
+        let (accounts, ada, hash) = with_code().await;
+        let sent = accounts.table.find_code_history(ada.id, EMAIL).await.unwrap();
+        assert_eq!(sent, CodeHistory { version: 1, times: vec![now()] });
+        assert_eq!(accounts.engine.round_trips(), ["GetItem"]);
+        let item = accounts.records().await.into_iter().find(|item| item.contains_key("codeHash")).unwrap();
+        assert_eq!(item["codeHash"], text(hash.expose()));
+        assert_eq!(item["expiresAt"], number(now().plus(CODE_PERIOD).unix_seconds()));
+        let by_phone = accounts.table.find_code_history(ada.id, IdentifierKind::Phone).await.unwrap();
+        assert_eq!((by_phone, accounts.audited().await), (CodeHistory::default(), vec!["CODE_SENT".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn fifty_concurrent_codes_store_one() {
+        let (accounts, ada, _) = with_code().await;
+        let accounts = Arc::new(accounts);
+        let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
+        let hash = hash(2);
+        let attempts: Vec<_> = (0..50)
+            .map(|_| {
+                let (accounts, ada, sent, hash) = (Arc::clone(&accounts), ada.clone(), sent.clone(), hash.clone());
+                tokio::spawn(async move { store(&accounts, &ada, &sent, &hash).await })
+            })
+            .collect();
+        let mut outcomes = Vec::new();
+        for attempt in attempts {
+            outcomes.push(attempt.await.unwrap());
+        }
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == StoreCodeOutcome::Stored).count(), 1);
+        assert_eq!(
+            outcomes.iter().filter(|outcome| **outcome == StoreCodeOutcome::VersionConflict(sent.clone())).count(),
+            49
+        );
+        assert_eq!(accounts.audited().await, ["CODE_SENT", "CODE_SENT"]);
+    }
+
+    #[tokio::test]
+    async fn code_is_stored_after_previous_item_was_deleted() {
+        let (accounts, ada, _) = with_code().await;
+        accounts.delete(keys::verification_code(ada.id, EMAIL)).await;
+        let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
+        assert_eq!(store(&accounts, &ada, &sent, &hash(2)).await, StoreCodeOutcome::Stored);
+    }
+
+    #[tokio::test]
+    async fn code_allows_five_attempts_within_ten_minutes() {
+        let (accounts, ada, hash) = with_code().await;
+        assert_eq!(attempt(&accounts, &ada, at(600)).await, None, "the code has expired");
+        let first = accounts.table.count_code_attempt(ada.id, EMAIL, at(599)).await.unwrap();
+        assert_eq!(first, Some(CodeAttempt { hash, number: 1 }));
+        for number in 2..=5 {
+            assert_eq!(attempt(&accounts, &ada, at(0)).await, Some(number));
+        }
+        accounts.engine.round_trips();
+        assert_eq!(attempt(&accounts, &ada, at(0)).await, None);
+        assert_eq!(accounts.engine.round_trips(), ["UpdateItem"]);
+        // The next code has as many attempts.
+        let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
+        store(&accounts, &ada, &sent, &self::hash(2)).await;
+        assert_eq!(attempt(&accounts, &ada, at(61)).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn attempt_without_code_writes_nothing() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        assert_eq!(attempt(&accounts, &ada, now()).await, None);
+        assert_eq!(accounts.records().await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn fifty_concurrent_code_attempts_allow_five() {
+        let (accounts, ada, _) = with_code().await;
+        let accounts = Arc::new(accounts);
+        let attempts: Vec<_> = (0..50)
+            .map(|_| {
+                let (accounts, ada) = (Arc::clone(&accounts), ada.clone());
+                tokio::spawn(async move { attempt(&accounts, &ada, now()).await })
+            })
+            .collect();
+        let mut allowed = Vec::new();
+        for attempt in attempts {
+            allowed.extend(attempt.await.unwrap());
+        }
+        allowed.sort_unstable();
+        assert_eq!(allowed, [1, 2, 3, 4, 5]);
+    }
+
+    #[tokio::test]
+    async fn verification_updates_copies_and_removes_code() {
+        let (accounts, ada, hash) = with_code().await;
+        assert_eq!(verify(&accounts, &ada, &hash).await, VerifyOutcome::Verified);
+        assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
+        let user = accounts.table.find_user(ada.id).await.unwrap().unwrap();
+        assert_eq!((user.version, user.email_verified, user.phone_verified), (2, true, false));
+        for identifier in ada.identifiers() {
+            let copy = accounts.table.find_credential(&identifier).await.unwrap().unwrap();
+            assert_eq!(copy.user, user);
+        }
+        assert_eq!(attempt(&accounts, &ada, now()).await, None);
+        assert!(accounts.records().await.iter().all(|item| !item.contains_key("codeHash")));
+        let sent = accounts.table.find_code_history(ada.id, EMAIL).await.unwrap();
+        assert_eq!(sent.times, [now()], "used codes stay in the history");
+        assert_eq!(accounts.audited().await, ["IDENTIFIER_VERIFIED", "CODE_SENT"]);
+    }
+
+    #[tokio::test]
+    async fn concurrent_verifications_by_one_code_apply_one() {
+        let (accounts, ada, hash) = with_code().await;
+        let (one, other) = tokio::join!(verify(&accounts, &ada, &hash), verify(&accounts, &ada, &hash));
+        let now = Box::new(accounts.table.find_user(ada.id).await.unwrap().unwrap());
+        assert_eq!(now.version, 2);
+        let mut outcomes = [one, other];
+        outcomes.sort_by_key(|outcome| *outcome != VerifyOutcome::Verified);
+        assert_eq!(outcomes, [VerifyOutcome::Verified, VerifyOutcome::VersionConflict(Some(now))]);
+        assert_eq!(accounts.audited().await, ["IDENTIFIER_VERIFIED", "CODE_SENT"]);
+    }
+
+    #[tokio::test]
+    async fn verification_of_changed_user_keeps_the_code() {
+        let (accounts, ada, hash) = with_code().await;
+        let after = User { email: Email::parse("ada@example.org").unwrap(), ..ada.next_version(at(1)) };
+        let own = super::super::testing::hash();
+        let event = event(AuditEventKind::IdentifierChanged);
+        let change = UserUpdate {
+            before: &ada,
+            after: &after,
+            password_hash: Some(&own),
+            reset_failed_attempts: true,
+            retained_session: None,
+            event: &event,
+        };
+        assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
+        let is_now = VerifyOutcome::VersionConflict(Some(Box::new(after.clone())));
+        assert_eq!(verify(&accounts, &ada, &hash).await, is_now);
+        assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(after)));
+        assert_eq!(attempt(&accounts, &ada, now()).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn replaced_code_verifies_nothing() {
+        let (accounts, ada, _) = with_code().await;
+        assert_eq!(verify(&accounts, &ada, &hash(9)).await, VerifyOutcome::CodeExpired);
+        assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
+        assert_eq!(accounts.audited().await, ["CODE_SENT"]);
+    }
+
+    #[tokio::test]
+    async fn listing_sessions_excludes_verification_codes() {
+        let (accounts, ada, _) = with_code().await;
+        start(&accounts, &ada, &session(2)).await.unwrap();
+        let (_, sessions) = accounts.table.list_sessions(ada.id).await.unwrap().unwrap();
+        assert_eq!(sessions, [session(2)]);
+    }
+}
