@@ -1,4 +1,4 @@
-"""What the scripts of this folder say to the person who runs them."""
+"""What the scripts of this folder echo to the person who runs them."""
 
 import sys
 from collections.abc import Callable
@@ -8,7 +8,7 @@ class Failure(Exception):
     """Something that stops a script: one line that says what is wrong and what to do about it."""
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     """Print a line at once, also where the output is a pipe."""
     print(text, flush=True)
 
