@@ -1,16 +1,14 @@
-"""`make events`: writes the sample events of the HTTP functions, from their routes and the examples of the API's document.
+"""`make events`: writes the sample events of the HTTP functions, from their routes and the API document's examples.
 
-One file per function, named after its binary, in the format of API Gateway's HTTP API (payload version 2.0). The events of
-functions without a route are written by hand.
+One file per function, named after its binary, in the format of API Gateway's HTTP APIs (payload version 2.0). The
+events of functions without a route are written by hand.
 """
 
 import json
 import sys
-from pathlib import Path
-
-from samcli.yamlhelper import yaml_parse
 
 from console import Failure, echo, main
+from samcli.yamlhelper import yaml_parse
 from settings import ROOT
 
 EVENTS = ROOT / "events"

@@ -4,16 +4,16 @@ import time
 
 import pytest
 from support import template
-from support.users import PASSWORD, set_cookies, unique_email, unique_phone
 from support.problems import invalid, problem
 from support.tokens import fresh, parts, platform_key, signed
+from support.users import PASSWORD, set_cookies, unique_email, unique_phone
 
 REGISTER = "/api/auth/register"
 LOGIN = "/api/auth/login"
 VALIDATE = "/api/auth/validate"
 
-# Routes without authentication. Sign-out succeeds for everyone; test_sign_out.py covers both kinds of credential. A refresh
-# is authenticated by its refresh token.
+# Routes without authentication. Sign-out succeeds for everyone; test_sign_out.py covers both kinds of credential. A
+# refresh is authenticated by its refresh token.
 UNPROTECTED = {
     "POST /auth/signup",
     "POST /auth/signin",
@@ -133,7 +133,9 @@ def test_login_returns_bearer_token_and_sets_no_cookie(anonymous, registered):
 
 
 @pytest.mark.parametrize("path", [LOGIN, "/auth/signin"])
-@pytest.mark.parametrize("spelling", [str, spaced, lambda phone: f"{phone[:3]} {phone[3:]}"], ids=["e164", "0", "space"])
+@pytest.mark.parametrize(
+    "spelling", [str, spaced, lambda phone: f"{phone[:3]} {phone[3:]}"], ids=["e164", "0", "space"]
+)
 def test_login_with_any_phone_format_finds_the_user(anonymous, registered, path, spelling):
     response = anonymous.post(path, {"phone": spelling(registered["phone"]), "password": PASSWORD})
     assert response.status_code == 200, response.text

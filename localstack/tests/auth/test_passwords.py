@@ -3,10 +3,10 @@
 import unicodedata
 
 import pytest
-from support.waiting import wait_until
-from support.users import PASSWORD, set_cookies, unique_email, unique_phone
 from support.problems import invalid, problem
 from support.tokens import parts
+from support.users import PASSWORD, set_cookies, unique_email, unique_phone
+from support.waiting import wait_until
 
 NEW_PASSWORD = "another correct horse battery"
 BURST = 5
@@ -87,7 +87,12 @@ def test_password_change_revokes_all_other_sessions(user):
     assert response.status_code == 200, response.text
     tokens = response.json()
     assert tokens.keys() == {
-        "message", "access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"
+        "message",
+        "access_token",
+        "token_type",
+        "expires_in",
+        "refresh_token",
+        "refresh_expires_in",
     }
     assert not set_cookies(response)
     assert tokens["refresh_token"] != user.refresh_token, "the old one may have been copied"

@@ -3,11 +3,12 @@
 import time
 
 import pytest
+from support import audit_log
 from support.concurrency import run_concurrently
-from support.users import set_cookies
 from support.problems import invalid, problem
 from support.times import to_rfc3339
 from support.tokens import parts
+from support.users import set_cookies
 
 GRACE_SECONDS = 10
 REFRESH = "/auth/refresh"

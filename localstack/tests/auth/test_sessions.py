@@ -4,8 +4,9 @@ import time
 import uuid
 
 import pytest
-from support.users import set_cookies
+from support import audit_log
 from support.problems import problem
+from support.users import set_cookies
 
 
 @pytest.fixture

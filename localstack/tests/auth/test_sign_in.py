@@ -1,9 +1,9 @@
 """POST /auth/signin."""
 
 import pytest
-from support.users import PASSWORD, set_cookies, unique_email, unique_phone
 from support.problems import invalid, problem
 from support.tokens import parts
+from support.users import PASSWORD, set_cookies, unique_email, unique_phone
 
 SIGN_IN = "/auth/signin"
 # Members that differ between two responses to equal requests.

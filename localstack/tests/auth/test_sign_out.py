@@ -1,8 +1,9 @@
 """POST /auth/signout: ends the current session, all others, or all (`scope`)."""
 
 import pytest
-from support.users import set_cookies
+from support import audit_log
 from support.problems import invalid, problem
+from support.users import set_cookies
 
 
 def refused(response):
@@ -56,9 +57,7 @@ def sign_out_by_cookies(user, *cookies, scope="local"):
 
 @pytest.mark.parametrize("access_token", [[], ["access_token=a.b.c"]], ids=["none", "an invalid one"])
 @pytest.mark.parametrize("rotated", [False, True], ids=["the current one", "the one before"])
-def test_sign_out_by_refresh_token_ends_the_session(
-    stack, user, access_token, rotated
-):
+def test_sign_out_by_refresh_token_ends_the_session(stack, user, access_token, rotated):
     device, token = user.on_new_device(), user.refresh_token
     if rotated:
         user.refresh()

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 from support.concurrency import run_concurrently
-from support.users import PASSWORD, unique_email, unique_phone
 from support.problems import invalid, problem
+from support.users import PASSWORD, unique_email, unique_phone
 
 SIGN_UP = "/auth/signup"
 

@@ -4,8 +4,9 @@ import base64
 
 import pytest
 from support import audit_log
-from support.waiting import wait_until
 from support.tokens import decode, parts, platform_key
+from support.waiting import wait_until
+
 
 def kid_of(token):
     return parts(token)[0]["kid"]

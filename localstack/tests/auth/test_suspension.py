@@ -1,10 +1,12 @@
 """Suspension and reactivation of users by an operator, who invokes a function."""
 
 import pytest
-from support.waiting import wait_until
+from support import audit_log
+from support.problems import problem
 from support.stack import SET_USER_STATUS
 from support.users import PASSWORD, unique_email, unique_phone
-from support.problems import problem
+from support.waiting import wait_until
+
 
 @pytest.fixture
 def user(new_user):
@@ -70,12 +72,16 @@ def test_set_user_status_accepts_email_and_phone(stack, user, name):
     ("event", "message"),
     [
         pytest.param({"status": "SUSPENDED"}, "one of userId, email and phone", id="no identifier"),
-        pytest.param({"email": "a@b.example", "phone": "+33612345678", "status": "ACTIVE"}, "one of", id="two identifiers"),
+        pytest.param(
+            {"email": "a@b.example", "phone": "+33612345678", "status": "ACTIVE"}, "one of", id="two identifiers"
+        ),
         pytest.param({"email": unique_email(), "status": "SUSPENDED"}, "no such", id="an unknown user"),
         pytest.param({"email": unique_email()}, "status", id="no status"),
         pytest.param({"email": unique_email(), "status": "DELETED"}, "ACTIVE or SUSPENDED", id="an unknown status"),
         pytest.param({"email": unique_email(), "status": "ACTIVE", "reason": "x" * 201}, "200", id="a long reason"),
-        pytest.param({"email": unique_email(), "status": "ACTIVE", "epoch": 0}, "must be an object", id="an unknown field"),
+        pytest.param(
+            {"email": unique_email(), "status": "ACTIVE", "epoch": 0}, "must be an object", id="an unknown field"
+        ),
         pytest.param(unique_email(), "must be an object", id="a string"),
         pytest.param([unique_email(), "SUSPENDED"], "must be an object", id="a list"),
         pytest.param({"email": [unique_email()], "status": "ACTIVE"}, "must be an object", id="a list of addresses"),

@@ -5,9 +5,9 @@ import time
 
 import pytest
 from support.concurrency import run_concurrently
-from support.waiting import wait_until
-from support.users import PASSWORD, User, unique_email, unique_phone
 from support.problems import problem
+from support.users import PASSWORD, User, unique_email, unique_phone
+from support.waiting import wait_until
 
 BURST = 5
 # A last attempt in the future keeps a wait from ending on a slow machine.
@@ -38,9 +38,7 @@ def identifier(request, known):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_sixth_attempt_is_throttled_for_any_identifier(
-    stack, anonymous, identifier, route
-):
+def test_sixth_attempt_is_throttled_for_any_identifier(stack, anonymous, identifier, route):
     for made in range(BURST):
         if made:
             # As if all attempts were made at the same time, however slow this machine is.

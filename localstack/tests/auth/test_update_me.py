@@ -1,10 +1,11 @@
 """PATCH /auth/me: changes the e-mail address and the phone number."""
 
 import pytest
+from support import audit_log
 from support.concurrency import run_concurrently
-from support.waiting import wait_until
-from support.users import PASSWORD, unique_email, unique_phone
 from support.problems import invalid, problem
+from support.users import PASSWORD, unique_email, unique_phone
+from support.waiting import wait_until
 
 
 @pytest.fixture
@@ -42,7 +43,9 @@ def test_changed_phone_signs_in_and_null_removes_it(anonymous, user):
     problem(log_in(anonymous, phone=former), 401, "invalid_credentials")
     assert updated(user, phone=None)["phone"] is None
     problem(log_in(anonymous, phone=new), 401, "invalid_credentials")
-    assert anonymous.post("/auth/signup", {"email": unique_email(), "password": PASSWORD, "phone": new}).status_code == 201
+    assert (
+        anonymous.post("/auth/signup", {"email": unique_email(), "password": PASSWORD, "phone": new}).status_code == 201
+    )
 
 
 def test_changed_identifier_becomes_unverified(stack, user):

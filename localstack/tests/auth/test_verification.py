@@ -3,13 +3,14 @@
 import time
 
 import pytest
+from support import audit_log
 from support.codes import codes_to, different_code, mails_to, sms_to
 from support.concurrency import run_concurrently
-from support.waiting import wait_until
-from support.users import unique_email, unique_phone
 from support.problems import invalid, problem
 from support.times import to_seconds
 from support.tokens import parts
+from support.users import unique_email, unique_phone
+from support.waiting import wait_until
 
 
 def try_send_code(user, identifier="email"):

@@ -1,7 +1,7 @@
 """Events of payments and transfers, published from the stream of the payment table."""
 
+from support.merchant import await_settlement, collections, create_payment_in
 from support.waiting import wait_until
-from support.merchant import create_payment_in, collections, await_settlement
 
 FAILURE = "+12025550101"
 

@@ -3,9 +3,8 @@
 import secrets
 
 import pytest
-from support.ledger_invariants import assert_ledger_balances
 from support.concurrency import run_concurrently
-from support.waiting import wait_until
+from support.ledger_invariants import assert_ledger_balances
 from support.merchant import (
     collections,
     create_payment,
@@ -19,6 +18,7 @@ from support.merchant import (
     valid_body,
 )
 from support.problems import invalid, problem
+from support.waiting import wait_until
 
 PAYMENT = {
     "reference",
@@ -347,10 +347,9 @@ def test_set_status_with_invalid_body_points_to_the_field(ada, body, pointer):
 def test_concurrent_success_and_failure_apply_one(stack, new_user):
     merchant = new_user()
     wallet = merchant.open_account()
-    credited = 0
+    credited, ends = 0, ["SUCCESS", "FAILED"]
     for _ in range(5):
         payment = create_payment_in(merchant, "PENDING", amount=100, paymentAccountId=wallet)
-        ends = ["SUCCESS", "FAILED"]
         responses = run_concurrently(2, lambda number, payment=payment: try_set_status(merchant, payment, ends[number]))
         (won,) = [end for end, response in zip(ends, responses, strict=True) if response.status_code == 200]
         (lost,) = [response for response in responses if response.status_code != 200]

@@ -6,13 +6,12 @@ import time
 
 import pytest
 from support import template
-from boto3.dynamodb.conditions import Key
-from support.ledger_invariants import assert_ledger_balances
 from support.concurrency import run_concurrently
-from support.waiting import wait_until
+from support.ledger_invariants import assert_ledger_balances
 from support.merchant import collections, create_payment, create_payment_in, get_payment, status_history
 from support.problems import invalid, problem
-from support.provider import PATH, Provider, WebhookSecrets, new_id, new_secret, webhook_body, signed
+from support.provider import PATH, Provider, WebhookSecrets, new_id, new_secret, signed, webhook_body
+from support.waiting import wait_until
 
 # Functions reload the secrets at most every 30 seconds.
 ROTATION_SECONDS = 45
@@ -160,9 +159,7 @@ def test_forged_webhooks_all_get_the_same_problem(provider, unchanged):
         pytest.param({"amount": 1}, "/amount", id="an unknown field"),
     ],
 )
-def test_webhook_with_invalid_field_points_to_it(
-    provider, unchanged, change, pointer
-):
+def test_webhook_with_invalid_field_points_to_it(provider, unchanged, change, pointer):
     body = json.dumps({"reference": unchanged["reference"], "status": "SUCCESS"} | change).encode()
     invalid(provider.post(body, signed(body, provider.secret)), pointer)
 
@@ -350,9 +347,7 @@ def test_second_provider_transaction_is_kept_to_reconcile(stack, provider, pendi
 
 
 @pytest.mark.parametrize(("end", "contradiction"), [("SUCCESS", "FAILED"), ("FAILED", "SUCCESS")])
-def test_contradicting_webhook_is_kept_to_reconcile(
-    stack, provider, pending, end, contradiction
-):
+def test_contradicting_webhook_is_kept_to_reconcile(stack, provider, pending, end, contradiction):
     merchant, wallet, payment = pending
     settled = provider.notify(payment, end)
     balance, webhook_id = merchant.balance(wallet), new_id()

@@ -4,9 +4,9 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
-from support.waiting import wait_until
-from support.merchant import SILENT_CUSTOMER, create_payment_in, get_payment, await_settlement, status_history
+from support.merchant import SILENT_CUSTOMER, await_settlement, create_payment_in, get_payment, status_history
 from support.template import ROOT
+from support.waiting import wait_until
 
 # The test phone numbers and their outcomes (docs/simulator.md).
 SUCCESS = "+12025550100"

@@ -5,11 +5,11 @@ import shutil
 from urllib.parse import urlsplit
 
 import pytest
-from support.users import PASSWORD, unique_email
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+from support.users import PASSWORD, unique_email
 
 WAIT_SECONDS = 30
 
@@ -64,7 +64,9 @@ class Page:
             field.send_keys(json.dumps(body))
         self.find("button.execute", block).click()
         status = self.find(".live-responses-table .response .response-col_status", block)
-        return status.text.split()[0], self.find(".live-responses-table .response .response-col_description", block).text
+        return status.text.split()[0], self.find(
+            ".live-responses-table .response .response-col_description", block
+        ).text
 
     def requested(self):
         """The URL of every request since the browser was started."""
@@ -90,7 +92,9 @@ def test_docs_page_signs_in_and_calls_the_api(browser, stack, anonymous):
     assert f"{stack.api_url}/auth/me" in requested
     own = urlsplit(stack.api_url).netloc
     # `chrome:` is the initial empty tab, and `data:` the icons of the style sheet.
-    foreign = [url for url in requested if urlsplit(url).netloc != own and urlsplit(url).scheme not in ("chrome", "data")]
+    foreign = [
+        url for url in requested if urlsplit(url).netloc != own and urlsplit(url).scheme not in ("chrome", "data")
+    ]
     assert not foreign
     # Violations of the content security policy would be logged here too.
     errors = [entry["message"] for entry in browser.get_log("browser") if "401 (Unauthorized)" not in entry["message"]]

@@ -13,7 +13,6 @@ from support.access_policy import DELETERS, PUBLISHERS, TOKEN_ISSUERS, TOPICS, W
 from support.tables import NEVER_TRUE, PROBE_KEY
 from support.template import (
     FUNCTIONS,
-    TABLES,
     actions_on,
     context,
     only_reads,

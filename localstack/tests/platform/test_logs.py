@@ -5,10 +5,10 @@ import time
 
 import pytest
 from support.codes import codes_to, different_code, lines_with_code
-from support.waiting import wait_until
-from support.merchant import create_payment_in, await_settlement
+from support.merchant import await_settlement, create_payment_in
 from support.template import in_context
 from support.users import User, unique_email, unique_phone
+from support.waiting import wait_until
 
 # The engine's clock may be slightly behind this one.
 CLOCK_SKEW_MILLISECONDS = 5_000

@@ -21,7 +21,9 @@ def nodes(value, path="#"):
     """Every object in a JSON value, with its path."""
     if isinstance(value, dict):
         yield path, value
-    for key, member in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+    for key, member in (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    ):
         yield from nodes(member, f"{path}/{key}")
 
 
@@ -53,7 +55,8 @@ def test_routes_and_operations_are_the_same():
 def test_operations_declare_security_and_problem_codes():
     for path, item in DOCUMENT["paths"].items():
         for operation in item.values():
-            assert operation["summary"] and "security" in operation, path
+            assert operation["summary"], path
+            assert "security" in operation, path
             for status, response in operation["responses"].items():
                 if int(status) >= 400:
                     (problem,) = response["content"].values()
@@ -80,12 +83,17 @@ def test_api_conforms_to_its_document(stack, new_user, tmp_path):
     run = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"),
-            "--config-file", ROOT / "localstack" / "schemathesis.toml",
-            "run", PATH,
-            "--url", stack.api_url,
+            "--config-file",
+            ROOT / "localstack" / "schemathesis.toml",
+            "run",
+            PATH,
+            "--url",
+            stack.api_url,
             # Its generator parses source in threads, which occasionally fails on Python 3.11.
-            "--workers", "1",
-            "--seed", "1",
+            "--workers",
+            "1",
+            "--seed",
+            "1",
             "--continue-on-failure",
             "--no-color",
         ],

@@ -9,10 +9,10 @@ import pytest
 from support.codes import codes_to
 from support.merchant import create_payment, create_payment_in, get_payment
 from support.provider import WebhookSecrets, signed
+from support.stack import SET_USER_STATUS
 from support.template import FUNCTIONS, ROOT, binary, routes_of, with_binary
 from support.tokens import parts
 from support.users import PASSWORD, unique_email, unique_phone
-from support.stack import SET_USER_STATUS
 from support.waiting import wait_until
 
 HTTP_FUNCTIONS = [function for function in FUNCTIONS if routes_of(function)]
@@ -81,7 +81,9 @@ def test_http_function_handles_its_sample(stack, new_user, function):
     if "authorization" in event["headers"]:
         event = signed_in_as(event, new_user())
     response = stack.invoke(function, event)
-    assert response["statusCode"] < 500 or response["statusCode"] == 503 and "user_not_synced" in response["body"], response
+    assert response["statusCode"] < 500 or response["statusCode"] == 503 and "user_not_synced" in response["body"], (
+        response
+    )
 
 
 def test_signup_accepts_its_sample(stack):

@@ -1,7 +1,7 @@
 """Smoke test: two users from sign-up to a transfer that both find in their histories."""
 
-from support.waiting import wait_until
 from support.users import unique_phone
+from support.waiting import wait_until
 
 
 def summary(history):

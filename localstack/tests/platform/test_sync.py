@@ -3,9 +3,9 @@
 import uuid
 
 import pytest
-from support.waiting import wait_until
 from support.problems import problem
-from support.sync_queue import await_dead_letter, await_drained, quick_redelivery, record, send, paused_sync
+from support.sync_queue import await_dead_letter, await_drained, paused_sync, quick_redelivery, record, send
+from support.waiting import wait_until
 
 NOTHING_FAILED = {"batchItemFailures": []}
 

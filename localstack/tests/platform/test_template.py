@@ -131,7 +131,7 @@ def test_policy_names_exact_actions_on_exact_resources(function):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_function_has_no_event_with_a_sam_managed_policy(function):
-    # For a queue or a stream among a function's events, SAM attaches a managed policy that reads every one of the account.
+    # For a queue or a stream among a function's events, SAM attaches a managed policy that reads all of the account.
     types = {event["Type"] for event in FUNCTIONS[function].get("Events", {}).values()}
     assert types <= ({"ScheduleV2"} if function == KEY_ROTATION else {"HttpApi"})
 

@@ -5,7 +5,7 @@ from threading import Barrier
 
 
 def run_concurrently(count, request):
-    """Calls `request(0)` to `request(count - 1)` in parallel, all released together, and returns the responses in order."""
+    """Calls `request(0)` to `request(count - 1)`, all released together, and returns the responses in order."""
     start = Barrier(count, timeout=30)
 
     def run(number):

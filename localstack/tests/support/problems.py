@@ -8,11 +8,12 @@ def problem(response, status, code):
     assert response.status_code == status, f"{response.status_code} instead of {status}: {response.text}"
     assert response.headers["Content-Type"].split(";")[0] == "application/problem+json"
     body = response.json()
-    assert MEMBERS <= body.keys(), f"missing {MEMBERS - body.keys()}: {body}"
+    assert body.keys() >= MEMBERS, f"missing {MEMBERS - body.keys()}: {body}"
     assert body["status"] == status
     assert body["code"] == code, body
     assert isinstance(body["retryable"], bool)
-    assert body["title"] and body["detail"]
+    assert body["title"]
+    assert body["detail"]
     assert body["requestId"] == response.headers["Request-Id"]
     if status == 401:
         assert response.headers["WWW-Authenticate"]

@@ -5,11 +5,12 @@ import os
 from functools import cached_property
 
 import boto3
+
 from support.tables import Tables
 
 REQUIRED = ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "STACK_NAME", "API_URL")
 # The function by which an operator suspends and reactivates users.
-SET_USER_STATUS = "SetPersonStatusFunction"
+SET_USER_STATUS = "SetUserStatusFunction"
 
 
 class Stack:
@@ -76,7 +77,7 @@ class Stack:
         return self.configuration(logical_id)["Environment"]["Variables"]
 
     def set_environment(self, logical_id, variables):
-        """Replaces the environment variables of a function and waits until that is in effect: a cold start for the next call."""
+        """Replaces the environment variables of a function. Its next invocation is a cold start."""
         name = self.function(logical_id)
         self.functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
         self.functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})

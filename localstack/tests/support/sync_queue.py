@@ -30,9 +30,7 @@ def quick_redelivery(stack):
     """Redelivers a failed message after a second instead of minutes."""
     attribute = "VisibilityTimeout"
     current = stack.sqs.get_queue_attributes(QueueUrl=stack.sync_queue_url, AttributeNames=[attribute])["Attributes"]
-    stack.sqs.set_queue_attributes(
-        QueueUrl=stack.sync_queue_url, Attributes={attribute: str(SHORT_VISIBILITY_SECONDS)}
-    )
+    stack.sqs.set_queue_attributes(QueueUrl=stack.sync_queue_url, Attributes={attribute: str(SHORT_VISIBILITY_SECONDS)})
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ Tests use it to observe what the API does not show, and to shift stored times in
 import time
 
 from boto3.dynamodb.conditions import Key
+
 from support.times import to_rfc3339, to_seconds
 
 # An item that no table has, and a condition that never holds: what isolation tests try to write.

@@ -7,6 +7,7 @@ from http.cookies import SimpleCookie
 
 import requests
 from requests.adapters import HTTPAdapter
+
 from support.tokens import parts
 from support.waiting import wait_until
 
@@ -75,7 +76,9 @@ class User:
     def sign_in(self):
         response = self.post("/auth/signin", {"email": self.email, "password": self.password})
         assert response.status_code == 200, response.text
-        self.token, self.refresh_token = (set_cookies(response)[name].value for name in ("access_token", "refresh_token"))
+        self.token, self.refresh_token = (
+            set_cookies(response)[name].value for name in ("access_token", "refresh_token")
+        )
         return response
 
     def on_new_device(self):

@@ -4,10 +4,10 @@ import secrets
 from collections import Counter
 
 import pytest
-from support.ledger_invariants import assert_ledger_balances
 from support.concurrency import run_concurrently
-from support.waiting import wait_until
+from support.ledger_invariants import assert_ledger_balances
 from support.problems import invalid, problem
+from support.waiting import wait_until
 
 ACCOUNT = {
     "id",
@@ -150,7 +150,9 @@ def test_open_account_with_invalid_field_points_to_it(ada, fields, pointer):
 def test_account_limits_follow_the_stack_parameters(stack, new_user):
     user = new_user()
     wallet = user.open_account()
-    limits = {name: int(value) for name, value in stack.environment("OpenAccountFunction").items() if name.startswith("MAX_")}
+    limits = {
+        name: int(value) for name, value in stack.environment("OpenAccountFunction").items() if name.startswith("MAX_")
+    }
     over = {"paymentAccountType": "CREDIT", "creditLimit": limits["MAX_CREDIT_LIMIT"] + 1}
     problem(user.try_open_account(**over), 422, "limit_exceeded")
     over = {"paymentAccountType": "LOAN", "principal": limits["MAX_LOAN_PRINCIPAL"] + 1, "disburseTo": wallet}

@@ -1,8 +1,8 @@
 """GET /payments/histories: the transfers of a user, with pagination and filters."""
 
 import pytest
-from support.waiting import wait_until
 from support.problems import problem
+from support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 from collections import Counter
 
 import pytest
-from support.ledger_invariants import assert_ledger_balances
 from support.concurrency import run_concurrently
-from support.users import completed_transfer
+from support.ledger_invariants import assert_ledger_balances
 from support.problems import problem
+from support.users import completed_transfer
 
 REPLAYED = "Idempotent-Replayed"
 
@@ -90,7 +90,9 @@ def test_idempotency_key_is_scoped_to_the_route(new_user):
 def test_quoted_and_unquoted_key_are_the_same(new_user):
     user = new_user()
     wallet = user.open_account(balance=10)
-    assert completed_transfer(user.try_deposit(wallet, 3, key="plain")) == completed_transfer(user.try_deposit(wallet, 3, key='"plain"'))
+    assert completed_transfer(user.try_deposit(wallet, 3, key="plain")) == completed_transfer(
+        user.try_deposit(wallet, 3, key='"plain"')
+    )
     assert user.balance(wallet) == 13
 
 

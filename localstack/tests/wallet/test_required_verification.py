@@ -4,8 +4,8 @@ from contextlib import contextmanager
 
 import pytest
 from support.codes import codes_to
-from support.users import unique_phone
 from support.problems import problem
+from support.users import unique_phone
 
 WRITER, READER = "SendFunction", "ListAccountsFunction"
 

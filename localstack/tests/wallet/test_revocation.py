@@ -3,9 +3,9 @@
 import copy
 
 import pytest
-from support.waiting import wait_until
 from support.merchant import try_create_payment
 from support.problems import problem
+from support.waiting import wait_until
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from support.ledger_invariants import assert_ledger_balances
 from support.concurrency import run_concurrently
+from support.ledger_invariants import assert_ledger_balances
 from support.problems import invalid, problem
 
 
