@@ -1,55 +1,64 @@
-# What a person does with this repository. `make` alone lists it.
+# The commands of this repository. `make` lists them.
 
 PYTHON ?= python3
 VENV   := .venv
 LOCAL  := $(VENV)/bin/python localstack
-# What has been installed from the lock; make reads its time.
+# Marks the installation of the lock file; make compares their times.
 TOOLS  := $(VENV)/.installed
-# The environment of samconfig.toml that make deploy deploys.
+# The environment in samconfig.toml for make deploy.
 ENV    ?= dev
 PORT   ?= 4566
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run url stop demo codes test test-browser deny e2e bench openapi numbering-plans build deploy clean-state
+.PHONY: help run url stop demo codes check unit e2e test test-browser deny bench openapi events numbering-plans build deploy clean-state
 
-help: ## List what make can do
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+help: ## List the commands
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 
-run: $(TOOLS) ## Build, start and deploy the platform on this machine; serve until Ctrl-C (PORT=4566)
+run: $(TOOLS) ## Build, deploy and serve the platform on this machine until Ctrl-C (PORT=4566)
 	@$(LOCAL)/run.py
 
-url: $(TOOLS) ## Print the base URL of what make run serves
+url: $(TOOLS) ## Print the base URL of the running platform
 	@$(LOCAL)/url.py
 
-stop: $(TOOLS) ## End what make run serves; its state is kept
+stop: $(TOOLS) ## Stop the running platform; its state is kept
 	@$(LOCAL)/stop.py
 
-demo: $(TOOLS) ## Walk from sign-up to money sent, and to a payment collected, against what make run serves
+demo: $(TOOLS) ## Send money and collect a payment on the running platform, and print each request
 	@$(LOCAL)/demo.py
 
-codes: $(TOOLS) ## Print the verification codes that what make run serves has sent
+codes: $(TOOLS) ## Print the verification codes that the running platform has sent
 	@$(LOCAL)/codes.py
 
-test: $(TOOLS) ## Check format and lints, run the Rust tests and the end-to-end tests
-	@$(LOCAL)/verify.py
+check: $(TOOLS) ## Check format, lints and the template
+	@$(LOCAL)/verify.py check
 
-deny: $(VENV)/bin/cargo-deny ## Check what the dependencies are and under which licences (compiles cargo-deny once: 5 minutes)
+unit: $(TOOLS) ## Run the Rust tests without the budgets (P=payment: those of one crate)
+	@$(LOCAL)/verify.py unit $(P)
+
+e2e: $(TOOLS) ## Run the end-to-end tests on a new stack (T=revocation: those with this name; AWS_ENDPOINT_URL and API_URL: on that stack)
+	@$(LOCAL)/e2e.py $(if $(T),-k "$(T)") $(PYTEST_ARGS)
+
+test: $(TOOLS) ## Run everything: check, Rust tests, budgets and end-to-end tests
+	@$(LOCAL)/verify.py test
+
+deny: $(VENV)/bin/cargo-deny ## Check dependencies and licences (compiles cargo-deny once: 5 minutes)
 	@$(VENV)/bin/cargo-deny --all-features check --allow unused-wrapper bans licenses
 
-e2e: $(TOOLS) ## Run the end-to-end tests alone (PYTEST_ARGS="-k send"; AWS_ENDPOINT_URL and API_URL for a stack that is up)
-	@$(LOCAL)/e2e.py $(PYTEST_ARGS)
-
-test-browser: $(TOOLS) ## Use the page at /docs in a headless Chromium, as a person would
+test-browser: $(TOOLS) ## Test the page at /docs in a headless Chromium
 	@$(LOCAL)/browser.py $(PYTEST_ARGS)
 
-bench: ## Measure requests and functions beside their budgets, into bench/RESULTS.md (BENCH_ARGS="cold": one section, and no file)
+bench: ## Measure requests and functions against their budgets, into bench/RESULTS.md (BENCH_ARGS="cold": one section, no file)
 	@cargo bench --quiet --package bench --bench bench -- $(BENCH_ARGS)
 
-openapi: ## Write the API's document anew from the endpoints' types
+openapi: ## Regenerate the API's OpenAPI document from the endpoints
 	WRITE_OPENAPI=1 cargo test --quiet --package docs --test openapi
 
-numbering-plans: ## Write the numbering plans of phone numbers anew from the library that they are of
+events: $(TOOLS) ## Regenerate the sample events of the HTTP functions from the OpenAPI document
+	@$(LOCAL)/sample_events.py
+
+numbering-plans: ## Regenerate the phone numbering plans from their library
 	WRITE_NUMBERING_PLANS=1 cargo test --quiet --package contact --test numbering_plans the_file_holds
 
 build: $(TOOLS) ## Compile and package the functions for this machine
@@ -59,7 +68,7 @@ deploy: $(TOOLS) ## Build for AWS and deploy (ENV=dev, staging or prod; see samc
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sam build --config-env $(ENV)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sam deploy --config-env $(ENV)
 
-clean-state: ## Forget everything that make run has stored
+clean-state: ## Delete the state of make run
 	@if [ -e .state/running.json ]; then echo "error: still running: make stop first" >&2; exit 1; fi
 	rm -rf .state
 

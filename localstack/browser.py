@@ -1,4 +1,4 @@
-"""`make test-browser`: opens the page at /docs in a headless Chromium and uses it, against a stack of its own."""
+"""`make test-browser`: tests the page at /docs in a headless Chromium, against a new stack."""
 
 import shutil
 import sys
@@ -6,19 +6,19 @@ import sys
 import e2e
 from console import Failure, main
 
-# What the test drives, by the names that packages give it.
+# Program -> the names under which packages install it.
 NEEDED = {
     "Chromium": ("chromium", "chromium-browser", "google-chrome"),
     "chromedriver": ("chromedriver",),
 }
-HOW = "apt install chromium chromium-driver (macOS: brew install --cask chromium chromedriver)"
+INSTALL = "apt install chromium chromium-driver (macOS: brew install --cask chromium chromedriver)"
 
 
 def script() -> int:
     for title, names in NEEDED.items():
         if not any(map(shutil.which, names)):
-            raise Failure(f"{title} is not installed: {HOW}")
-    return e2e.run(["docs_page.py", *sys.argv[1:]])
+            raise Failure(f"{title} is not installed: {INSTALL}")
+    return e2e.run(["platform/docs_page.py", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Compiles the functions for this machine and packages them: what `sam build` does, with one call of cargo.
+"""`make build`: compiles the functions for this machine and packages them, like `sam build` with one call of cargo.
 
-`sam build` calls cargo once per function, for a named target, which compiles every dependency a second time beside
-`cargo test` and yields Linux programs on any machine. The local cloud runs the functions as plain processes, so here they
-are what cargo builds anyway. The template is the real one: only where the code lies is filled in.
+`sam build` calls cargo once per function and for an explicit target. That compiles every dependency again, separately
+from `cargo test`, and produces Linux binaries. The local cloud runs functions as plain processes, so the binaries of a
+normal build suffice. The template is used as it is, except for the paths of the packages.
 """
 
 import json
@@ -13,18 +13,17 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from console import Failure, echo, main
 from samcli.yamlhelper import yaml_dump, yaml_parse
-
-from console import Failure, main, say
 from settings import ROOT
 
 BUILT = ROOT / ".aws-sam" / "local"
-# A zip entry's earliest time: the same program makes the same package, so an unchanged function is not deployed again.
+# The earliest time of a zip entry: equal programs make equal packages, and an unchanged function is not redeployed.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def compile_functions() -> dict[str, Path]:
-    """Build every binary of the workspace; name -> program."""
+    """Build every binary of the workspace. Returns name -> program."""
     try:
         cargo = subprocess.run(
             ["cargo", "build", "--workspace", "--bins", "--message-format=json-render-diagnostics"],
@@ -44,7 +43,7 @@ def compile_functions() -> dict[str, Path]:
 
 
 def package(template: Path, programs: dict[str, Path], output: Path) -> Path:
-    """Zip each function's program and write the template that points to the zips; the template's path."""
+    """Zip the program of each function and write a template that points to the packages. Returns its path."""
     output.mkdir(parents=True, exist_ok=True)
     document = yaml_parse(template.read_text())
     shared = document["Globals"]["Function"]
@@ -68,24 +67,24 @@ def package(template: Path, programs: dict[str, Path], output: Path) -> Path:
 
 
 def grant_publish_batch(policies: list[dict]) -> None:
-    """Let who may publish also publish in batches. To AWS that is one action, sns:Publish; MiniStack asks for a second."""
+    """Add sns:PublishBatch to each sns:Publish: MiniStack requires both, where AWS has one action."""
     for statement in (statement for policy in policies for statement in policy["Statement"]):
         if statement.get("Action") == "sns:Publish":
             statement["Action"] = ["sns:Publish", "sns:PublishBatch"]
 
 
 def is_current(bundle: Path, program: Path) -> bool:
-    """Whether the package was made from this very program. It carries the program's time, which may also go back."""
+    """Whether the package was made from this program: they have the same modification time."""
     return bundle.exists() and bundle.stat().st_mtime_ns == program.stat().st_mtime_ns
 
 
 def zip_program(program: Path, handler: str, bundle: Path) -> None:
-    """Write the deployment package of one function: its program, without symbols, under the name Lambda starts."""
+    """Write a deployment package: the program without symbols, under the file name that Lambda starts."""
     made = program.stat()
     with tempfile.TemporaryDirectory(dir=bundle.parent) as folder:
         stripped, package = Path(folder, "program"), Path(folder, "package")
         shutil.copyfile(program, stripped)
-        # A debug build is mostly symbols. Where binutils are missing the package is only larger.
+        # A debug build is mostly symbols. Without binutils the package is just larger.
         if shutil.which("strip"):
             subprocess.run(["strip", stripped], check=True)
         entry = zipfile.ZipInfo(handler, EPOCH)
@@ -94,18 +93,18 @@ def zip_program(program: Path, handler: str, bundle: Path) -> None:
         with zipfile.ZipFile(package, "w") as archive:
             archive.writestr(entry, stripped.read_bytes(), compresslevel=1)
         os.utime(package, ns=(made.st_atime_ns, made.st_mtime_ns))
-        # At once and whole: a deploy of another make may be reading it.
+        # Atomically: the deploy of another make may be reading it.
         package.replace(bundle)
 
 
 def build() -> Path:
-    """Compile and package; the built template's path."""
+    """Compile and package. Returns the path of the built template."""
     programs = compile_functions()
     return package(ROOT / "template.yaml", programs, BUILT)
 
 
 def script() -> None:
-    say(f"built: {build().relative_to(ROOT)}")
+    echo(f"built: {build().relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

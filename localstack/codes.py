@@ -1,16 +1,16 @@
-"""`make codes`: the codes that the running stack has sent, the last one of each person, as they would read it."""
+"""`make codes`: the last verification code that the running stack has sent to each receiver."""
 
 import json
 import urllib.request
 
-from console import main, say
-from running import local_cloud, require
+from console import echo, main
+from pidfile import local_cloud, require
 
 
 def sent(cloud, service: str) -> list[dict]:
-    """Everything that a service of the local cloud was given to send, oldest first for each receiver."""
-    with urllib.request.urlopen(f"{cloud.endpoint}/_ministack/{service}") as answer:
-        return json.load(answer)
+    """The messages that a service of the local cloud has sent, oldest first for each receiver."""
+    with urllib.request.urlopen(f"{cloud.endpoint}/_ministack/{service}") as response:
+        return json.load(response)
 
 
 def codes() -> None:
@@ -20,7 +20,7 @@ def codes() -> None:
     for phone, messages in sent(cloud, "sns/sms-messages")["sms_messages"].items():
         texts[phone] = messages[-1]["Message"]
     for receiver, text in texts.items():
-        say(f"{receiver}\t{text}")
+        echo(f"{receiver}\t{text}")
 
 
 if __name__ == "__main__":

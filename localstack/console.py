@@ -1,20 +1,20 @@
-"""What the scripts of this folder say to the person who runs them."""
+"""Output and exit status of the scripts in this folder."""
 
 import sys
 from collections.abc import Callable
 
 
 class Failure(Exception):
-    """Something that stops a script: one line that says what is wrong and what to do about it."""
+    """An expected error: one line that names the problem and, where possible, the remedy."""
 
 
-def say(text: str) -> None:
-    """Print a line at once, also where the output is a pipe."""
+def echo(text: str) -> None:
+    """Print a line and flush it, so that it also appears in a pipe."""
     print(text, flush=True)
 
 
 def main(script: Callable[[], int | None]) -> None:
-    """Run a script. A failure is its one line and exit status 1, never a traceback."""
+    """Run a script. A Failure is printed as one line, with exit status 1 and without a traceback."""
     try:
         sys.exit(script() or 0)
     except Failure as failure:

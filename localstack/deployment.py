@@ -1,4 +1,4 @@
-"""Puts the built template into a cloud with `sam deploy`, unless that cloud already holds it."""
+"""Deployment of the built template to a local cloud with `sam deploy`, unless it is deployed already."""
 
 import hashlib
 import subprocess
@@ -8,19 +8,18 @@ from pathlib import Path
 
 import boto3
 from botocore.exceptions import ClientError
+from console import Failure, echo
+from routes import sync_routes
 from samcli.yamlhelper import yaml_parse
-
-import routes
-import simulator
-from console import Failure, say
 from settings import ADMINISTRATOR, ARCHITECTURE, REGION, ROOT, STACK_NAME, TOOLS, Cloud
+from simulator import point_webhook_at
 
 BUCKET = "deployment-packages"
 READY_SECONDS = 60
-# Whom e-mails with verification codes are from.
+# The sender of e-mails with verification codes.
 SENDER = "codes@example.com"
-# What the stack is told beside the template's defaults. The simulated provider is quick: somebody waits for it.
-SETTINGS = [
+# Parameters that differ from the defaults of the template. The delays are short because users and tests wait for them.
+PARAMETERS = [
     "SelfDeposit=enabled",
     "ProviderSimulator=enabled",
     "ProviderDelaySeconds=1",
@@ -38,7 +37,7 @@ def session() -> boto3.Session:
 
 
 def fingerprint(template: Path) -> str:
-    """What a deploy of the template would bring: the template, its nested stacks and the packages."""
+    """A digest of everything that a deploy would upload: the template, its nested templates and the packages."""
     document = yaml_parse(template.read_text())
     properties = [resource.get("Properties", {}) for resource in document["Resources"].values()]
     parts = [each[key] for each in properties for key in ("CodeUri", "TemplateURL") if key in each]
@@ -49,26 +48,28 @@ def fingerprint(template: Path) -> str:
 
 
 def deploy(cloud: Cloud, template: Path) -> str:
-    """Bring the cloud to the template; the API's base URL there."""
+    """Deploy the template if the cloud does not hold it yet. Returns the base URL of the API."""
     cloudformation = session().client("cloudformation", endpoint_url=cloud.endpoint)
     session().client("sesv2", endpoint_url=cloud.endpoint).create_email_identity(EmailIdentity=SENDER)
-    deployed, wanted = cloud.folder / "deployed", fingerprint(template)
-    if not (deployed.exists() and deployed.read_text() == wanted and is_complete(cloudformation)):
+    deployed, expected = cloud.folder / "deployed", fingerprint(template)
+    if not (deployed.exists() and deployed.read_text() == expected and is_complete(cloudformation)):
         deployed.unlink(missing_ok=True)
         sam_deploy(cloud, template)
-        deployed.write_text(wanted)
+        deployed.write_text(expected)
     resources = {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
         for resource in page["StackResourceSummaries"]
     }
     api_id = resources["HttpApi"]
-    routes.give(session().client("apigatewayv2", endpoint_url=cloud.endpoint), api_id, template, resources)
-    # By path: an API's own host name, under *.localhost, does not resolve everywhere.
+    sync_routes(session().client("apigatewayv2", endpoint_url=cloud.endpoint), api_id, template, resources)
+    # By path: the API's host name under *.localhost does not resolve everywhere.
     url = f"{cloud.endpoint}/_aws/execute-api/{api_id}"
     functions = session().client("lambda", endpoint_url=cloud.endpoint)
-    simulator.lead_to(functions, resources["ProviderSimulatorFunction"], url)
-    until("the first signing key has not reached the payment side", lambda: has_public_key(cloud, cloudformation))
+    point_webhook_at(functions, resources["ProviderSimulatorFunction"], url)
+    wait_until(
+        "the first signing key has not reached the payment context", lambda: has_public_key(cloud, cloudformation)
+    )
     return url
 
 
@@ -86,16 +87,24 @@ def sam_deploy(cloud: Cloud, template: Path) -> None:
     with log.open("wb") as output:
         sam = subprocess.run(
             [
-                TOOLS / "sam", "deploy",
-                "--template-file", template,
-                "--stack-name", STACK_NAME,
-                "--s3-bucket", BUCKET,
-                "--capabilities", "CAPABILITY_IAM",
+                TOOLS / "sam",
+                "deploy",
+                "--template-file",
+                template,
+                "--stack-name",
+                STACK_NAME,
+                "--s3-bucket",
+                BUCKET,
+                "--capabilities",
+                "CAPABILITY_IAM",
                 "--no-confirm-changeset",
                 "--no-fail-on-empty-changeset",
-                # The environment of samconfig.toml that says nothing: the settings are all here.
-                "--config-env", "local",
-                "--parameter-overrides", f"Architecture={ARCHITECTURE}", *SETTINGS,
+                # An environment that samconfig.toml leaves empty: every parameter is set here.
+                "--config-env",
+                "local",
+                "--parameter-overrides",
+                f"Architecture={ARCHITECTURE}",
+                *PARAMETERS,
             ],
             cwd=ROOT,
             env=cloud.environment(),
@@ -104,26 +113,30 @@ def sam_deploy(cloud: Cloud, template: Path) -> None:
             stderr=subprocess.STDOUT,
         )
     if sam.returncode != 0:
-        say("\n".join(log.read_text(errors="replace").splitlines()[-20:]))
-        raise Failure("sam deploy failed: see its message above (make clean-state, to begin afresh)")
+        echo("\n".join(log.read_text(errors="replace").splitlines()[-20:]))
+        raise Failure("sam deploy failed: see its message above (make clean-state starts over)")
 
 
 def has_public_key(cloud: Cloud, cloudformation) -> bool:
-    """Whether the payment side can verify a token: the deploy minted a key and its event has arrived."""
+    """Whether the payment context can verify tokens: the first signing key has been created and replicated."""
     stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    keys = session().client("dynamodb", endpoint_url=cloud.endpoint).query(
-        TableName=outputs["PaymentTableName"],
-        KeyConditionExpression="pk = :keys",
-        ExpressionAttributeValues={":keys": {"S": "SIGNING_KEYS"}},
+    keys = (
+        session()
+        .client("dynamodb", endpoint_url=cloud.endpoint)
+        .query(
+            TableName=outputs["PaymentTableName"],
+            KeyConditionExpression="pk = :keys",
+            ExpressionAttributeValues={":keys": {"S": "SIGNING_KEYS"}},
+        )
     )
     return keys["Count"] > 0
 
 
-def until(complaint: str, fact: Callable[[], bool]) -> None:
-    """Wait for something that another part of the system brings about."""
+def wait_until(failure: str, condition: Callable[[], bool]) -> None:
+    """Poll a condition that another part of the system brings about."""
     deadline = time.monotonic() + READY_SECONDS
-    while not fact():
+    while not condition():
         if time.monotonic() > deadline:
-            raise Failure(f"{complaint} after {READY_SECONDS} seconds: see the log of MiniStack")
+            raise Failure(f"{failure} after {READY_SECONDS} seconds: see the log of MiniStack")
         time.sleep(0.1)

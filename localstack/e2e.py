@@ -1,6 +1,6 @@
-"""`make e2e`: the end-to-end tests, against a stack of their own that is gone afterwards.
+"""`make e2e`: runs the end-to-end tests against a new stack, which is removed afterwards.
 
-Where AWS_ENDPOINT_URL and API_URL are set, the tests run against what is there, and nothing is started.
+If AWS_ENDPOINT_URL and API_URL are set, the tests run against that stack, and nothing is started.
 """
 
 import os
@@ -11,20 +11,20 @@ from pathlib import Path
 
 import server
 from build import build
-from console import Failure, main, say
+from console import Failure, echo, main
 from deployment import deploy, session
 from settings import ROOT, STACK_NAME, Cloud
 
 
 def pytest(environment: dict[str, str], arguments: list[str]) -> int:
-    # In the tests' folder, so that an argument may be the name of a test file.
+    # In the folder of the tests, so that an argument may be the path of a test file.
     return subprocess.run(
         [sys.executable, "-m", "pytest", *arguments], cwd=ROOT / "localstack" / "tests", env=environment
     ).returncode
 
 
 def run(arguments: list[str]) -> int:
-    """Run the suite; pytest's exit status."""
+    """Run the suite. Returns the exit status of pytest."""
     if "AWS_ENDPOINT_URL" in os.environ and "API_URL" in os.environ:
         return pytest(os.environ | {"STACK_NAME": os.environ.get("STACK_NAME", STACK_NAME)}, arguments)
     template = build()
@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
         with server.running(cloud):
             try:
                 url = deploy(cloud, template)
-                say(f"testing {url}")
+                echo(f"testing {url}")
                 status = pytest(cloud.environment() | {"STACK_NAME": STACK_NAME, "API_URL": url}, arguments)
             except Failure:
                 show_errors(cloud)
@@ -43,8 +43,8 @@ def run(arguments: list[str]) -> int:
     return status
 
 
-def show_errors(cloud: Cloud, most: int = 40) -> None:
-    """Print the last lines that the functions logged as errors: the stack is gone in a moment."""
+def show_errors(cloud: Cloud, limit: int = 40) -> None:
+    """Print the last errors that the functions logged, before the stack is removed."""
     logs = session().client("logs", endpoint_url=cloud.endpoint)
     events = [
         event
@@ -53,9 +53,9 @@ def show_errors(cloud: Cloud, most: int = 40) -> None:
         for event in page["events"]
         if '"level":"ERROR"' in event["message"]
     ]
-    say("What the functions logged as errors:")
-    for event in sorted(events, key=lambda event: event["timestamp"])[-most:]:
-        say(event["message"].rstrip())
+    echo("Errors logged by the functions:")
+    for event in sorted(events, key=lambda event: event["timestamp"])[-limit:]:
+        echo(event["message"].rstrip())
 
 
 if __name__ == "__main__":

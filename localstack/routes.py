@@ -1,7 +1,7 @@
-"""Gives the local API its routes.
+"""Routes of the local HTTP API.
 
-SAM turns the `HttpApi` events of the functions into an OpenAPI body, which AWS imports and MiniStack does not. Here the same
-routes are made one by one through the API's own calls.
+SAM turns the `HttpApi` events of the functions into an OpenAPI body, which AWS imports and MiniStack does not. This
+module creates the same routes one by one.
 """
 
 from pathlib import Path
@@ -9,8 +9,8 @@ from pathlib import Path
 from samcli.yamlhelper import yaml_parse
 
 
-def wanted(template: Path) -> dict[str, str]:
-    """Route key -> the function that serves it, from the template's events."""
+def expected_routes(template: Path) -> dict[str, str]:
+    """Route key -> logical id of its function, from the events of the template."""
     found = {}
     for name, resource in yaml_parse(template.read_text())["Resources"].items():
         for event in resource.get("Properties", {}).get("Events", {}).values():
@@ -20,10 +20,12 @@ def wanted(template: Path) -> dict[str, str]:
     return found
 
 
-def give(apigateway, api_id: str, template: Path, resources: dict[str, str]) -> None:
-    """Make the API's routes those of the template, and no others. `resources` is logical id -> function name."""
-    integrations = {item["IntegrationId"]: item["IntegrationUri"] for item in items(apigateway.get_integrations, api_id)}
-    missing = {key: function_arn(apigateway, resources[name]) for key, name in wanted(template).items()}
+def sync_routes(apigateway, api_id: str, template: Path, resources: dict[str, str]) -> None:
+    """Create missing routes and delete others. `resources` is logical id -> function name."""
+    integrations = {
+        item["IntegrationId"]: item["IntegrationUri"] for item in items(apigateway.get_integrations, api_id)
+    }
+    missing = {key: function_arn(apigateway, resources[name]) for key, name in expected_routes(template).items()}
     for route in items(apigateway.get_routes, api_id):
         served_by = integrations.get(route.get("Target", "").removeprefix("integrations/"))
         if missing.get(route["RouteKey"]) == served_by:

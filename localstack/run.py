@@ -1,4 +1,4 @@
-"""`make run`: build, start, deploy, prove with one request that it answers, and serve until Ctrl-C."""
+"""`make run`: builds, starts, deploys and smoke-tests the platform, and serves it until Ctrl-C."""
 
 import json
 import os
@@ -8,19 +8,19 @@ import urllib.request
 
 import server
 from build import build
-from console import Failure, main, say
+from console import Failure, echo, main
 from deployment import deploy
-from running import NOTE, Running, find, leave_note, local_cloud, remove_note
+from pidfile import PIDFILE, Running, find, local_cloud, remove_pidfile, write_pidfile
 from settings import ROOT, Cloud
 
 
-def prove(url: str, cloud: Cloud) -> None:
-    """One real request, through the API and a function."""
+def smoke_test(url: str, cloud: Cloud) -> None:
+    """Send one request through the API to a function."""
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=30) as answer:
-            json.load(answer)
+        with urllib.request.urlopen(f"{url}/health", timeout=30) as response:
+            json.load(response)
     except (OSError, ValueError) as cause:
-        raise Failure(f"{url}/health does not answer as it should ({cause}): see {cloud.log}") from None
+        raise Failure(f"{url}/health does not respond with JSON ({cause}): see {cloud.log}") from None
 
 
 def greeting(url: str, cloud: Cloud) -> str:
@@ -28,7 +28,7 @@ def greeting(url: str, cloud: Cloud) -> str:
 Running at  {url}
 Try it:     curl -i {url}/auth/signup -H 'content-type: application/json' \\
                  -d '{{"email":"ada@example.com","password":"correct horse battery"}}'
-A walk:     make demo
+Demo:       make demo
 Logs:       {cloud.log.relative_to(ROOT)}
 Stop:       Ctrl-C, or make stop
 """
@@ -41,28 +41,28 @@ def script() -> None:
         raise Failure(f"already running at {running.url}: stop it with make stop")
     if not server.port_is_free(cloud.port):
         raise server.port_in_use(cloud)
-    # A closed terminal ends it as Ctrl-C does: in good order.
+    # A closed terminal stops it like Ctrl-C, with an orderly shutdown.
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda *_: sys.exit(0))
-    say("building ...")
+    echo("building ...")
     template = build()
-    say("starting ...")
+    echo("starting ...")
     with server.running(cloud) as process:
-        say("deploying ...")
+        echo("deploying ...")
         url = deploy(cloud, template)
-        prove(url, cloud)
-        leave_note(Running(process.pid, cloud.port, url))
-        say(greeting(url, cloud))
+        smoke_test(url, cloud)
+        write_pidfile(Running(process.pid, cloud.port, url))
+        echo(greeting(url, cloud))
         try:
             process.wait()
-            # make stop takes the note away before it ends MiniStack.
-            if NOTE.exists():
-                raise Failure(f"MiniStack ended by itself: see {cloud.log}")
+            # make stop removes the file before it stops MiniStack.
+            if PIDFILE.exists():
+                raise Failure(f"MiniStack exited unexpectedly: see {cloud.log}")
         except KeyboardInterrupt:
-            say("stopping ...")
+            echo("stopping ...")
         finally:
-            remove_note()
-    say("stopped")
+            remove_pidfile()
+    echo("stopped")
 
 
 if __name__ == "__main__":

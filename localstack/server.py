@@ -1,4 +1,4 @@
-"""The local cloud's process: MiniStack, on the loopback address, with IAM enforced and its state in a folder."""
+"""The MiniStack process: on the loopback address, with IAM enforced and its state in a folder."""
 
 import json
 import os
@@ -17,18 +17,18 @@ START_SECONDS = 60
 STOP_SECONDS = 60
 
 
-def answers(cloud: Cloud) -> bool:
-    """Whether a MiniStack listens on the cloud's port."""
+def is_ready(cloud: Cloud) -> bool:
+    """Whether MiniStack responds on the port of the cloud."""
     try:
-        with urllib.request.urlopen(f"{cloud.endpoint}/_ministack/health", timeout=2) as answer:
-            return "services" in json.load(answer)
+        with urllib.request.urlopen(f"{cloud.endpoint}/_ministack/health", timeout=2) as response:
+            return "services" in json.load(response)
     except (OSError, ValueError):
         return False
 
 
 def port_is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers bind it: a port that is only cooling down after a stop is free.
+        # As servers do: a port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -38,7 +38,9 @@ def port_is_free(port: int) -> bool:
 
 
 def port_in_use(cloud: Cloud) -> Failure:
-    return Failure(f"port {cloud.port} is in use: stop what listens there, or choose another: make run PORT=4600")
+    return Failure(
+        f"port {cloud.port} is in use: stop the process that listens there, or choose another: make run PORT=4600"
+    )
 
 
 def free_port() -> int:
@@ -48,7 +50,7 @@ def free_port() -> int:
 
 
 def environment(cloud: Cloud) -> dict[str, str]:
-    """MiniStack's environment, which the functions inherit: only what both need, nothing of the person's own."""
+    """The environment of MiniStack, which the functions inherit: nothing else of the user's environment."""
     for part in ("state", "objects", "tmp"):
         (cloud.folder / part).mkdir(parents=True, exist_ok=True)
     return ADMINISTRATOR | {
@@ -56,7 +58,7 @@ def environment(cloud: Cloud) -> dict[str, str]:
         "HOME": str(cloud.folder),
         "TMPDIR": str(cloud.folder / "tmp"),
         "BIND_HOST": "127.0.0.1",
-        # The host in the addresses that it gives out. `localhost` may be ::1 first, where it does not listen.
+        # The host in the URLs that it returns. `localhost` may resolve to ::1, where it does not listen.
         "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(cloud.port),
         "MINISTACK_REGION": REGION,
@@ -65,20 +67,20 @@ def environment(cloud: Cloud) -> dict[str, str]:
         "STATE_DIR": str(cloud.folder / "state"),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(cloud.folder / "objects"),
-        # Listeners of services that are not used here, the first on every interface.
+        # Listeners of unused services. The first would bind to every interface.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        # Where the functions find DynamoDB, SNS and SQS.
+        # The endpoint of DynamoDB, SNS and SQS for the functions.
         "AWS_ENDPOINT_URL": cloud.endpoint,
     }
 
 
 def start(cloud: Cloud) -> subprocess.Popen[bytes]:
-    """Start MiniStack and wait until it answers."""
+    """Start MiniStack and wait until it is ready."""
     if not port_is_free(cloud.port):
         raise port_in_use(cloud)
     cloud.folder.mkdir(parents=True, exist_ok=True)
-    forget_stream_positions(cloud)
+    reset_stream_positions(cloud)
     with cloud.log.open("wb") as log:
         process = subprocess.Popen(
             [TOOLS / "ministack"],
@@ -87,25 +89,25 @@ def start(cloud: Cloud) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # Ctrl-C in the terminal reaches the script alone, which then ends MiniStack in good order.
+            # Ctrl-C in the terminal reaches only the script, which then stops MiniStack in an orderly way.
             start_new_session=True,
         )
     deadline = time.monotonic() + START_SECONDS
-    while not answers(cloud):
+    while not is_ready(cloud):
         if process.poll() is not None:
-            raise Failure(f"MiniStack ended while starting: see {cloud.log}")
+            raise Failure(f"MiniStack exited while starting: see {cloud.log}")
         if time.monotonic() > deadline:
             stop(process)
-            raise Failure(f"MiniStack did not answer within {START_SECONDS} seconds: see {cloud.log}")
+            raise Failure(f"MiniStack was not ready within {START_SECONDS} seconds: see {cloud.log}")
         time.sleep(0.1)
     return process
 
 
-def forget_stream_positions(cloud: Cloud) -> None:
-    """Let the event source mappings read their tables' streams from the beginning again.
+def reset_stream_positions(cloud: Cloud) -> None:
+    """Reset the positions of the event source mappings in their tables' streams.
 
-    MiniStack saves how far each has read, but not the streams themselves. They are empty after a start, and the mapping
-    would skip as many new records as it had read before.
+    MiniStack saves the position of each mapping, but not the streams, which are empty after a start. A mapping would
+    skip as many new records as it had read before.
     """
     saved = cloud.folder / "state" / "lambda.json"
     if saved.exists():
@@ -115,7 +117,7 @@ def forget_stream_positions(cloud: Cloud) -> None:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End MiniStack by the signal on which it saves its state."""
+    """Stop MiniStack with SIGINT, on which it saves its state."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
@@ -123,18 +125,18 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             raise Failure("MiniStack did not stop and was killed: its last changes are not saved") from None
-    end_functions(process.pid)
+    terminate_functions(process.pid)
 
 
-def end_functions(pid: int) -> None:
-    """End the functions' processes, which MiniStack leaves behind: it led their group."""
+def terminate_functions(pid: int) -> None:
+    """Terminate the processes of the functions, which MiniStack leaves running in its process group."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGTERM)
 
 
 @contextmanager
 def running(cloud: Cloud) -> Iterator[subprocess.Popen[bytes]]:
-    """MiniStack for the time of a `with` block."""
+    """Run MiniStack for the duration of a `with` block."""
     process = start(cloud)
     try:
         yield process

@@ -1,4 +1,4 @@
-"""Names and places that the scripts of this folder share."""
+"""Paths, names and credentials shared by the scripts in this folder."""
 
 import os
 import platform
@@ -12,16 +12,16 @@ STATE = ROOT / ".state"
 STACK_NAME = "payment-platform"
 REGION = "us-east-1"
 
-# The local cloud's administrator. It listens on the loopback address alone, so these are no secret.
+# The administrator of the local cloud, which listens on the loopback address only: these are not secret.
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
-# What this machine runs, in the words of the template's Architecture parameter.
+# The architecture of this machine, as a value of the template's Architecture parameter.
 ARCHITECTURE = "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """One local cloud: where it listens and where it keeps everything."""
+    """A local cloud: its folder and its port."""
 
     folder: Path
     port: int
@@ -35,15 +35,19 @@ class Cloud:
         return self.folder / "ministack.log"
 
     def environment(self) -> dict[str, str]:
-        """The environment of a program that talks to this cloud as its administrator.
+        """The environment of a program that uses this cloud as its administrator.
 
-        Nothing of the person's own AWS settings is passed on: neither a profile nor credentials can lead a local
-        command to a real account.
+        The user's own AWS settings are removed, so that no profile and no credentials direct a local command to a real
+        account.
         """
         own = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        return own | ADMINISTRATOR | {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "SAM_CLI_TELEMETRY": "0",
-        }
+        return (
+            own
+            | ADMINISTRATOR
+            | {
+                "AWS_ENDPOINT_URL": self.endpoint,
+                "AWS_REGION": REGION,
+                "AWS_DEFAULT_REGION": REGION,
+                "SAM_CLI_TELEMETRY": "0",
+            }
+        )

@@ -1,26 +1,26 @@
-"""`make stop`: end the running stack in good order and wait until it has ended."""
+"""`make stop`: shuts down the running stack and waits until it has stopped."""
 
 import os
 import signal
 import time
 
-from console import Failure, main, say
-from running import local_cloud, remove_note, require
-from server import STOP_SECONDS, answers, end_functions
+from console import Failure, echo, main
+from pidfile import local_cloud, remove_pidfile, require
+from server import STOP_SECONDS, is_ready, terminate_functions
 
 
 def script() -> None:
     running = require()
-    remove_note()
+    remove_pidfile()
     os.kill(running.pid, signal.SIGINT)
     cloud = local_cloud(running.port)
     deadline = time.monotonic() + STOP_SECONDS
-    while exists(running.pid) or answers(cloud):
+    while exists(running.pid) or is_ready(cloud):
         if time.monotonic() > deadline:
-            raise Failure(f"MiniStack (process {running.pid}) has not ended within {STOP_SECONDS} seconds")
+            raise Failure(f"MiniStack (process {running.pid}) has not stopped within {STOP_SECONDS} seconds")
         time.sleep(0.1)
-    end_functions(running.pid)
-    say("stopped; make run continues where it was, make clean-state forgets it")
+    terminate_functions(running.pid)
+    echo("stopped; make run continues with the same state, make clean-state deletes it")
 
 
 def exists(pid: int) -> bool:

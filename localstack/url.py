@@ -1,7 +1,7 @@
-"""`make url`: the base URL of the running stack, and nothing else."""
+"""`make url`: prints the base URL of the running stack."""
 
-from console import main, say
-from running import require
+from console import echo, main
+from pidfile import require
 
 if __name__ == "__main__":
-    main(lambda: say(require().url))
+    main(lambda: echo(require().url))

@@ -1,9 +1,10 @@
-"""The suite's fixtures: the stack, and people to use it."""
+"""Fixtures of the suite: the stack, and users of its API."""
 
 import pytest
-from person import Person, http_session
-from stack import Stack
-from webhooks import Provider, Vault
+from support.events import subscribe
+from support.provider import Provider, WebhookSecrets
+from support.stack import Stack
+from support.users import User, http_session
 
 
 @pytest.fixture(scope="session")
@@ -18,39 +19,39 @@ def http():
 
 
 @pytest.fixture(scope="session")
-def anyone(stack, http):
-    """Somebody who has neither signed up nor in."""
-    return Person(stack.api_url, http)
+def anonymous(stack, http):
+    """A client without credentials."""
+    return User(stack.api_url, http)
 
 
 @pytest.fixture(scope="session")
-def person(stack, http):
-    """Makes people who have signed up and in."""
+def new_user(stack, http):
+    """A factory of users who have signed up and in."""
 
     def make(**identity):
-        somebody = Person(stack.api_url, http, **identity)
-        somebody.sign_up()
-        somebody.sign_in()
-        return somebody
+        user = User(stack.api_url, http, **identity)
+        user.sign_up()
+        user.sign_in()
+        return user
 
     return make
 
 
 @pytest.fixture(scope="session")
-def ada(person):
-    """A person whom tests share: a test that would hinder another must make its own."""
-    return person()
+def ada(new_user):
+    """A user shared by tests. A test that changes credentials, sessions or limits takes a user of its own."""
+    return new_user()
 
 
 @pytest.fixture(scope="session")
-def bob(person):
-    """Ada's counterpart."""
-    return person()
+def bob(new_user):
+    """A second shared user."""
+    return new_user()
 
 
 @pytest.fixture(scope="session")
 def ada_wallet(ada):
-    """A DEBIT account that tests share: each compares its balance before and after, and assumes no amount."""
+    """A shared DEBIT account. Tests compare its balance before and after, and assume no amount."""
     return ada.open_account(balance=1_000_000)
 
 
@@ -60,6 +61,20 @@ def bob_wallet(bob):
 
 
 @pytest.fixture(scope="session")
-def provider(stack, anyone):
-    """The provider that collects payments here, as far as its webhooks tell."""
-    return Provider(anyone, Vault(stack).read()["current"])
+def provider(stack, anonymous):
+    """The payment provider, with the deployment's current webhook secret."""
+    return Provider(anonymous, WebhookSecrets(stack).read()["current"])
+
+
+@pytest.fixture(scope="module")
+def account_events(stack):
+    """A subscription to the events of the account context."""
+    with subscribe(stack, stack.account_topic_arn) as subscription:
+        yield subscription
+
+
+@pytest.fixture(scope="module")
+def payment_events(stack):
+    """A subscription to the events of the payment context."""
+    with subscribe(stack, stack.payment_topic_arn) as subscription:
+        yield subscription

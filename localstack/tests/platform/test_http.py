@@ -1,0 +1,38 @@
+"""Properties of every endpoint: request ids, caching, unknown routes."""
+
+from support.problems import problem
+
+
+def test_health_returns_ok(anonymous):
+    response = anonymous.get("/health")
+    assert response.status_code == 200
+    assert response.json()["status"] == "ok"
+
+
+def test_unknown_route_returns_404(anonymous):
+    assert anonymous.get("/no/such/route").status_code == 404
+
+
+def test_known_path_with_other_method_returns_404(anonymous):
+    assert anonymous.get("/auth/signup").status_code == 404
+
+
+def test_responses_have_unique_request_ids(anonymous, ada):
+    responses = [
+        anonymous.get("/health"),
+        ada.get("/auth/me"),
+        anonymous.get("/auth/me"),
+        ada.get("/payments/accounts"),
+        anonymous.post("/auth/signup", {}),
+    ]
+    ids = {response.headers["Request-Id"] for response in responses}
+    assert len(ids) == len(responses)
+
+
+def test_responses_about_users_are_not_cacheable(ada, anonymous):
+    for response in (ada.get("/auth/me"), ada.get("/payments/accounts"), anonymous.get("/auth/me")):
+        assert "no-store" in response.headers["Cache-Control"]
+
+
+def test_problem_instance_is_the_request_path(anonymous):
+    assert problem(anonymous.get("/auth/me"), 401, "unauthenticated")["instance"].endswith("/auth/me")
