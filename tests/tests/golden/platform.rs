@@ -22,6 +22,7 @@ use auth::{Principal, Verifier};
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::types::AttributeValue;
 use kernel::random::Seeded;
+
 use kernel::time::TurnedClock;
 use kernel::{Clock, Secret, Timestamp};
 use lambda_http::RequestExt;
@@ -69,25 +70,28 @@ impl LoadSecrets for WebhookSecrets {
     }
 }
 
+/// One source of randomness for everything, so that who draws from it is no part of the golden files.
+type Shared = &'static Seeded;
+
 pub(crate) struct Platform {
     engine: Engine,
     pub(crate) clock: TurnedClock,
     mailbox: Mailbox,
-    sign_up: SignUp<AccountTable<Seeded>, Seeded, TurnedClock>,
-    sign_in: SignIn<AccountTable<Seeded>, SigningKeyTable, Seeded, TurnedClock>,
-    refresh: RefreshSession<AccountTable<Seeded>, SigningKeyTable, Seeded, TurnedClock>,
-    sign_out: auth_api::Signout<AccountTable<Seeded>, TableKeys, SigningKeyTable, Seeded, TurnedClock>,
-    end_session: auth_api::EndSession<AccountTable<Seeded>, TableKeys, Seeded, TurnedClock>,
-    change_password: auth_api::ChangePassword<AccountTable<Seeded>, TableKeys, SigningKeyTable, Seeded, TurnedClock>,
-    update_me: auth_api::UpdateMe<AccountTable<Seeded>, TableKeys, Seeded, TurnedClock>,
-    send_code: auth_api::SendCodes<AccountTable<Seeded>, Mailbox, TableKeys, Seeded, TurnedClock>,
-    confirm_code: auth_api::ConfirmCode<AccountTable<Seeded>, TableKeys, Seeded, TurnedClock>,
-    set_status: SetPersonStatus<AccountTable<Seeded>, Seeded, TurnedClock>,
-    rotate: RotateKeys<KeyTables<Seeded>, HttpPut, Seeded, TurnedClock>,
+    sign_up: SignUp<AccountTable<Shared>, Shared, TurnedClock>,
+    sign_in: SignIn<AccountTable<Shared>, SigningKeyTable, Shared, TurnedClock>,
+    refresh: RefreshSession<AccountTable<Shared>, SigningKeyTable, Shared, TurnedClock>,
+    sign_out: auth_api::Signout<AccountTable<Shared>, TableKeys, SigningKeyTable, Shared, TurnedClock>,
+    end_session: auth_api::EndSession<AccountTable<Shared>, TableKeys, Shared, TurnedClock>,
+    change_password: auth_api::ChangePassword<AccountTable<Shared>, TableKeys, SigningKeyTable, Shared, TurnedClock>,
+    update_me: auth_api::UpdateMe<AccountTable<Shared>, TableKeys, Shared, TurnedClock>,
+    send_code: auth_api::SendCodes<AccountTable<Shared>, Mailbox, TableKeys, Shared, TurnedClock>,
+    confirm_code: auth_api::ConfirmCode<AccountTable<Shared>, TableKeys, Shared, TurnedClock>,
+    set_status: SetPersonStatus<AccountTable<Shared>, Shared, TurnedClock>,
+    rotate: RotateKeys<KeyTables<Shared>, HttpPut, Shared, TurnedClock>,
     table: Table,
-    opener: Opener<Table, TurnedClock, Seeded>,
-    transfers: Poster<Table, TurnedClock, Seeded>,
-    payments: PaymentDesk<Table, TurnedClock, Seeded>,
+    opener: Opener<Table, TurnedClock, Shared>,
+    transfers: Poster<Table, TurnedClock, Shared>,
+    payments: PaymentDesk<Table, TurnedClock, Shared>,
     status: StatusDesk<Table, TurnedClock>,
     webhooks: WebhookDesk<Table, WebhookSecrets, TurnedClock>,
 }
@@ -105,107 +109,93 @@ impl Platform {
         }
         let clock = TurnedClock::at(Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
         let client = || engine.client.clone();
+        let random: Shared = Box::leak(Box::new(Seeded::new(1)));
         let audit = AuditTable::new(client(), "AuditTable");
-        let users = |seed| AccountTable::audited(client(), "AccountTable", Seeded::new(seed), audit.clone());
+        let users = || AccountTable::audited(client(), "AccountTable", random, audit.clone());
         let issuer = || Issuer {
             signing_key: CurrentKey::new(SigningKeyTable::new(client(), "SigningKeyTable")),
             tokens: AccessTokens::new("issuer", "audience"),
         };
         let verifier = || Verifier::new("issuer", "audience", TableKeys::new(client(), "AccountTable"), clock.clone());
-        let reauthenticate = |seed| Reauthenticate {
-            people: users(seed),
-            trail: audit_trail(),
-            random: Seeded::new(seed + 1),
-            clock: clock.clone(),
-        };
+        let reauthenticate = || Reauthenticate { people: users(), trail: audit_trail(), random, clock: clock.clone() };
         let mailbox = Mailbox::default();
-        let table = Table::new(client(), "PaymentTable", clock.clone(), Seeded::new(30));
+        let table = Table::new(client(), "PaymentTable", clock.clone(), random);
         let default_currency = kernel::Currency::parse("USD").unwrap();
         Self {
             sign_up: SignUp {
-                people: users(1),
+                people: users(),
                 password_policy: "8".parse().unwrap(),
                 trail: audit_trail(),
-                random: Seeded::new(2),
+                random,
                 clock: clock.clone(),
             },
             sign_in: SignIn {
-                people: users(3),
+                people: users(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
                 trail: audit_trail(),
-                random: Seeded::new(4),
+                random,
                 clock: clock.clone(),
             },
             refresh: RefreshSession {
-                sessions: users(5),
+                sessions: users(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
                 trail: audit_trail(),
-                random: Seeded::new(6),
+                random,
                 clock: clock.clone(),
             },
             sign_out: auth_api::Signout {
-                sessions: users(7),
+                sessions: users(),
                 verifier: verifier(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
                 trail: audit_trail(),
-                random: Seeded::new(8),
+                random,
                 clock: clock.clone(),
             },
             end_session: auth_api::EndSession {
-                sessions: users(9),
+                sessions: users(),
                 verifier: verifier(),
                 trail: audit_trail(),
-                random: Seeded::new(10),
+                random,
                 clock: clock.clone(),
             },
             change_password: auth_api::ChangePassword {
                 verifier: verifier(),
-                people: reauthenticate(11),
+                people: reauthenticate(),
                 password_policy: "8".parse().unwrap(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
             },
-            update_me: auth_api::UpdateMe { verifier: verifier(), people: reauthenticate(13) },
+            update_me: auth_api::UpdateMe { verifier: verifier(), people: reauthenticate() },
             send_code: auth_api::SendCodes {
                 verifier: verifier(),
                 send: SendVerification {
-                    codes: users(15),
+                    codes: users(),
                     delivery: mailbox.clone(),
                     trail: audit_trail(),
-                    random: Seeded::new(16),
+                    random,
                     clock: clock.clone(),
                 },
             },
             confirm_code: auth_api::ConfirmCode {
                 verifier: verifier(),
-                confirm: ConfirmVerification {
-                    people: users(17),
-                    trail: audit_trail(),
-                    random: Seeded::new(18),
-                    clock: clock.clone(),
-                },
+                confirm: ConfirmVerification { people: users(), trail: audit_trail(), random, clock: clock.clone() },
             },
-            set_status: SetPersonStatus {
-                people: users(19),
-                trail: audit_trail(),
-                random: Seeded::new(20),
-                clock: clock.clone(),
-            },
+            set_status: SetPersonStatus { people: users(), trail: audit_trail(), random, clock: clock.clone() },
             rotate: RotateKeys {
-                keys: KeyTables::new(client(), "AccountTable", "SigningKeyTable", audit.clone(), Seeded::new(21)),
+                keys: KeyTables::new(client(), "AccountTable", "SigningKeyTable", audit.clone(), random),
                 policy: "30".parse().unwrap(),
                 trail: audit_trail(),
                 responses: HttpPut::default(),
-                random: Seeded::new(22),
+                random,
                 clock: clock.clone(),
             },
             opener: Opener {
                 store: table.clone(),
                 clock: clock.clone(),
-                random: Seeded::new(31),
+                random,
                 default_currency,
                 limits: Limits {
                     max_credit_limit: kernel::Amount::from_minor(100_000).unwrap(),
@@ -214,16 +204,11 @@ impl Platform {
                 },
                 self_deposit: SelfDeposit::Enabled,
             },
-            transfers: Poster {
-                ledger: table.clone(),
-                clock: clock.clone(),
-                random: Seeded::new(32),
-                default_currency,
-            },
+            transfers: Poster { ledger: table.clone(), clock: clock.clone(), random, default_currency },
             payments: PaymentDesk {
                 store: table.clone(),
                 clock: clock.clone(),
-                random: Seeded::new(33),
+                random,
                 provider_name: "momo".to_owned(),
             },
             status: StatusDesk { store: table.clone(), clock: clock.clone(), self_deposit: SelfDeposit::Enabled },
