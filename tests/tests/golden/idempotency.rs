@@ -47,15 +47,15 @@ async fn idempotency_ids_and_fingerprints_match_the_golden_file() {
     let mut rows = Vec::new();
     for (index, (endpoint, body)) in requests.iter().enumerate() {
         let key = format!("key {index}");
-        let (status, bare) = platform.pay(endpoint, ada, &keyed(body, &key)).await;
-        let (replayed, quoted) = platform.pay(endpoint, ada, &keyed(body, &format!("\"{key}\""))).await;
+        let (status, bare) = platform.pay(endpoint, ada, keyed(body, &key)).await;
+        let (replayed, quoted) = platform.pay(endpoint, ada, keyed(body, &format!("\"{key}\""))).await;
         assert_eq!((status, &bare), (replayed, &quoted), "{endpoint} {body}");
         assert_eq!(status, 201, "{endpoint} {body}: {bare}");
         let id = if bare["reference"].is_null() { &bare["id"] } else { &bare["reference"] };
         rows.push(json!({"endpoint": endpoint, "key": key, "body": body, "id": id}));
     }
     let refused = json!({"paymentAccountId": "main", "amount": 900_000});
-    let (status, _) = platform.pay("withdraw", ada, &keyed(&refused, "refused")).await;
+    let (status, _) = platform.pay("withdraw", ada, keyed(&refused, "refused")).await;
     assert_eq!(status, 422);
     let fingerprints: Vec<Value> = platform
         .items("PaymentTable")

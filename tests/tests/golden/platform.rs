@@ -5,37 +5,31 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use account::current_key::CurrentKey;
-use account::delivery::{NotSent, SendCode};
-use account::domain::verification::Code;
-use account::domain::{AccessTokens, AuditTrail, Identifier, Lifetimes};
-use account::events::{HttpPut, RotateKeys, SetPersonStatus, rotate_keys, set_person_status};
+use account::app::cached_signing_key::CachedSigningKey;
+use account::app::reauthenticate::Reauthenticate;
+use account::app::refresh_session::RefreshSession;
+use account::app::sign_in::SignIn;
+use account::app::sign_up::SignUp;
+use account::app::token_issuer::TokenIssuer;
+use account::app::verify_identifier::{ConfirmVerification, SendVerification};
+use account::domain::verification_code::Code;
+use account::domain::{AccessTokens, AuditLog, Identifier, Lifetimes};
 use account::http as auth_api;
-use account::issue::Issuer;
-use account::reauthenticate::Reauthenticate;
-use account::refresh::RefreshSession;
-use account::sign_in::SignIn;
-use account::sign_up::SignUp;
+use account::notify::{DeliveryError, SendCode};
+use account::ops::{CfnResponseSender, RotateKeys, SetUserStatus, rotate_keys, set_user_status};
 use account::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
-use account::verification::{ConfirmVerification, SendVerification};
+use auth::table_keys::TableKeys;
 use auth::{Principal, Verifier};
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::types::AttributeValue;
-use kernel::random::Seeded;
-
-use kernel::time::TurnedClock;
+use config::Env;
+use http_api::{Problem, Request, Response};
+use kernel::testing::{ManualClock, SeededRandom};
 use kernel::{Clock, Secret, Timestamp};
 use lambda_http::RequestExt;
+use payment::app::webhook_secrets::{LoadSecrets, LoadSecretsError, WebhookSecrets};
 use payment::http as payment_api;
-use payment::http::create_payment::PaymentDesk;
-use payment::http::open_account::{Limits, Opener};
-use payment::http::provider_webhook::WebhookDesk;
-use payment::http::update_payment_status::StatusDesk;
-use payment::http::{Poster, SelfDeposit};
-use payment::secrets::{LoadSecrets, LoadSecretsError, Secrets};
-use payment::store::Table;
-use runtime::http::{Answer, Problem, Request};
-use runtime::keys::TableKeys;
+use payment::store::Store;
 use serde_json::{Map, Value, json};
 use testkit::Engine;
 use webhook::WebhookSecret;
@@ -56,48 +50,50 @@ pub(crate) type Outcome = (u16, Value);
 struct Mailbox(Arc<Mutex<String>>);
 
 impl SendCode for Mailbox {
-    async fn send_code(&self, _to: &Identifier, code: &Code) -> Result<(), NotSent> {
+    async fn send_code(&self, _to: &Identifier, code: &Code) -> Result<(), DeliveryError> {
         code.expose().clone_into(&mut self.0.lock().unwrap());
         Ok(())
     }
 }
 
-struct WebhookSecrets;
+struct FixedSecret;
 
-impl LoadSecrets for WebhookSecrets {
+impl LoadSecrets for FixedSecret {
     async fn load_secrets(&self) -> Result<Vec<WebhookSecret>, LoadSecretsError> {
         Ok(vec![WebhookSecret::parse(WEBHOOK_SECRET).unwrap()])
     }
 }
 
 /// One source of randomness for everything, so that who draws from it is no part of the golden files.
-type Shared = &'static Seeded;
+type Shared = &'static SeededRandom;
 
 pub(crate) struct Platform {
     engine: Engine,
-    pub(crate) clock: TurnedClock,
+    pub(crate) clock: ManualClock,
     mailbox: Mailbox,
-    sign_up: SignUp<AccountTable<Shared>, Shared, TurnedClock>,
-    sign_in: SignIn<AccountTable<Shared>, SigningKeyTable, Shared, TurnedClock>,
-    refresh: RefreshSession<AccountTable<Shared>, SigningKeyTable, Shared, TurnedClock>,
-    sign_out: auth_api::Signout<AccountTable<Shared>, TableKeys, SigningKeyTable, Shared, TurnedClock>,
-    end_session: auth_api::EndSession<AccountTable<Shared>, TableKeys, Shared, TurnedClock>,
-    change_password: auth_api::ChangePassword<AccountTable<Shared>, TableKeys, SigningKeyTable, Shared, TurnedClock>,
-    update_me: auth_api::UpdateMe<AccountTable<Shared>, TableKeys, Shared, TurnedClock>,
-    send_code: auth_api::SendCodes<AccountTable<Shared>, Mailbox, TableKeys, Shared, TurnedClock>,
-    confirm_code: auth_api::ConfirmCode<AccountTable<Shared>, TableKeys, Shared, TurnedClock>,
-    set_status: SetPersonStatus<AccountTable<Shared>, Shared, TurnedClock>,
-    rotate: RotateKeys<KeyTables<Shared>, HttpPut, Shared, TurnedClock>,
-    table: Table,
-    opener: Opener<Table, TurnedClock, Shared>,
-    transfers: Poster<Table, TurnedClock, Shared>,
-    payments: PaymentDesk<Table, TurnedClock, Shared>,
-    status: StatusDesk<Table, TurnedClock>,
-    webhooks: WebhookDesk<Table, WebhookSecrets, TurnedClock>,
+    sign_up: SignUp<AccountTable, Shared, ManualClock>,
+    sign_in: SignIn<AccountTable, SigningKeyTable, Shared, ManualClock>,
+    refresh: RefreshSession<AccountTable, SigningKeyTable, Shared, ManualClock>,
+    sign_out: auth_api::Signout<AccountTable, TableKeys, SigningKeyTable, Shared, ManualClock>,
+    end_session: auth_api::EndSession<AccountTable, TableKeys, Shared, ManualClock>,
+    change_password: auth_api::ChangePassword<AccountTable, TableKeys, SigningKeyTable, Shared, ManualClock>,
+    update_me: auth_api::UpdateMe<AccountTable, TableKeys, Shared, ManualClock>,
+    send_code: auth_api::SendCodes<AccountTable, Mailbox, TableKeys, Shared, ManualClock>,
+    confirm_code: auth_api::ConfirmCode<AccountTable, TableKeys, Shared, ManualClock>,
+    set_status: SetUserStatus,
+    rotate: RotateKeys,
+    store: Store,
+    open_account: payment_api::open_account::State,
+    deposit: payment_api::deposit::State,
+    withdraw: payment_api::withdraw::State,
+    send: payment_api::send::State,
+    create_payment: payment_api::create_payment::State,
+    update_payment_status: payment_api::update_payment_status::State,
+    webhooks: payment_api::provider_webhook::State<FixedSecret>,
 }
 
-fn audit_trail() -> AuditTrail {
-    AuditTrail::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24 * 400))
+fn audit_log() -> AuditLog {
+    AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24 * 400))
 }
 
 impl Platform {
@@ -107,33 +103,40 @@ impl Platform {
         for table in TABLES {
             engine.create_table(if table == "PaymentTable" { "payment" } else { "account" }, table);
         }
-        let clock = TurnedClock::at(Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
+        let clock = ManualClock::at(Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
         let client = || engine.client.clone();
-        let random: Shared = Box::leak(Box::new(Seeded::new(1)));
+        let random: Shared = Box::leak(Box::new(SeededRandom::new(1)));
         let audit = AuditTable::new(client(), "AuditTable");
         let users = || AccountTable::audited(client(), "AccountTable", random, audit.clone());
-        let issuer = || Issuer {
-            signing_key: CurrentKey::new(SigningKeyTable::new(client(), "SigningKeyTable")),
+        let issuer = || TokenIssuer {
+            signing_key: CachedSigningKey::new(SigningKeyTable::new(client(), "SigningKeyTable")),
             tokens: AccessTokens::new("issuer", "audience"),
         };
         let verifier = || Verifier::new("issuer", "audience", TableKeys::new(client(), "AccountTable"), clock.clone());
-        let reauthenticate = || Reauthenticate { people: users(), trail: audit_trail(), random, clock: clock.clone() };
+        let reauthenticate = || Reauthenticate { users: users(), audit_log: audit_log(), random, clock: clock.clone() };
         let mailbox = Mailbox::default();
-        let table = Table::new(client(), "PaymentTable", clock.clone(), random);
-        let default_currency = kernel::Currency::parse("USD").unwrap();
+        let store = Store::new(client(), "PaymentTable", clock.clone(), random);
+        let env = Env::from_iter([
+            ("DEFAULT_CURRENCY", "USD"),
+            ("MAX_CREDIT_LIMIT", "100000"),
+            ("MAX_LOAN_PRINCIPAL", "100000"),
+            ("MAX_ACCOUNTS_PER_USER", "20"),
+            ("SELF_DEPOSIT", "enabled"),
+            ("PROVIDER_NAME", "momo"),
+        ]);
         Self {
             sign_up: SignUp {
-                people: users(),
+                users: users(),
                 password_policy: "8".parse().unwrap(),
-                trail: audit_trail(),
+                audit_log: audit_log(),
                 random,
                 clock: clock.clone(),
             },
             sign_in: SignIn {
-                people: users(),
+                users: users(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
-                trail: audit_trail(),
+                audit_log: audit_log(),
                 random,
                 clock: clock.clone(),
             },
@@ -141,7 +144,7 @@ impl Platform {
                 sessions: users(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
-                trail: audit_trail(),
+                audit_log: audit_log(),
                 random,
                 clock: clock.clone(),
             },
@@ -150,74 +153,64 @@ impl Platform {
                 verifier: verifier(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
-                trail: audit_trail(),
+                audit_log: audit_log(),
                 random,
                 clock: clock.clone(),
             },
             end_session: auth_api::EndSession {
                 sessions: users(),
                 verifier: verifier(),
-                trail: audit_trail(),
+                audit_log: audit_log(),
                 random,
                 clock: clock.clone(),
             },
             change_password: auth_api::ChangePassword {
                 verifier: verifier(),
-                people: reauthenticate(),
+                users: reauthenticate(),
                 password_policy: "8".parse().unwrap(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
             },
-            update_me: auth_api::UpdateMe { verifier: verifier(), people: reauthenticate() },
+            update_me: auth_api::UpdateMe { verifier: verifier(), users: reauthenticate() },
             send_code: auth_api::SendCodes {
                 verifier: verifier(),
                 send: SendVerification {
                     codes: users(),
                     delivery: mailbox.clone(),
-                    trail: audit_trail(),
+                    audit_log: audit_log(),
                     random,
                     clock: clock.clone(),
                 },
             },
             confirm_code: auth_api::ConfirmCode {
                 verifier: verifier(),
-                confirm: ConfirmVerification { people: users(), trail: audit_trail(), random, clock: clock.clone() },
+                confirm: ConfirmVerification { users: users(), audit_log: audit_log(), random, clock: clock.clone() },
             },
-            set_status: SetPersonStatus { people: users(), trail: audit_trail(), random, clock: clock.clone() },
+            set_status: SetUserStatus {
+                users: users(),
+                audit_log: audit_log(),
+                random: Arc::new(random),
+                clock: Arc::new(clock.clone()),
+            },
             rotate: RotateKeys {
                 keys: KeyTables::new(client(), "AccountTable", "SigningKeyTable", audit.clone(), random),
                 policy: "30".parse().unwrap(),
-                trail: audit_trail(),
-                responses: HttpPut::default(),
-                random,
-                clock: clock.clone(),
+                audit_log: audit_log(),
+                responses: CfnResponseSender::default(),
+                random: Arc::new(random),
+                clock: Arc::new(clock.clone()),
             },
-            opener: Opener {
-                store: table.clone(),
-                clock: clock.clone(),
-                random,
-                default_currency,
-                limits: Limits {
-                    max_credit_limit: kernel::Amount::from_minor(100_000).unwrap(),
-                    max_loan_principal: kernel::Amount::from_minor(100_000).unwrap(),
-                    max_accounts_per_user: 20,
-                },
-                self_deposit: SelfDeposit::Enabled,
+            open_account: payment_api::open_account::State::from_env(&env, store.clone()).unwrap(),
+            deposit: payment_api::deposit::State::from_env(&env, store.clone()).unwrap(),
+            withdraw: payment_api::withdraw::State::from_env(&env, store.clone()).unwrap(),
+            send: payment_api::send::State::from_env(&env, store.clone()).unwrap(),
+            create_payment: payment_api::create_payment::State::from_env(&env, store.clone()).unwrap(),
+            update_payment_status: payment_api::update_payment_status::State::from_env(&env, store.clone()).unwrap(),
+            webhooks: payment_api::provider_webhook::State {
+                store: store.clone(),
+                secrets: WebhookSecrets::new(FixedSecret),
             },
-            transfers: Poster { ledger: table.clone(), clock: clock.clone(), random, default_currency },
-            payments: PaymentDesk {
-                store: table.clone(),
-                clock: clock.clone(),
-                random,
-                provider_name: "momo".to_owned(),
-            },
-            status: StatusDesk { store: table.clone(), clock: clock.clone(), self_deposit: SelfDeposit::Enabled },
-            webhooks: WebhookDesk {
-                store: table.clone(),
-                secrets: Secrets::new(WebhookSecrets, clock.clone()),
-                clock: clock.clone(),
-            },
-            table,
+            store,
             mailbox,
             clock,
             engine,
@@ -268,7 +261,7 @@ impl Platform {
     }
 
     pub(crate) async fn set_status(&self, event: Value) -> Value {
-        let result = set_person_status(&self.set_status, event, "operator-1".to_owned()).await.unwrap();
+        let result = set_user_status(&self.set_status, event, "operator-1".to_owned()).await.unwrap();
         serde_json::to_value(result).unwrap()
     }
 
@@ -279,15 +272,15 @@ impl Platform {
     }
 
     /// Sends a request to an endpoint of the payment context.
-    pub(crate) async fn pay(&self, endpoint: &str, principal: Principal, request: &Request) -> Outcome {
+    pub(crate) async fn pay(&self, endpoint: &str, principal: Principal, request: Request) -> Outcome {
         outcome(match endpoint {
-            "open-account" => payment_api::open_account::handle(&self.opener, principal, request).await,
-            "deposit" => payment_api::deposit::handle(&self.transfers, SelfDeposit::Enabled, principal, request).await,
-            "withdraw" => payment_api::withdraw::handle(&self.transfers, principal, request).await,
-            "send" => payment_api::send::handle(&self.transfers, principal, request).await,
-            "create-payment" => payment_api::create_payment::handle(&self.payments, principal, request).await,
+            "open-account" => payment_api::open_account::handle(&self.open_account, principal, request).await,
+            "deposit" => payment_api::deposit::handle(&self.deposit, principal, request).await,
+            "withdraw" => payment_api::withdraw::handle(&self.withdraw, principal, request).await,
+            "send" => payment_api::send::handle(&self.send, principal, request).await,
+            "create-payment" => payment_api::create_payment::handle(&self.create_payment, principal, request).await,
             "update-payment-status" => {
-                payment_api::update_payment_status::handle(&self.status, principal, request).await
+                payment_api::update_payment_status::handle(&self.update_payment_status, principal, request).await
             }
             "provider-webhook" => payment_api::provider_webhook::handle(&self.webhooks, request).await,
             other => panic!("{other}"),
@@ -318,11 +311,11 @@ impl Platform {
     pub(crate) async fn events(&self) -> Vec<String> {
         let mut events = Vec::new();
         for record in self.inserts("AccountTable").await {
-            let event = account::events::to_publish(&record).unwrap();
+            let event = account::events::event_from_record(&record).unwrap();
             events.extend(event.map(|event| serde_json::to_string(&event).unwrap()));
         }
         for record in self.inserts("PaymentTable").await {
-            let event = payment::events::to_publish(&record).unwrap();
+            let event = payment::events::outbound::event_from_record(&record).unwrap();
             events.extend(event.map(|event| serde_json::to_string(&event).unwrap()));
         }
         events
@@ -330,7 +323,7 @@ impl Platform {
 
     /// Applies an event of the account context on the payment side.
     pub(crate) async fn sync(&self, message: &str) {
-        payment::sync::apply(&self.table, message).await.unwrap();
+        payment::events::inbound::apply(&self.store, message).await.unwrap();
     }
 
     async fn inserts(&self, table: &str) -> Vec<EventRecord> {
@@ -404,9 +397,9 @@ pub(crate) fn keyed(body: &Value, key: &str) -> Request {
     request
 }
 
-fn outcome(result: Result<Answer, Problem>) -> Outcome {
+fn outcome(result: Result<Response, Problem>) -> Outcome {
     match result {
         Ok(answer) => (answer.status.as_u16(), serde_json::from_str(&answer.body).unwrap_or_default()),
-        Err(problem) => (problem.kind.status, json!({"code": problem.kind.code})),
+        Err(problem) => (problem.problem_type.status, json!({"code": problem.problem_type.code})),
     }
 }

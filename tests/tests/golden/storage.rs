@@ -1,7 +1,9 @@
 //! Items of every kind, and the events that are published from them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
+use regex_lite::Regex;
 use serde_json::{Value, json};
 
 use crate::compare::assert_golden;
@@ -37,7 +39,10 @@ impl Recording {
     async fn take(&mut self, platform: &Platform) {
         for table in TABLES {
             let items = platform.items(table).await;
-            self.items.entry(table.to_owned()).or_default().extend(items.iter().map(Value::to_string));
+            self.items
+                .entry(table.to_owned())
+                .or_default()
+                .extend(items.into_iter().map(|item| masked(&without_random_keys(item).to_string())));
         }
         let events = platform.events().await;
         for event in events {
@@ -45,9 +50,35 @@ impl Recording {
             if event.contains("\"user:") || event.contains("\"session:") || event.contains("\"signing-key:") {
                 platform.sync(&event).await;
             }
-            self.events.insert(event);
+            self.events.insert(masked(&event));
         }
     }
+}
+
+/// The item with a map under session ids as the sorted list of its values.
+fn without_random_keys(mut item: Value) -> Value {
+    if let Some(sessions) = item["endedSessions"]["M"].as_object() {
+        let mut values: Vec<_> = sessions.values().cloned().collect();
+        values.sort_by_key(Value::to_string);
+        item["endedSessions"]["M"] = json!({"<uuid>": values});
+    }
+    item
+}
+
+/// The text with the form of every random value in place of the value, so that who draws randomness first does not matter.
+fn masked(text: &str) -> String {
+    static RANDOM: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
+        let uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[48][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
+        [
+            (uuid, "<uuid>"),
+            ("Z#[0-9a-f]{32}", "Z#<uuid>"),
+            ("PAY-[0-9A-HJKMNP-TV-Z]{26}", "PAY-<ulid>"),
+            (r"\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}", "$$<salt>$$<hash>"),
+            ("[A-Za-z0-9_+/-]{43,}=*", "<base64url>"),
+        ]
+        .map(|(pattern, form)| (Regex::new(pattern).unwrap(), form))
+    });
+    RANDOM.iter().fold(text.to_owned(), |text, (pattern, form)| pattern.replace_all(&text, *form).into_owned())
 }
 
 #[tokio::test]
@@ -160,12 +191,12 @@ async fn ledger(platform: &Platform, recording: &mut Recording) {
     let ben = platform.principal(&token).await;
     let unkeyed = async |endpoint: &str, body: Value, expected: u16| {
         platform.wait(1);
-        let (status, answered) = platform.pay(endpoint, ben, &request(&body)).await;
+        let (status, answered) = platform.pay(endpoint, ben, request(&body)).await;
         assert_eq!(status, expected, "{endpoint} {body}: {answered}");
     };
     let keyed = async |endpoint: &str, key: &str, body: Value, expected: u16| {
         platform.wait(1);
-        let (status, answered) = platform.pay(endpoint, ben, &keyed(&body, key)).await;
+        let (status, answered) = platform.pay(endpoint, ben, keyed(&body, key)).await;
         assert_eq!(status, expected, "{endpoint} {body}: {answered}");
     };
     let open = "open-account";
@@ -182,7 +213,7 @@ async fn ledger(platform: &Platform, recording: &mut Recording) {
         201,
     )
     .await;
-    unkeyed(open, json!({"paymentAccountType": "DEBIT", "paymentAccountId": "ben-shop", "intakeShards": 2}), 201).await;
+    unkeyed(open, json!({"paymentAccountType": "DEBIT", "paymentAccountId": "ben-shop", "intakeShards": 1}), 201).await;
     recording.take(platform).await;
     unkeyed("deposit", json!({"paymentAccountId": "ben-main", "amount": 50}), 201).await;
     keyed("withdraw", "w", json!({"paymentAccountId": "ben-main", "amount": 20}), 201).await;
@@ -211,7 +242,7 @@ async fn collections(platform: &Platform, recording: &mut Recording) {
     recording.take(platform).await;
     let cleo = platform.principal(&token).await;
     let account = json!({"paymentAccountType": "DEBIT", "paymentAccountId": "cleo"});
-    assert_eq!(platform.pay("open-account", cleo, &request(&account)).await.0, 201);
+    assert_eq!(platform.pay("open-account", cleo, request(&account)).await.0, 201);
     let create = async |account: bool| {
         platform.wait(1);
         let mut body = json!({
@@ -221,7 +252,7 @@ async fn collections(platform: &Platform, recording: &mut Recording) {
         if account {
             body["paymentAccountId"] = json!("cleo");
         }
-        let (status, payment) = platform.pay("create-payment", cleo, &request(&body)).await;
+        let (status, payment) = platform.pay("create-payment", cleo, request(&body)).await;
         assert_eq!(status, 201, "{payment}");
         payment["reference"].as_str().unwrap().to_owned()
     };
@@ -230,13 +261,13 @@ async fn collections(platform: &Platform, recording: &mut Recording) {
         platform.wait(1);
         let parameters = std::collections::HashMap::from([("reference".to_owned(), reference.to_owned())]);
         let request = request(&json!({"status": status})).with_path_parameters(parameters);
-        let (code, answered) = platform.pay("update-payment-status", cleo, &request).await;
+        let (code, answered) = platform.pay("update-payment-status", cleo, request).await;
         assert_eq!(code, 200, "{answered}");
     };
     let webhook = async |id: &str, reference: &str, status: &str, transaction: &str| {
         platform.wait(1);
         let body = json!({"reference": reference, "status": status, "providerTransactionId": transaction});
-        platform.pay("provider-webhook", cleo, &platform.webhook(id, &body)).await.0
+        platform.pay("provider-webhook", cleo, platform.webhook(id, &body)).await.0
     };
     let (by_owner, by_provider, without_account) = (create(true).await, create(true).await, create(false).await);
     recording.take(platform).await;
