@@ -111,12 +111,12 @@ pub(super) async fn play() -> Vec<Row> {
     let meter = Meter::default();
     let world = World::new(&meter, &engine).await;
     let mut log = Log::new(meter);
-    newcomers(&world, &mut log).await;
-    sign_ins(&world, &mut log).await;
-    tokens(&world, &mut log).await;
-    sessions(&world, &mut log).await;
-    oneself(&world, &mut log).await;
-    verifications(&world, &mut log).await;
+    Box::pin(newcomers(&world, &mut log)).await;
+    Box::pin(sign_ins(&world, &mut log)).await;
+    Box::pin(tokens(&world, &mut log)).await;
+    Box::pin(sessions(&world, &mut log)).await;
+    Box::pin(oneself(&world, &mut log)).await;
+    Box::pin(verifications(&world, &mut log)).await;
     log.rows
 }
 

@@ -52,7 +52,7 @@ impl Log {
         expected: Expected,
         handler: impl Future<Output = Result<Response<B>, Problem>>,
     ) -> Option<Response<B>> {
-        let (ended, measured) = self.meter.measure(handler).await;
+        let (ended, measured) = self.meter.measure(Box::pin(handler)).await;
         let told = match &ended {
             Ok(answer) => (answer.status.as_u16(), None),
             Err(problem) => (problem.problem_type.status, Some(problem.problem_type.code)),

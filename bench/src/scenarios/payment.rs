@@ -47,13 +47,13 @@ pub(super) async fn play() -> Vec<Row> {
     let (ada, ben) = (wallets.user().await, wallets.user().await);
     let world = World { wallets, ada, ben };
     let mut log = Log::new(meter);
-    accounts(&world, &mut log).await;
-    one_sided(&world, &mut log).await;
-    sends(&world, &mut log).await;
-    shards(&world, &engine, &mut log).await;
-    reads(&world, &mut log).await;
-    collections(&world, &mut log).await;
-    webhooks(&world, &mut log).await;
+    Box::pin(accounts(&world, &mut log)).await;
+    Box::pin(one_sided(&world, &mut log)).await;
+    Box::pin(sends(&world, &mut log)).await;
+    Box::pin(shards(&world, &engine, &mut log)).await;
+    Box::pin(reads(&world, &mut log)).await;
+    Box::pin(collections(&world, &mut log)).await;
+    Box::pin(webhooks(&world, &mut log)).await;
     log.rows
 }
 
