@@ -1,5 +1,5 @@
-//! Compresses what the docs function serves, once: the checked-in document and page, and Swagger UI from the archive that
-//! a crate carries, so that no page of ours loads anything from elsewhere.
+//! Compresses the files that the docs function serves: the checked-in document and page, and Swagger UI from the archive in
+//! its crate, so that the page loads nothing from other sites.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -11,14 +11,14 @@ use flate2::write::GzEncoder;
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
-/// What is ours: where it lies, and its media type.
+/// Files of this repository: path and media type.
 const OURS: [(&str, &str); 3] = [
     ("openapi.json", "application/json"),
     ("page/docs.html", "text/html; charset=utf-8"),
     ("page/docs.js", "text/javascript; charset=utf-8"),
 ];
 
-/// What is Swagger UI's: its name under `dist` in the archive, and its media type.
+/// Files of Swagger UI: name under `dist` in the archive, and media type.
 const SWAGGER_UI: [(&str, &str); 3] = [
     ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
     ("swagger-ui.css", "text/css; charset=utf-8"),
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Writes one file compressed, and adds it to the list that the function includes.
+/// Compresses a file and adds it to the list that the function embeds.
 fn add(list: &mut String, out: &Path, name: &str, media_type: &str, content: &[u8]) -> Result<(), Box<dyn Error>> {
     let path = out.join(format!("{name}.gz"));
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

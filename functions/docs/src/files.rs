@@ -1,4 +1,4 @@
-//! The API's document, and the page that shows it. All of it is part of the program, compressed.
+//! The OpenAPI document and the page that shows it, compressed and embedded.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -8,16 +8,14 @@ use http_api::{Problem, ProblemType, Request, Response};
 use lambda_http::RequestExt;
 use lambda_http::http::{HeaderMap, StatusCode};
 
-/// There is no such file.
 pub const FILE_NOT_FOUND: ProblemType =
     ProblemType { code: "file_not_found", status: 404, title: "No such file", retryable: false };
 
-/// The page loads its own files and calls its own API, and nothing else does anything there. Swagger UI draws its icons
-/// from `data:` URLs.
+/// The page loads only its own files and calls only its own API. Swagger UI uses `data:` URLs for its icons.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Long enough that reading the page twice loads it once; short enough that a deploy is seen the same day.
+/// Long enough to cover a page view, short enough that a deployment is visible on the same day.
 const CACHE_CONTROL: &str = "public, max-age=3600";
 
 struct File {
@@ -30,10 +28,8 @@ struct File {
 
 static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
-/// Answers one request for a file.
-///
+/// Returns a file.
 /// # Errors
-///
 /// A 404 if there is no such file.
 pub fn answer(request: &Request) -> Result<Response<Cow<'static, [u8]>>, Problem> {
     let parameters = request.path_parameters_ref();
@@ -71,12 +67,12 @@ impl File {
     }
 }
 
-/// Whether a header that is a list has this member, and not with a weight of nothing.
+/// Whether a list header contains this member with a non-zero weight.
 fn has(headers: &HeaderMap, name: &str, member: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|item| {
         let (value, weight) = item.split_once(';').unwrap_or((item, ""));
-        // A cache between may have made a strong tag a weak one; it compares as the same.
+        // A cache may have weakened the tag; the comparison is weak.
         let value = value.trim().trim_start_matches("W/");
         value.eq_ignore_ascii_case(member) && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
     })
@@ -105,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_names_only_files_that_are_served_and_names_them_relative_to_itself() {
+    fn page_refers_to_served_files_by_relative_urls() {
         let page = String::from_utf8(ask("/docs", &[]).unwrap().body.into_owned()).unwrap();
         let named: Vec<_> = page.split(['"', '\'']).filter(|text| text.starts_with("docs/")).collect();
         assert_eq!(named.len(), 4, "{named:?}");
@@ -116,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_compressed_is_the_same_as_what_is_not() {
+    fn compressed_and_plain_content_are_equal() {
         for file in FILES {
             let path = format!("/docs/{}", file.name);
             let compressed = ask(&path, &[("accept-encoding", "br;q=1.0, gzip;q=0.8")]).unwrap();
@@ -131,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_the_client_has_is_not_sent_again() {
+    fn matching_etag_returns_304() {
         let first = ask("/openapi.json", &[]).unwrap();
         let tag = header(&first, "etag").unwrap().to_owned();
         for known in [tag.clone(), format!("\"other\", W/{tag}")] {
@@ -142,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_a_404() {
+    fn unknown_file_returns_404() {
         for path in ["/docs/", "/docs/x.js", "/docs/../secret", "/docs/openapi"] {
             assert_eq!(ask(path, &[]).unwrap_err().problem_type, &FILE_NOT_FOUND, "{path}");
         }
     }
 
     #[test]
-    fn no_inline_script_and_no_other_site_is_allowed() {
+    fn page_policy_allows_no_inline_script_or_other_site() {
         let page = ask("/docs", &[]).unwrap();
         let policy = header(&page, "content-security-policy").unwrap();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe") && !policy.contains("http"));

@@ -1,14 +1,12 @@
-//! Whether the platform runs.
+//! The health check.
 
 use http_api::{Problem, Response};
 use lambda_http::http::StatusCode;
 use serde_json::json;
 
-/// The answer of a platform that runs: that it does, and which version.
-///
+/// Returns the status and the version.
 /// # Errors
-///
-/// None that could happen; the type is every endpoint's.
+/// None; the type is that of every handler.
 pub fn answer() -> Result<Response, Problem> {
     Response::json(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
@@ -16,7 +14,7 @@ pub fn answer() -> Result<Response, Problem> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_platform_that_runs_says_so() {
+    fn health_returns_status_and_version() {
         let answer = super::answer().unwrap();
         assert_eq!(answer.status, 200);
         assert_eq!(answer.body, r#"{"status":"ok","version":"0.1.0"}"#);

@@ -1,6 +1,5 @@
-//! What the platform says about itself: its health, and how to use it: the API's document and a page to read and try it.
-//!
-//! It touches no table and holds no permission beyond writing its log.
+//! The health check, the OpenAPI document and the page to read and try it.
+//! These functions use no table and have no permission beyond logging.
 
 pub mod files;
 pub mod health;

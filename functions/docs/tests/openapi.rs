@@ -1,4 +1,4 @@
-//! The API's document: made here from the endpoints' own types, and compared with the one that is checked in.
+//! Builds the OpenAPI document from the endpoints' types and compares it with the checked-in one.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 
 const TAG: &str = "About";
 
-/// Set by `make openapi`: then the document is written before it is compared.
+/// Set by `make openapi`: writes the document before comparing it.
 const WRITE: &str = "WRITE_OPENAPI";
 
 #[test]
-fn the_document_that_is_checked_in_is_the_one_that_the_types_make() {
+fn checked_in_document_matches_the_types() {
     if std::env::var_os(WRITE).is_some() {
         std::fs::write(path(), text()).unwrap();
     }
@@ -22,7 +22,7 @@ fn the_document_that_is_checked_in_is_the_one_that_the_types_make() {
 }
 
 #[test]
-fn every_operation_has_a_name_of_its_own() {
+fn operation_ids_are_unique() {
     let document = document();
     let operations =
         document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
@@ -31,7 +31,7 @@ fn every_operation_has_a_name_of_its_own() {
 }
 
 #[test]
-fn every_schema_that_is_referred_to_is_there() {
+fn schema_references_resolve() {
     let document = document();
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
@@ -40,7 +40,7 @@ fn every_schema_that_is_referred_to_is_there() {
 }
 
 #[test]
-fn every_problem_of_either_context_can_be_met_somewhere() {
+fn every_problem_code_is_returned_by_an_operation() {
     let text = document()["paths"].to_string();
     let kinds = [http_api::problem_types::ALL, account::http::problem_types::ALL, payment::http::problems::ALL];
     for kind in kinds.into_iter().flatten() {
@@ -49,13 +49,13 @@ fn every_problem_of_either_context_can_be_met_somewhere() {
 }
 
 #[test]
-fn what_a_file_is_refused_with_is_documented() {
+fn file_not_found_is_documented() {
     let row = format!("| `{}` | {} |", FILE_NOT_FOUND.code, FILE_NOT_FOUND.status);
     assert!(include_str!("../../../docs/api.md").contains(&row), "docs/api.md has no row that begins {row}");
 }
 
 #[test]
-fn the_function_itself_depends_on_neither_context() {
+fn docs_function_depends_on_neither_context() {
     let manifest = include_str!("../Cargo.toml");
     let (shipped, for_tests) = manifest.split_once("[dev-dependencies]").unwrap();
     for context in ["account = ", "payment = "] {
@@ -67,7 +67,7 @@ fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("openapi.json")
 }
 
-/// The document as it is checked in. In the order of the alphabet, whatever order a map keeps here.
+/// The document as text, with sorted keys.
 fn text() -> String {
     format!("{:#}\n", sorted(document()))
 }
@@ -99,13 +99,13 @@ fn document() -> Value {
             "description": include_str!("introduction.md"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        // Beside this document, whatever the deployment is called.
+        // Relative to this document, whatever the stage is called.
         "servers": [{"url": "./"}],
         "tags": [
-            {"name": "Account", "description": "People, and how they sign in."},
-            {"name": "Wallet", "description": "Payment accounts, and the money that moves between them."},
-            {"name": "Payments", "description": "Money that a merchant asks of a customer and a provider collects."},
-            {"name": TAG, "description": "What the platform says about itself."},
+            {"name": "Account", "description": "Users, sign-in and sessions."},
+            {"name": "Wallet", "description": "Payment accounts and transfers."},
+            {"name": "Payments", "description": "Collections: payments that merchants request from customers through a provider."},
+            {"name": TAG, "description": "Health and documentation."},
         ],
         "paths": paths,
         "components": {
@@ -115,7 +115,7 @@ fn document() -> Value {
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "The `access_token` of `POST /api/auth/login`. If both are sent, this counts.",
+                    "description": "The `access_token` of `POST /api/auth/login`. Takes precedence over the cookie.",
                 },
                 "webhook": {
                     "type": "apiKey",
@@ -127,7 +127,7 @@ fn document() -> Value {
                     "type": "apiKey",
                     "in": "cookie",
                     "name": "access_token",
-                    "description": "What `POST /auth/signin` sets. A browser sends it by itself.",
+                    "description": "Set by `POST /auth/signin` and sent by browsers.",
                 },
             },
             "parameters": {"IdempotencyKey": idempotency_key()},
@@ -141,8 +141,8 @@ fn idempotency_key() -> Value {
         "in": "header",
         "name": "Idempotency-Key",
         "required": false,
-        "description": "A name of your choice for this request, bare or quoted. However often a request with the same \
-            name is sent, it is carried out once, and answered as the first time.",
+        "description": "A unique key for this request, bare or quoted. A request that is sent again with the same key takes \
+            effect once and returns the first response.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
         "example": "9c3f0b6e-5d0b-4a53-8a57-0d4a3a1f3c11",
     })
@@ -151,13 +151,13 @@ fn idempotency_key() -> Value {
 fn headers() -> Value {
     let text = json!({"type": "string"});
     json!({
-        "RequestId": {"description": "The request's id: quote it when you report a problem.", "schema": text},
+        "RequestId": {"description": "The id of the request. Quote it when you report a problem.", "schema": text},
         "IdempotentReplayed": {
-            "description": "There when the answer is that of an earlier request with the same key.",
+            "description": "Present if this is the response of an earlier request with the same key.",
             "schema": {"const": "true"},
         },
         "RetryAfter": {
-            "description": "How many seconds to wait before sending the request again.",
+            "description": "Seconds to wait before retrying the request.",
             "schema": {"type": "integer", "minimum": 0},
         },
         "WwwAuthenticate": {"description": "How to authenticate (RFC 6750).", "schema": text},
@@ -170,8 +170,8 @@ fn headers() -> Value {
                 Path=/auth). Empty, to clear them.",
             "schema": text,
         },
-        "ETag": {"description": "Names this version; send it back in If-None-Match.", "schema": text},
-        "CacheControl": {"description": "How long it may be kept.", "schema": text},
+        "ETag": {"description": "The version of the content, for If-None-Match.", "schema": text},
+        "CacheControl": {"description": "How long the response may be cached.", "schema": text},
     })
 }
 

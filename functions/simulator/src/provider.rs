@@ -113,7 +113,7 @@ mod tests {
         async fn post_webhook(&self, message: SignedMessage) -> Result<(), DeliveryError> {
             let mut accepted = self.accepted.lock().unwrap();
             if accepted.len() == self.capacity {
-                return Err(DeliveryError(aws::HttpError::Refused(503)));
+                return Err(DeliveryError(aws::HttpError::Status(503)));
             }
             accepted.push(message);
             Ok(())

@@ -89,8 +89,8 @@ mod tests {
     #[tokio::test]
     async fn error_response_or_no_response_is_a_failure() {
         let (url, _request) = serve_once(503, "").await;
-        assert_eq!(post(&url).await, Err(DeliveryError(HttpError::Refused(503))));
-        assert!(matches!(post("http://127.0.0.1:1/").await, Err(DeliveryError(HttpError::NoAnswer(_)))));
-        assert!(matches!(post("no url").await, Err(DeliveryError(HttpError::Impossible(_)))));
+        assert_eq!(post(&url).await, Err(DeliveryError(HttpError::Status(503))));
+        assert!(matches!(post("http://127.0.0.1:1/").await, Err(DeliveryError(HttpError::NoResponse(_)))));
+        assert!(matches!(post("no url").await, Err(DeliveryError(HttpError::InvalidRequest(_)))));
     }
 }

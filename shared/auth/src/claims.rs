@@ -1,40 +1,34 @@
-//! What an access token says.
+//! The claims of access tokens.
 
 use std::fmt;
 
 use kernel::{SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-/// The `typ` of an access token's header (RFC 9068, section 2.1): no other kind of JWT passes for one.
+/// The `typ` of an access token's header (RFC 9068, section 2.1), which no other kind of JWT has.
 pub const TOKEN_TYPE: &str = "at+jwt";
 
-/// The claims of an access token. How the person is reached does not print itself.
+/// The claims of an access token. `Debug` omits the contact data.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who issued it.
     pub iss: String,
-    /// Whom it is for.
     pub aud: String,
-    /// The person.
     pub sub: UserId,
-    /// The session it belongs to.
     pub sid: SessionId,
-    /// The person's epoch when it was issued: once theirs is higher, it moves no money.
+    /// The user's epoch at issue. The ledger rejects the token once the user's epoch is higher.
     pub epoch: u64,
-    /// When it was issued, in seconds since 1970.
+    /// In seconds since 1970.
     pub iat: i64,
-    /// When it expires, in seconds since 1970.
+    /// In seconds since 1970.
     pub exp: i64,
-    /// The person's e-mail address when it was issued (`OpenID` Connect Core, section 5.1). Older tokens name none.
+    /// As in `OpenID` Connect Core, section 5.1. Absent from older tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether they had shown that it reaches them (in that section too).
     #[serde(default)]
     pub email_verified: bool,
-    /// Their phone number in the form of E.164 when it was issued, if they had one (in that section too).
+    /// In E.164 format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number: Option<String>,
-    /// Whether they had shown that it reaches them (in that section too).
     #[serde(default)]
     pub phone_number_verified: bool,
 }
@@ -68,19 +62,16 @@ impl fmt::Debug for Claims {
     }
 }
 
-/// Who is asking, as a verified token says.
+/// The user and session that a verified token identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Principal {
-    /// The person.
     pub user_id: UserId,
-    /// The session.
     pub session_id: SessionId,
-    /// The person's epoch when the token was issued.
+    /// The user's epoch at issue.
     pub epoch: u64,
-    /// When the token expires.
     pub expires_at: Timestamp,
-    /// Whether the person had shown that their e-mail address reaches them, when the token was issued.
+    /// As of the time of issue.
     pub email_verified: bool,
-    /// Whether they had shown that their phone number does.
+    /// As of the time of issue.
     pub phone_verified: bool,
 }

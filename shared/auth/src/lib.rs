@@ -1,8 +1,6 @@
-//! Access tokens: what they say, and how they are verified with public keys alone.
-//!
-//! A token is a JWT after RFC 9068, signed with Ed25519 (`EdDSA`, RFC 8037). The algorithm is pinned, so a token cannot
-//! choose how it is checked. Issuing tokens is the account context's business; this crate holds what both sides must
-//! agree on. It knows nothing of HTTP, of DynamoDB or of where public keys are stored.
+//! Access tokens: their claims, and verification with public keys.
+//! A token is a JWT (RFC 9068) signed with Ed25519 (`EdDSA`, RFC 8037). The algorithm is pinned, so a token cannot choose how
+//! it is verified. Tokens are issued by the account context; this crate holds what both contexts must agree on.
 
 mod claims;
 mod provider;

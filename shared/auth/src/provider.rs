@@ -1,4 +1,4 @@
-//! `jsonwebtoken` on ring: the one cryptography library that TLS already brings.
+//! A `jsonwebtoken` crypto provider on ring, the cryptography library that TLS already links.
 
 use std::sync::Once;
 
@@ -11,12 +11,12 @@ use signature::{Signer, Verifier};
 static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory, verifier_factory, key_utils: KeyUtils::new_unimplemented() };
 
-/// Makes `jsonwebtoken` sign and verify with ring, in Ed25519 and nothing else. Idempotent.
+/// Installs the provider: Ed25519 and nothing else. Idempotent.
 pub fn install_crypto() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         if PROVIDER.install_default().is_err() {
-            tracing::error!("another provider of cryptography was installed before this one");
+            tracing::error!("another crypto provider is already installed");
         }
     });
 }

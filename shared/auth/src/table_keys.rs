@@ -1,8 +1,7 @@
-//! Public keys of access tokens, read from the table of the context that verifies them.
-//!
-//! Both contexts keep them in the same form: partition [`PARTITION`], sort key [`sort_key`], attributes `kid` and
-//! `publicKey`; of a key that verifies no more, a tombstone whose [`STATUS`] is [`RETIRED`]. The account context writes
-//! its own; the payment context writes what the events tell it.
+//! Public keys of access tokens in the table of the context that verifies them.
+//! Both contexts store them alike: partition [`PARTITION`], sort key [`sort_key`], attributes `kid` and `publicKey`. A
+//! retired key is replaced by a tombstone with the [`STATUS`] [`RETIRED`]. The account context writes its own; the payment
+//! context replicates them from events.
 
 use std::time::Duration;
 
@@ -13,25 +12,23 @@ use kernel::KeyId;
 
 use dynamo::StoreError;
 
-/// The partition that holds a table's public keys.
+/// The partition of a table's public keys.
 pub const PARTITION: &str = "SIGNING_KEYS";
 
-/// The attribute that tells a key from a tombstone.
+/// The attribute that distinguishes a key from a tombstone.
 pub const STATUS: &str = "status";
 
-/// The status of a key that verifies no more.
+/// The status of a tombstone.
 pub const RETIRED: &str = "RETIRED";
 
-/// How long a tombstone stands: longer than an event that the key was published can be on its way, in a queue and in its
-/// dead-letter queue, which keep it for 14 days each.
-pub const TOMBSTONE_LASTS: Duration = Duration::from_hours(60 * 24);
+/// The lifetime of a tombstone: longer than the event that published the key can be delayed, which is 14 days in the queue
+/// and 14 days in its dead-letter queue.
+pub const TOMBSTONE_TTL: Duration = Duration::from_hours(60 * 24);
 
-/// The sort key of a public key.
 pub fn sort_key(kid: &KeyId) -> String {
     format!("KEY#{kid}")
 }
 
-/// The public keys in a table.
 #[derive(Debug, Clone)]
 pub struct TableKeys {
     client: Client,
@@ -39,7 +36,6 @@ pub struct TableKeys {
 }
 
 impl TableKeys {
-    /// The public keys in this table.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
     }
@@ -67,7 +63,7 @@ impl LoadKeys for TableKeys {
             .iter()
             .map(|item| match (text(item.get("kid")), text(item.get("publicKey"))) {
                 (Some(kid), Some(x)) => Ok(PublicKey { kid: KeyId::new(kid), x }),
-                _ => Err(LoadKeysError("an item among the public keys is none".to_owned())),
+                _ => Err(LoadKeysError("a public key item lacks kid or publicKey".to_owned())),
             })
             .collect()
     }

@@ -1,4 +1,4 @@
-//! Verifying an access token with cached public keys.
+//! Verification of access tokens with cached public keys.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,30 +12,29 @@ use kernel::{Clock, KeyId, Timestamp};
 
 use crate::{Claims, Principal, TOKEN_TYPE, install_crypto};
 
-/// How long an unknown key id waits before the keys are loaded for its sake again: a stream of forged ids costs one
-/// query per interval and execution environment, and a new key is known within it.
+/// The minimum interval between loads for unknown key ids. Forged key ids cost at most one query per interval and execution
+/// environment, and a new key is accepted within it.
 pub const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long keys are believed without a look: so long does one that was taken out go on verifying tokens.
+/// The maximum age of cached keys, and so the time for which a retired key may still be accepted.
 pub const MAX_AGE: Duration = Duration::from_mins(10);
 
 /// The public half of a signing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    /// Its id.
     pub kid: KeyId,
     /// The 32 bytes in base64url without padding.
     pub x: String,
 }
 
-/// The public keys cannot be had just now.
+/// The public keys could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the public keys cannot be loaded: {0}")]
+#[error("loading the public keys failed: {0}")]
 pub struct LoadKeysError(pub String);
 
-/// Where public keys come from.
+/// A source of public keys.
 pub trait LoadKeys {
-    /// All public keys that may have signed a token that is still alive. MUST fail rather than answer with a part.
+    /// Returns every public key that may have signed an unexpired token. MUST fail rather than return a subset.
     fn load_keys(&self) -> impl Future<Output = Result<Vec<PublicKey>, LoadKeysError>> + Send;
 }
 
@@ -45,16 +44,15 @@ impl<L: LoadKeys + Sync> LoadKeys for &L {
     }
 }
 
-/// Why a token does not pass. The texts are for logs; a client learns only that it is not authenticated.
+/// Why a token was rejected. The messages are for the log; the client learns only that it is not authenticated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// Not a JWT of this kind, or not signed by one of our keys, or not for us.
+    /// Not an access token, not signed by one of our keys, or for another audience.
     #[error("invalid token: {0}")]
     Invalid(String),
-    /// Once good.
-    #[error("the token expired at {0}")]
+    #[error("token expired at {0}")]
     Expired(Timestamp),
-    /// It cannot be told: try again.
+    /// The token could not be verified at the moment.
     #[error(transparent)]
     Unavailable(#[from] LoadKeysError),
 }
@@ -63,13 +61,13 @@ pub enum Rejection {
 struct Cache {
     keys: HashMap<String, DecodingKey>,
     loaded_at: Option<Timestamp>,
-    /// When they were looked for last, whatever came of it.
-    looked_at: Option<Timestamp>,
-    /// Why that look came to nothing, if it did: then an unknown key id may be a good one.
+    /// The start of the last load, whether or not it succeeded.
+    attempted_at: Option<Timestamp>,
+    /// The error of the last load, if it failed: an unknown key id may then be valid.
     failure: Option<LoadKeysError>,
 }
 
-/// Verifies access tokens. Holds the public keys in memory, so that a token costs no round trip.
+/// Verifies access tokens without a round trip, with public keys held in memory.
 pub struct Verifier<L, C> {
     validation: Validation,
     source: L,
@@ -78,32 +76,28 @@ pub struct Verifier<L, C> {
 }
 
 impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
-    /// A verifier of tokens from this issuer for this audience. Call [`warm_up`](Self::warm_up) in init.
+    /// Creates a verifier for tokens of this issuer and audience. Call [`warm_up`](Self::warm_up) during init.
     pub fn new(issuer: &str, audience: &str, source: L, clock: C) -> Self {
         install_crypto();
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        // Checked below by our own clock, which a test can turn.
+        // Checked below against the injected clock.
         validation.validate_exp = false;
         Self { validation, source, clock, cache: Mutex::default() }
     }
 
-    /// Loads the keys before the first token comes, and with that opens the connection.
-    ///
+    /// Loads the keys before the first token, which also opens the connection.
     /// # Errors
-    ///
-    /// [`LoadKeysError`] if they cannot be had; the first token will try again.
+    /// [`LoadKeysError`] if the load fails; the first token retries it.
     pub async fn warm_up(&self) -> Result<(), LoadKeysError> {
         self.reload().await
     }
 
-    /// Who the token speaks for.
-    ///
+    /// Verifies a token.
     /// # Errors
-    ///
-    /// [`Rejection`] if it does not pass.
+    /// [`Rejection`] if it is not valid.
     pub async fn verify(&self, token: &str) -> Result<Principal, Rejection> {
         let (claims, expires_at) = self.read(token).await?;
         Ok(Principal {
@@ -116,11 +110,9 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
         })
     }
 
-    /// All that the token says.
-    ///
+    /// Verifies a token and returns all of its claims.
     /// # Errors
-    ///
-    /// [`Rejection`] if it does not pass.
+    /// [`Rejection`] if it is not valid.
     pub async fn claims(&self, token: &str) -> Result<Claims, Rejection> {
         Ok(self.read(token).await?.0)
     }
@@ -128,12 +120,12 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
     async fn read(&self, token: &str) -> Result<(Claims, Timestamp), Rejection> {
         let header = jsonwebtoken::decode_header(token).map_err(|error| Rejection::Invalid(error.to_string()))?;
         if header.alg != Algorithm::EdDSA {
-            return Err(Rejection::Invalid(format!("its algorithm is {:?}, not EdDSA", header.alg)));
+            return Err(Rejection::Invalid(format!("algorithm {:?} instead of EdDSA", header.alg)));
         }
         if !header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE)) {
-            return Err(Rejection::Invalid(format!("its type is not {TOKEN_TYPE}")));
+            return Err(Rejection::Invalid(format!("type is not {TOKEN_TYPE}")));
         }
-        let kid = header.kid.ok_or_else(|| Rejection::Invalid("it names no key".to_owned()))?;
+        let kid = header.kid.ok_or_else(|| Rejection::Invalid("no key id".to_owned()))?;
         let key = self.key(&kid).await?;
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &self.validation)
             .map_err(|error| Rejection::Invalid(error.to_string()))?
@@ -152,7 +144,7 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
             Some(key) if !self.is_stale() || !self.may_reload() => return Ok(key),
             Some(key) => {
                 if let Err(error) = self.reload().await {
-                    tracing::error!(%error, "the keys of a while ago go on");
+                    tracing::error!(%error, "key refresh failed; using cached keys");
                     return Ok(key);
                 }
             }
@@ -163,7 +155,7 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
                 }
             }
         }
-        self.cached(kid).ok_or_else(|| Rejection::Invalid("no key of ours has its key id".to_owned()))
+        self.cached(kid).ok_or_else(|| Rejection::Invalid("unknown key id".to_owned()))
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -175,7 +167,7 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
     }
 
     fn may_reload(&self) -> bool {
-        self.cache().looked_at.is_none_or(|at| self.clock.now() >= at.plus(RELOAD_INTERVAL))
+        self.cache().attempted_at.is_none_or(|at| self.clock.now() >= at.plus(RELOAD_INTERVAL))
     }
 
     fn is_stale(&self) -> bool {
@@ -184,7 +176,7 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
 
     async fn reload(&self) -> Result<(), LoadKeysError> {
         let now = self.clock.now();
-        self.cache().looked_at = Some(now);
+        self.cache().attempted_at = Some(now);
         let loaded = self.load().await;
         let mut cache = self.cache();
         cache.failure = loaded.as_ref().err().cloned();
@@ -278,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_of_ours_names_its_person_session_and_epoch() {
+    async fn valid_token_yields_user_session_and_epoch() {
         let key = Key::generate("a");
         let principal = verifier(&[&key]).verify(&key.token(&claims())).await.unwrap();
         assert_eq!(principal.user_id.to_string(), "0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b");
@@ -287,7 +279,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_claims_say_how_the_person_is_reached_where_the_token_does_and_do_not_print_it() {
+    async fn claims_debug_output_omits_contact_data() {
         let key = Key::generate("a");
         let verifier = verifier(&[&key]);
         let mut reachable = with("email", json!("ada@example.com"));
@@ -304,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_token_does_not_call_verified_is_not() {
+    async fn missing_verified_claims_mean_not_verified() {
         let key = Key::generate("a");
         let verifier = verifier(&[&key]);
         let shown = async |claims: &Value| {
@@ -317,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_passes_until_the_second_in_which_it_expires() {
+    async fn token_is_valid_until_its_expiry_second() {
         let key = Key::generate("a");
         let now = Timestamp::parse(NOW).unwrap().unix_seconds();
         let verifier = verifier(&[&key]);
@@ -327,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_ours_does_not_pass() {
+    async fn foreign_or_tampered_token_is_rejected() {
         let key = Key::generate("a");
         let other = Key::generate("a");
         let good = key.token(&claims());
@@ -367,7 +359,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_the_keys_cannot_be_loaded_a_token_is_not_called_bad_and_nobody_is_hammered() {
+    async fn failing_key_source_is_unavailable_and_loaded_once() {
         let key = Key::generate("a");
         let mut verifier = verifier(&[&key]);
         verifier.source.keys[0].x = "no key".to_owned();
@@ -384,7 +376,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_was_taken_out_is_forgotten() {
+    async fn removed_key_is_rejected_after_max_age() {
         let key = Key::generate("a");
         let now = Timestamp::parse(NOW).unwrap();
         let lasting = with("exp", json!(now.unix_seconds() + 3600));
@@ -398,7 +390,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn forged_key_ids_load_the_keys_once_per_interval() {
+    async fn unknown_key_ids_load_keys_once_per_interval() {
         let key = Key::generate("a");
         let stranger = Key::generate("b");
         let mut verifier = verifier(&[&key]);

@@ -1,7 +1,6 @@
-//! AWS clients: region, credentials and endpoint as the Lambda environment states them, and no search for them.
-//!
-//! The default provider chain of `aws-config` looks for credentials in files, in SSO caches and over the network; a
-//! function has them in its environment
+//! AWS SDK clients.
+//! The default provider chain of `aws-config` searches files, SSO caches and the network for credentials; a function has
+//! them in its environment
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>).
 
 use std::time::Duration;
@@ -27,11 +26,9 @@ use config::{ConfigError, Env};
 
 use crate::tls;
 
-/// What every client is built from.
-///
+/// Builds the configuration that all clients share.
 /// # Errors
-///
-/// [`ConfigError`] if the region or the credentials are missing, or `AWS_CA_BUNDLE` is none.
+/// [`ConfigError`] if the region or the credentials are missing, or `AWS_CA_BUNDLE` is invalid.
 pub fn sdk_config(env: &Env) -> Result<SdkConfig, ConfigError> {
     let credentials = Credentials::new(
         env.required("AWS_ACCESS_KEY_ID")?,
@@ -52,30 +49,28 @@ pub fn sdk_config(env: &Env) -> Result<SdkConfig, ConfigError> {
     Ok(config.build())
 }
 
-/// A DynamoDB client of its own.
-///
+/// Builds a DynamoDB client with its own connection pool.
 /// # Errors
-///
 /// [`ConfigError`] if the region or the credentials are missing.
 pub fn dynamodb_client(env: &Env) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
     Ok(dynamodb_client_from(&sdk_config(env)?, env))
 }
 
-/// A DynamoDB client that shares what this configuration holds with those of other services.
+/// Builds a DynamoDB client that shares its connection pool with other services.
 pub fn dynamodb_client_from(config: &SdkConfig, env: &Env) -> aws_sdk_dynamodb::Client {
     let config = for_service(config, env, "AWS_ENDPOINT_URL_DYNAMODB");
     let config = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(UserAgent);
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-/// This configuration for one service: the endpoint that the variable names goes before `AWS_ENDPOINT_URL`
+/// Applies the endpoint in `variable`, which takes precedence over `AWS_ENDPOINT_URL`
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
 pub fn for_service(config: &SdkConfig, env: &Env, variable: &'static str) -> SdkConfig {
     let Some(url) = env.optional(variable) else { return config.clone() };
     config.to_builder().endpoint_url(url).build()
 }
 
-/// Tells DynamoDB who asks, in words that stand: the SDK composes its own anew for every request.
+/// Sends a constant `User-Agent`: the SDK composes one for every request, which costs instructions.
 #[derive(Debug)]
 struct UserAgent;
 
@@ -114,7 +109,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_request_says_who_asks_once() {
+    async fn request_has_one_constant_user_agent() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let env = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "us-east-1")];

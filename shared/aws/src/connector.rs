@@ -1,8 +1,7 @@
-//! What carries requests to AWS and to others: HTTP/1.1, by TLS or in plain text.
-//!
-//! No service that a function calls needs HTTP/2, and the SDK's own client (`aws-smithy-http-client`) cannot be had
-//! without it, which is a large part of a package. This is the same hyper under it, the same rustls, and its rules for what
-//! may be tried again.
+//! The HTTP/1.1 connector of all outbound requests.
+//! No service that a function calls needs HTTP/2, and the SDK's client (`aws-smithy-http-client`) cannot be built without it,
+//! which is a large part of a package. This connector uses the same hyper and rustls, and classifies errors for retries as
+//! the SDK's does.
 
 use std::error::Error;
 use std::future::Future;
@@ -32,19 +31,18 @@ use tower_service::Service;
 
 use crate::tls::FallbackVerifier;
 
-/// How long it may take to find a server, to connect to it and to agree on a key.
+/// The limit for DNS, TCP connect and TLS handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Sends requests, and keeps connections for the next ones. Clones share them.
+/// An HTTP client with a connection pool. Clones share the pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
     client: Client<ConnectWithTimeout, SdkBody>,
 }
 
 impl Connector {
-    /// One that trusts whom `trust` does.
     pub(crate) fn new(verifier: FallbackVerifier) -> Self {
-        // With the one provider of cryptography that is compiled: see deny.toml.
+        // With the only cryptography provider that is linked: see deny.toml.
         let tls = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(verifier));
         let mut tcp = connect::HttpConnector::new();
         tcp.enforce_http(false);
@@ -59,7 +57,7 @@ impl Connector {
     }
 }
 
-/// Connects, or gives up after [`CONNECT_TIMEOUT`].
+/// Connects within [`CONNECT_TIMEOUT`].
 #[derive(Debug, Clone)]
 struct ConnectWithTimeout(HttpsConnector<connect::HttpConnector>);
 
@@ -105,7 +103,7 @@ impl HttpConnector for Connector {
     }
 }
 
-/// The connection as the SDK wants it: so that it can end one on which a server fails.
+/// Lets the SDK close a connection on which a server fails.
 fn connection_metadata(connection: &CaptureConnection) -> ConnectionMetadata {
     let connection = connection.clone();
     let condemn = move || {
@@ -116,7 +114,7 @@ fn connection_metadata(connection: &CaptureConnection) -> ConnectionMetadata {
     ConnectionMetadata::builder().proxied(false).poison_fn(condemn).build()
 }
 
-/// What the SDK is told of a failure: by that it decides whether to try again.
+/// Classifies a failure, by which the SDK decides whether to retry.
 fn classify_error(error: legacy::Error) -> ConnectorError {
     if error.is_connect() {
         return ConnectorError::io(error.into());
@@ -147,7 +145,7 @@ mod tests {
 
     const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
-    /// Answers the requests on each connection with these texts, and hangs up.
+    /// Serves these responses on each connection, then closes it.
     async fn server(connections: Vec<Vec<&'static str>>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -168,7 +166,7 @@ mod tests {
         request.set_method("POST").unwrap();
         request.set_uri(url).unwrap();
         let mut answer = connector.call(request).await?;
-        // Only a connection whose answer was read is used again.
+        // A connection is reused only after its response has been read.
         let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
         http_body_util::BodyExt::collect(body).await.unwrap();
         Ok(answer.status().as_u16())
@@ -179,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_kept_for_the_next_request_and_a_new_one_made_once_it_has_ended() {
+    async fn connection_is_reused_until_it_is_closed() {
         let url = server(vec![vec![OK, OK], vec![OK]]).await;
         let connector = connector();
         for _ in 0..3 {
@@ -188,14 +186,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_does_not_answer_a_handshake_is_given_up() {
+    async fn unanswered_handshake_times_out() {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}", silent.local_addr().unwrap().port());
         assert!(ask(&connector(), &url).await.unwrap_err().is_io());
     }
 
     #[tokio::test]
-    async fn what_the_network_does_may_be_tried_again_and_nonsense_may_not() {
+    async fn network_errors_are_retryable_and_nonsense_is_not() {
         let connector = connector();
         let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         assert!(ask(&connector, &format!("http://{nobody}")).await.unwrap_err().is_io());

@@ -1,4 +1,4 @@
-//! HTTP to others than AWS. Amazon's authorities and the system's vouch for them, whatever `AWS_CA_BUNDLE` names.
+//! HTTP requests to servers other than AWS. They trust Amazon's and the system's roots, whatever `AWS_CA_BUNDLE` is.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,27 +10,26 @@ use aws_smithy_types::body::SdkBody;
 use crate::connector::Connector;
 use crate::tls::FallbackVerifier;
 
-/// How long an answer may take.
+/// The limit for a response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sends requests to `https` and `http` URLs.
+/// A client for `https` and `http` URLs.
 #[derive(Debug)]
 pub struct HttpClient {
     connector: LazyLock<Connector>,
 }
 
-/// A request was not answered with success. It does not tell the URL, which may hold a signature.
+/// The request failed. The message omits the URL, which may contain a signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    /// The method, the URL or a header is none.
-    #[error("the request cannot be made: {0}")]
-    Impossible(&'static str),
-    /// No answer came.
-    #[error("no answer: {0}")]
-    NoAnswer(String),
-    /// The answer is no success.
-    #[error("the answer was {0}")]
-    Refused(u16),
+    /// The method, the URL or a header is invalid.
+    #[error("invalid request: {0}")]
+    InvalidRequest(&'static str),
+    #[error("no response: {0}")]
+    NoResponse(String),
+    /// The status is not 2xx.
+    #[error("status {0}")]
+    Status(u16),
 }
 
 impl Default for HttpClient {
@@ -40,10 +39,8 @@ impl Default for HttpClient {
 }
 
 impl HttpClient {
-    /// Sends a request, and waits for an answer of success.
-    ///
+    /// Sends a request and waits for a 2xx response.
     /// # Errors
-    ///
     /// [`HttpError`] if there is none.
     pub async fn send(
         &self,
@@ -53,19 +50,16 @@ impl HttpClient {
         body: Vec<u8>,
     ) -> Result<(), HttpError> {
         let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method(method).map_err(|_| HttpError::Impossible("its method is none"))?;
-        request.set_uri(url).map_err(|_| HttpError::Impossible("its URL is none"))?;
+        request.set_method(method).map_err(|_| HttpError::InvalidRequest("method"))?;
+        request.set_uri(url).map_err(|_| HttpError::InvalidRequest("URL"))?;
         for (name, value) in headers {
             let value = (*value).to_owned();
-            request
-                .headers_mut()
-                .try_insert(*name, value)
-                .map_err(|_| HttpError::Impossible("one of its headers is none"))?;
+            request.headers_mut().try_insert(*name, value).map_err(|_| HttpError::InvalidRequest("header"))?;
         }
         let answer = tokio::time::timeout(TIMEOUT, self.connector.call(request)).await;
-        let answer = answer.map_err(|_| HttpError::NoAnswer(format!("within {TIMEOUT:?}")))?;
-        let answer = answer.map_err(|error| HttpError::NoAnswer(error.to_string()))?;
+        let answer = answer.map_err(|_| HttpError::NoResponse(format!("within {TIMEOUT:?}")))?;
+        let answer = answer.map_err(|error| HttpError::NoResponse(error.to_string()))?;
         let status = answer.status();
-        if status.is_success() { Ok(()) } else { Err(HttpError::Refused(status.as_u16())) }
+        if status.is_success() { Ok(()) } else { Err(HttpError::Status(status.as_u16())) }
     }
 }

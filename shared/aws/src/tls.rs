@@ -1,9 +1,7 @@
-//! Whom a connection believes to be AWS.
-//!
-//! What a function calls of AWS shows a certificate of Amazon Trust Services (<https://www.amazontrust.com/repository/>),
-//! whose five roots are a part of the program: to read the system's store, of some 140, is most of a start's work. That
-//! store is read once a server shows a certificate that the five do not vouch for: a proxy's, or
-//! AWS's own one day.
+//! Server certificates: which authorities are trusted.
+//! AWS endpoints present certificates of Amazon Trust Services (<https://www.amazontrust.com/repository/>), whose five roots
+//! are embedded: loading the system's store of some 140 certificates would dominate start-up. That store is loaded the first
+//! time a server presents a certificate that the five do not verify, such as a proxy's.
 
 use std::error::Error;
 use std::sync::{Arc, LazyLock};
@@ -19,7 +17,7 @@ use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureSc
 use crate::connector::Connector;
 use config::{ConfigError, Env};
 
-/// Amazon Root CA 1 to 4, and the Starfield root that vouches for them where they are not known yet.
+/// Amazon Root CA 1 to 4, and the Starfield root that cross-signs them.
 const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("amazon-roots/amazon-root-ca-1.der"),
     include_bytes!("amazon-roots/amazon-root-ca-2.der"),
@@ -28,18 +26,15 @@ const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("amazon-roots/starfield-services-root-g2.der"),
 ];
 
-/// Names a file of authorities to trust instead, as all of AWS's own tools take it
+/// Names a file of authorities to trust instead, as in all AWS SDKs
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>).
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// Nobody whom we trust vouches for the server.
 const UNKNOWN_ISSUER: rustls::Error = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
 
-/// A client that trusts Amazon's roots, and the system's where those are not enough; or a bundle's, and nobody else.
-///
+/// Builds a client that trusts Amazon's roots and, as a fallback, the system's; or only those of a bundle.
 /// # Errors
-///
-/// [`ConfigError`] if `AWS_CA_BUNDLE` names something else than authorities.
+/// [`ConfigError`] if `AWS_CA_BUNDLE` is not a file of certificates.
 pub(crate) fn http_client(env: &Env) -> Result<SharedHttpClient, ConfigError> {
     let trust = match env.optional(CA_BUNDLE) {
         Some(_) => FallbackVerifier::new(env.read(CA_BUNDLE, bundle)?, RootCertStore::empty),
@@ -57,13 +52,12 @@ fn bundle(path: &str) -> Result<RootCertStore, Box<dyn Error>> {
     if roots.is_empty() { Err("there is no certificate in it".into()) } else { Ok(roots) }
 }
 
-/// What the system trusts.
 fn system() -> RootCertStore {
-    tracing::warn!("Amazon's roots do not vouch for a server: the system's are read");
+    tracing::warn!("Amazon's roots do not verify a server: loading the system's");
     readable(rustls_native_certs::load_native_certs().certs)
 }
 
-/// What cannot be read vouches for nobody.
+/// Builds a store, skipping certificates that do not parse.
 fn readable<'a>(certificates: impl IntoIterator<Item = CertificateDer<'a>>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates);
@@ -72,7 +66,7 @@ fn readable<'a>(certificates: impl IntoIterator<Item = CertificateDer<'a>>) -> R
 
 type Verifier = Option<Arc<WebPkiServerVerifier>>;
 
-/// Asks a primary authorities, and fallback once those do not vouch for a server.
+/// Verifies with the primary authorities, and with the fallback authorities if those fail.
 #[derive(Debug)]
 pub(crate) struct FallbackVerifier {
     primary: Verifier,
@@ -81,7 +75,7 @@ pub(crate) struct FallbackVerifier {
 }
 
 impl FallbackVerifier {
-    /// Amazon's roots, and then the system's.
+    /// Amazon's roots, with the system's as the fallback.
     pub(crate) fn amazon_roots() -> Self {
         Self::new(readable(AMAZON_ROOTS.map(CertificateDer::from)), system)
     }
@@ -95,7 +89,7 @@ impl FallbackVerifier {
     }
 }
 
-/// There is none where there are no roots.
+/// Returns `None` if there are no roots.
 fn verifier(roots: RootCertStore) -> Verifier {
     let provider = Arc::new(ring::default_provider());
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()
@@ -155,11 +149,10 @@ mod tests {
 
     use super::*;
 
-    /// A server with a certificate of its own, which it alone vouches for.
+    /// A server with a self-signed certificate.
     struct Server {
         url: String,
         certificate: CertificateDer<'static>,
-        /// How fallback have connected, and how fallback of them gone through with it.
         counts: Arc<(AtomicUsize, AtomicUsize)>,
     }
 
@@ -213,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_systems_authorities_are_read_once_for_the_first_server_that_amazon_does_not_vouch_for() {
+    async fn system_roots_are_loaded_once_for_a_foreign_server() {
         let server = Server::start().await;
         let (read, certificate) = (Arc::new(AtomicUsize::new(0)), server.certificate.clone());
         let counted = read.clone();
@@ -229,9 +222,9 @@ mod tests {
         }
     }
 
-    /// <https://www.amazontrust.com/repository/> gives these SHA-256 fingerprints.
+    /// The SHA-256 fingerprints published at <https://www.amazontrust.com/repository/>.
     #[test]
-    fn the_embedded_roots_are_those_that_amazon_publishes() {
+    fn embedded_roots_match_the_published_fingerprints() {
         let fingerprints = AMAZON_ROOTS.map(|root| {
             let digest = digest::digest(&digest::SHA256, root);
             let digits = digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
@@ -251,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_must_be_of_certificates() {
+    fn bundle_without_certificates_is_a_config_error() {
         let file = std::env::temp_dir().join(format!("bundle-{}.pem", std::process::id()));
         let env = Env::from_iter([(CA_BUNDLE, file.display().to_string())]);
         for text in ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
@@ -267,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_nobody_vouches_for_is_told_nothing() {
+    async fn untrusted_server_receives_no_request() {
         let server = Server::start().await;
         asking(&server, RootCertStore::empty).list_tables().send().await.unwrap_err();
         assert_eq!(server.counts(), (1, 0));

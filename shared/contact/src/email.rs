@@ -4,25 +4,22 @@ use std::fmt;
 
 use email_address::{EmailAddress, Options};
 
-/// The longest address that can be mailed to (RFC 5321, section 4.5.3.1.3, less the angle brackets of its path).
+/// The maximum length (RFC 5321, section 4.5.3.1.3, without the angle brackets of the path).
 const MAX_BYTES: usize = 254;
 
-/// An e-mail address, in lower case: who differs only in that is the same person. RFC 5321 lets a mail host tell them
-/// apart, but none that people use does. It does not print itself.
+/// An e-mail address in lower case. RFC 5321 allows case-sensitive local parts, but no mail provider in use has them.
+/// `Debug` is redacted.
 #[derive(Clone, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(format = Email, max_length = 254, example = "ada@example.com", description = "An e-mail address.")]
 pub struct Email(String);
 
-/// The text is not an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be an e-mail address of at most 254 characters, such as ada@example.com")]
 pub struct InvalidEmail;
 
 impl Email {
-    /// Reads an address in any letter case: without a display name, and at a domain name with a top level.
-    ///
+    /// Parses an address: without a display name, and with a domain that has a top level. Letter case is ignored.
     /// # Errors
-    ///
     /// [`InvalidEmail`] for anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         let options = Options::default().without_display_text().without_domain_literal().with_required_tld();
@@ -33,12 +30,11 @@ impl Email {
         Ok(Self(email))
     }
 
-    /// As it was stored: read in its time, and not measured again by rules that may have changed since.
+    /// Restores a stored address without validating it again: the rules may have changed since.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -55,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_the_same_in_any_letter_case() {
+    fn email_is_case_insensitive() {
         let email = Email::parse("Ada.Lovelace+bank@Example.COM").unwrap();
         assert_eq!(email.as_str(), "ada.lovelace+bank@example.com");
         assert_eq!(Email::parse(email.as_str()), Ok(email));
     }
 
     #[test]
-    fn what_is_not_an_address_is_refused() {
+    fn invalid_email_is_rejected() {
         let long = format!("{}@{}.com", "a".repeat(64), "b".repeat(200));
         for text in [
             "",
@@ -83,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_does_not_print_itself() {
+    fn email_debug_output_is_redacted() {
         assert_eq!(format!("{:?}", Email::parse("ada@example.com").unwrap()), "[e-mail]");
     }
 }

@@ -1,7 +1,6 @@
-//! Where a person is reached: e-mail addresses and phone numbers.
-//!
-//! A value of these types is valid by construction, in the one spelling that it is stored, compared and sent in. None of
-//! them prints itself. The crate knows nothing of AWS or of HTTP, and of neither context's domain.
+//! Contact data: e-mail addresses and phone numbers.
+//! Values are valid by construction and normalized to the one spelling that is stored, compared and sent. `Debug` is
+//! redacted.
 
 mod email;
 mod numbering_plan;

@@ -1,49 +1,46 @@
-//! Numbering plans: which country codes there are, how long the numbers behind each are, and what is dialled before them
-//! within the country alone.
-//!
-//! The plans are Google's, and so are the rules by which they are read
+//! Numbering plans: the country codes, the lengths of their numbers, and their national prefixes.
+//! The plans and the rules for applying them are Google's
 //! (<https://github.com/google/libphonenumber/blob/master/java/libphonenumber/src/com/google/i18n/phonenumbers/PhoneNumberUtil.java>,
-//! `maybeStripNationalPrefixAndCarrierCode` and `testNumberLength`). `numbering_plans.txt` keeps what those rules need of
-//! one country code in one line, so that a process reads the line it needs and unpacks nothing: the libraries unpack all
-//! plans and compile expressions for all they can do before they read a first number. `tests/numbering_plans.rs` writes that
-//! file, and holds what is read here to what rlibphonenumber reads.
+//! `maybeStripNationalPrefixAndCarrierCode` and `testNumberLength`). `numbering_plans.txt` has one line per country code with
+//! what those rules need, so that a process reads only the line it needs; the libraries unpack all plans and compile their
+//! expressions before they parse the first number. `tests/numbering_plans.rs` generates the file and compares the results
+//! with those of rlibphonenumber.
 
 use std::borrow::Cow;
 
 use regex_lite::Regex;
 
-/// One plan a line, looked for from the top: country code, lengths of numbers, the expression of a
-/// prefix, what it is replaced by, and the expression of a number; between tabs.
+/// One plan per line, in search order. Tab-separated: country code, lengths, expression of the national prefix, its
+/// replacement, expression of a number.
 const PLANS: &str = include_str!("numbering_plans.txt");
 
-/// The longest country code.
 const MAX_CODE_DIGITS: usize = 3;
 
-/// The plan of one country code.
+/// The numbering plan of one country code.
 #[derive(Debug)]
 pub(crate) struct Plan {
     code: &'static str,
     lengths: &'static str,
-    /// What may stand before a number within the country; empty if nothing does.
+    /// The national prefix; empty if there is none.
     prefix: &'static str,
-    /// What a prefix with a group in it is replaced by; empty if it is left out.
+    /// The replacement of a prefix with a group; empty if the prefix is dropped.
     replacement: &'static str,
     number: &'static str,
 }
 
-/// What a plan says of a number of some length.
+/// How a plan classifies the length of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Length {
     Possible,
-    /// Or of a length between possible ones.
+    /// Also a length between two possible ones.
     TooShort,
     TooLong,
 }
 
 impl Plan {
-    /// The plan that these digits begin with the country code of, and the digits after it.
+    /// Finds the plan whose country code these digits start with. Returns it with the remaining digits.
     pub(crate) fn of(digits: &str) -> Option<(Self, &str)> {
-        // No code begins with another one.
+        // No country code is a prefix of another.
         (1..=MAX_CODE_DIGITS).find_map(|length| {
             let (code, rest) = digits.split_at_checked(length)?;
             Some((Self::of_code(code)?, rest))
@@ -63,27 +60,26 @@ impl Plan {
         })
     }
 
-    /// The country code.
     pub(crate) fn code(&self) -> &'static str {
         self.code
     }
 
-    /// The number as it is dialled from abroad, if these digits are one of a possible length.
+    /// Returns the number as dialled from abroad, if its length is possible.
     pub(crate) fn read<'a>(&self, digits: &'a str) -> Option<Cow<'a, str>> {
         let dialled = self.without_prefix(digits);
-        // What would be too short without is a number that begins like a prefix.
+        // A number that would be too short without the prefix starts with the same digits by chance.
         let number = if self.length(&dialled) == Length::TooShort { Cow::Borrowed(digits) } else { dialled };
         (self.length(&number) == Length::Possible).then_some(number)
     }
 
     fn without_prefix<'a>(&self, digits: &'a str) -> Cow<'a, str> {
         let stripped = (!self.prefix.is_empty()).then(|| self.strip(digits)).flatten();
-        // What is a number with its prefix must be one without, too.
+        // If the digits with the prefix are a number, those without must be one, too.
         let is_better = |stripped: &Cow<'_, str>| !self.is_in_some_range(digits) || self.is_in_some_range(stripped);
         stripped.filter(is_better).unwrap_or(Cow::Borrowed(digits))
     }
 
-    /// The digits after the prefix, or with the prefix replaced, if there is one.
+    /// Strips or replaces the national prefix, if there is one.
     fn strip<'a>(&self, digits: &'a str) -> Option<Cow<'a, str>> {
         let prefix = expression(&format!("^(?:{})", self.prefix))?;
         let captures = prefix.captures(digits)?;
@@ -97,7 +93,7 @@ impl Plan {
         digits.get(end..).map(Cow::Borrowed)
     }
 
-    /// Whether these digits are in a range of numbers, in use or not.
+    /// Whether these digits are in a range of numbers, assigned or not.
     fn is_in_some_range(&self, digits: &str) -> bool {
         expression(&format!("^(?:{})$", self.number)).is_some_and(|number| number.is_match(digits))
     }
@@ -114,7 +110,7 @@ impl Plan {
     }
 }
 
-/// An expression of a plan. That all of them are good is tested.
+/// Compiles an expression of a plan. A test compiles all of them.
 fn expression(text: &str) -> Option<Regex> {
     Regex::new(text).ok()
 }
@@ -128,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_is_a_plan_whose_expressions_are_good() {
+    fn every_plan_has_valid_expressions() {
         let lines: Vec<_> = PLANS.lines().filter(|line| !line.starts_with('#')).collect();
         assert!(lines.len() > 200, "{}", lines.len());
         for line in lines {
@@ -142,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn no_country_code_begins_with_another() {
+    fn country_codes_are_prefix_free() {
         let codes: Vec<_> = PLANS.lines().filter_map(|line| line.split_once('\t')).map(|(code, _)| code).collect();
         for code in &codes {
             assert_eq!(codes.iter().filter(|other| other.starts_with(code)).count(), 1, "{code}");

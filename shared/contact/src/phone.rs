@@ -4,32 +4,26 @@ use std::fmt;
 
 use crate::numbering_plan::Plan;
 
-/// The most digits of a number (ITU-T E.164, section 6).
+/// The maximum number of digits (ITU-T E.164, section 6).
 const MAX_DIGITS: usize = 15;
-/// More than anybody separates so many digits by.
+/// The maximum length of the input, with separators.
 const MAX_BYTES: usize = 40;
 
-/// A phone number in the form of E.164: a plus, a country code, and no separators. It does not print itself.
+/// A phone number in E.164 format: a plus, the country code, no separators. `Debug` is redacted.
 #[derive(Clone, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(pattern = "^\\+[1-9][0-9]{1,14}$", example = "+250788123456", description = "A phone number, E.164.")]
 pub struct Phone(String);
 
-/// The text is not a phone number in international form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a phone number in international form (E.164), such as +250788123456")]
 pub struct InvalidPhone;
 
 impl Phone {
-    /// Reads a number in international form: a plus, the country code and the number, with spaces, hyphens, dots and
-    /// brackets wherever people put them. All spellings of one number are the same `Phone`, also the one with a national
-    /// `(0)` that is not dialled from abroad.
-    ///
-    /// The country code must exist, and the number must be as long as numbers are there. Whether it is in a range that
-    /// is in use is not asked: new ranges open faster than functions are deployed, and one who has signed up must be
-    /// able to sign in.
-    ///
+    /// Parses a number in international form: a plus, the country code and the number, with spaces, hyphens, dots and
+    /// brackets anywhere. All spellings of a number yield the same `Phone`, including one with a national `(0)`.
+    /// The country code must exist and the length must be possible. Ranges are not checked: new ranges open faster than
+    /// functions are deployed, and a registered user must be able to sign in.
     /// # Errors
-    ///
     /// [`InvalidPhone`] for anything else: national form, letters, extensions.
     pub fn parse(text: &str) -> Result<Self, InvalidPhone> {
         if !is_written_as_a_number(text) {
@@ -42,18 +36,17 @@ impl Phone {
         if e164.len() <= 1 + MAX_DIGITS { Ok(Self(e164)) } else { Err(InvalidPhone) }
     }
 
-    /// As it was stored: read in its time, and not measured again by rules that may have changed since.
+    /// Restores a stored number without validating it again: the rules may have changed since.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Whether the text is a plus, then digits and what people separate them by, and a digit last.
+/// Whether the text is a plus followed by digits and separators, and ends in a digit.
 fn is_written_as_a_number(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('+') else { return false };
     text.len() <= MAX_BYTES
@@ -72,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_of_a_number_is_the_same_number() {
+    fn spellings_of_a_number_are_equal() {
         for (e164, spellings) in [
             (
                 "+250788123456",
@@ -96,17 +89,17 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_that_belongs_to_the_number_stays() {
+    fn leading_zero_of_the_number_is_kept() {
         assert_eq!(Phone::parse("+39 06 6982 0000").unwrap().as_str(), "+390669820000");
     }
 
     #[test]
-    fn a_number_in_a_range_that_is_not_in_use_yet_is_read() {
+    fn number_in_unassigned_range_is_accepted() {
         assert_eq!(Phone::parse("+250700000000").unwrap().as_str(), "+250700000000");
     }
 
     #[test]
-    fn what_is_not_such_a_number_is_refused() {
+    fn invalid_phone_is_rejected() {
         let (long, separated) = (format!("+49{}", "1".repeat(14)), format!("+250{}788123456", " ".repeat(40)));
         for text in [
             "",
@@ -146,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_does_not_print_itself() {
+    fn phone_debug_output_is_redacted() {
         assert_eq!(format!("{:?}", Phone::parse("+33612345678").unwrap()), "[phone]");
     }
 }

@@ -1,5 +1,5 @@
-//! The numbering plans in the program are those of rlibphonenumber, Google's library, and numbers are read as it reads
-//! them. `make numbering-plans` writes the file anew, after an update of the library.
+//! Compares the embedded numbering plans, and how numbers are parsed with them, with rlibphonenumber.
+//! `make numbering-plans` regenerates the file after an update of the library.
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "what is not there fails the test, and says where")]
 
@@ -19,11 +19,11 @@ const HEAD: &str = "\
 # `make numbering-plans`. Country code, lengths, prefix, its replacement, number; between tabs.
 ";
 
-/// All plans of the library: it embeds them as a file of its sources, and shows them to nobody.
+/// The plans of the library, which embeds them privately: read from its source files.
 fn plans_of_library() -> Vec<PhoneMetadata> {
     let rustc = run("rustc", &["-vV"]);
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
-    // Those of this machine are there; to see others, cargo would have to download them.
+    // Offline: the sources of this build are in cargo's cache.
     let packages = run(env!("CARGO"), &["metadata", "--format-version=1", "--locked", "--filter-platform", host]);
     let packages: serde_json::Value = serde_json::from_str(&packages).unwrap();
     let packages = packages["packages"].as_array().unwrap();
@@ -39,7 +39,7 @@ fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The plan that the library reads numbers of this country code by, as a line of the file.
+/// Formats the library's plan of a country code as a line of the file.
 #[expect(deprecated, reason = "they are empty in plans that the library has taken in, not in these")]
 fn line(code: i32, plans: &[PhoneMetadata]) -> String {
     let region = PHONE_NUMBER_UTIL.get_region_for_country_code(code).unwrap();
@@ -56,7 +56,7 @@ fn line(code: i32, plans: &[PhoneMetadata]) -> String {
         anchored.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$")).unwrap().to_owned()
     };
     let number = plan.general_desc.as_ref().unwrap();
-    // So a number of a local length is one that is too short.
+    // A number of local length is too short here.
     let longest = number.possible_length.iter().max().unwrap();
     let is_shorter = |local: &i32| local < longest && !number.possible_length.contains(local);
     assert!(number.possible_length_local_only.iter().all(is_shorter), "+{code}");
@@ -70,13 +70,12 @@ fn line(code: i32, plans: &[PhoneMetadata]) -> String {
     fields.join("\t")
 }
 
-/// All country codes.
 fn codes() -> impl Iterator<Item = i32> {
     (1..1000).filter(|code| PHONE_NUMBER_UTIL.get_region_for_country_code(*code).is_some())
 }
 
 #[test]
-fn the_file_holds_the_plans_of_the_library() {
+fn the_file_holds_the_plans_of_rlibphonenumber() {
     let mut plans = HEAD.to_owned();
     let of_library = plans_of_library();
     for code in codes() {
@@ -89,7 +88,7 @@ fn the_file_holds_the_plans_of_the_library() {
     assert!(std::fs::read_to_string(file).unwrap() == plans, "run make numbering-plans");
 }
 
-/// What the library makes of a number in international form.
+/// Parses a number in international form with the library.
 fn of_library(text: &str) -> Option<String> {
     let number = PHONE_NUMBER_UTIL.parse(text, None).ok()?;
     let length = PHONE_NUMBER_UTIL.is_possible_number_with_reason(&number);
@@ -101,7 +100,7 @@ fn of_ours(text: &str) -> Option<String> {
     Phone::parse(text).ok().map(|phone| phone.as_str().to_owned())
 }
 
-/// Digits that are the same in every run.
+/// Reproducible digits.
 struct Digits(u64);
 
 impl Digits {
@@ -115,7 +114,7 @@ impl Digits {
     }
 }
 
-/// Example numbers of every region and kind.
+/// Example numbers of every region and type.
 fn examples() -> Vec<(i32, String)> {
     use PhoneNumberType as Type;
     let types = [
@@ -145,12 +144,12 @@ fn examples() -> Vec<(i32, String)> {
 }
 
 #[test]
-fn numbers_are_read_as_the_library_reads_them() {
+fn numbers_parse_as_in_rlibphonenumber() {
     let mut digits = Digits(7);
     let mut texts = Vec::new();
     for (code, national) in examples() {
         texts.push(format!("+{code}{national}"));
-        // With what is dialled before it in one country or another, and some digits more or less.
+        // With national prefixes of several countries, and with digits added or removed.
         for prefix in ["0", "1", "8", "00", "01", "06", "0 15", "15", "9", "044", "(0)", "19", "1 520", "0 21 "] {
             texts.push(format!("+{code} {prefix}{national}"));
         }
@@ -184,7 +183,7 @@ fn numbers_are_read_as_the_library_reads_them() {
 }
 
 #[test]
-fn a_number_of_every_region_is_read_and_reads_the_same_when_it_is_read_again() {
+fn number_of_every_region_round_trips() {
     let regions: Vec<_> = PHONE_NUMBER_UTIL.get_supported_regions().collect();
     assert!(regions.len() > 200, "{}", regions.len());
     for region in regions {

@@ -1,27 +1,26 @@
-//! What the account context tells.
+//! Events of the account context.
 
 use kernel::{KeyId, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::Event;
 
-/// What happened on the account side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum AccountEvent {
-    /// A person signed up.
+    /// A user signed up.
     #[serde(rename = "user:created")]
     UserCreated(User),
-    /// Something about a person changed; the data is the whole of the new state.
+    /// A user changed; the data is the complete new state.
     #[serde(rename = "user:updated")]
     UserUpdated(User),
-    /// A key that signs access tokens was published, or its state changed.
+    /// A signing key was published.
     #[serde(rename = "signing-key:published")]
     SigningKeyPublished(SigningKey),
-    /// A key verifies no more: whatever it signed has expired.
+    /// A signing key was retired: every token it signed has expired.
     #[serde(rename = "signing-key:retired")]
     SigningKeyRetired(RetiredKey),
-    /// One session of a person ended before its time. What ends by itself, or with the person's epoch, is not told.
+    /// A session was ended before its expiry. Expiry and the rise of a user's epoch publish no such event.
     #[serde(rename = "session:ended")]
     SessionEnded(SessionEnd),
 }
@@ -38,45 +37,40 @@ impl Event for AccountEvent {
     }
 }
 
-/// A person, as far as other contexts may know.
+/// A user, as far as other contexts may know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
-    /// The person's id.
     pub id: UserId,
-    /// The person's e-mail address, normalised.
+    /// Normalized.
     pub email: String,
-    /// Whether the person may act.
     pub status: UserStatus,
-    /// Raised when all of the person's tokens so far are revoked: a token with a lower epoch moves no money.
+    /// Raised when all of the user's tokens are revoked: the ledger rejects tokens with a lower epoch.
     pub epoch: u64,
 }
 
-/// Whether a person may act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum UserStatus {
-    /// May.
     Active,
-    /// May not, until an operator says otherwise.
+    /// Suspended by an operator.
     Suspended,
 }
 
-/// The public half of a key that signs access tokens.
+/// The public half of a signing key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SigningKey {
-    /// The key's id: the `kid` in a token's header.
+    /// The `kid` in a token's header.
     pub kid: KeyId,
     /// The 32 bytes of the Ed25519 public key in base64url without padding: the `x` of an RFC 8037 JWK.
     pub public_key: String,
 }
 
-/// A key that verifies no more.
+/// A retired signing key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RetiredKey {
-    /// The key's id.
     pub kid: KeyId,
 }
 
@@ -84,13 +78,11 @@ pub struct RetiredKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionEnd {
-    /// Whose it was.
     pub user_id: UserId,
-    /// The session: the `sid` of its tokens.
+    /// The `sid` of the session's tokens.
     pub session_id: SessionId,
-    /// When it ended.
     pub ended_at: Timestamp,
-    /// When the last of its access tokens expires: until then whoever relies on tokens alone must know of the end.
+    /// The expiry of the session's last access token: verifiers that rely on tokens alone must reject them until then.
     pub tokens_expire_at: Timestamp,
 }
 
@@ -123,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_reads_and_writes_as_the_contract_says() {
+    fn account_event_round_trips_in_its_documented_form() {
         let envelope = read(&created()).unwrap();
         assert_eq!(envelope.event.name(), "user:created");
         assert_eq!(serde_json::to_value(&envelope).unwrap(), created());
     }
 
     #[test]
-    fn a_field_that_a_later_build_adds_is_ignored() {
+    fn unknown_field_is_ignored() {
         let mut event = created();
         event["data"]["nickname"] = json!("Ada");
         event["traceId"] = json!("1-2-3");
@@ -138,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_schema_is_refused_even_where_its_data_cannot_be_read() {
+    fn newer_schema_version_is_rejected() {
         let mut event = created();
         event["schemaVersion"] = json!(2);
         event["data"] = json!("something else");
@@ -146,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_type_or_a_broken_body_is_refused() {
+    fn unknown_type_or_malformed_body_is_rejected() {
         let mut event = created();
         event["type"] = json!("user:vanished");
         for body in [event.to_string(), String::new(), "{}".to_owned(), "[]".to_owned()] {

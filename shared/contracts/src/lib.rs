@@ -1,10 +1,9 @@
-//! The events that leave the contexts, and nothing else: what one side may know of the other.
-//!
-//! Every event is an [`Envelope`] around an [`Event`], an [`AccountEvent`] or a [`PaymentEvent`]. An aggregate's events
-//! carry its version, which only ever grows; a consumer applies an event only if its version is newer than the one it
-//! holds, so duplicates and reordering change nothing. Data is added in place (an unknown field is ignored); a change
-//! that an old consumer would misread raises [`SCHEMA_VERSION`], and consumers refuse what is newer than they know, so
-//! that it waits in the dead-letter queue for a consumer that does.
+//! The events that the contexts publish: all that one context may know of the other.
+//! Every event is an [`Envelope`] around an [`Event`], an [`AccountEvent`] or a [`PaymentEvent`]. It carries the version of its
+//! aggregate, which only grows; a consumer applies an event only if the version is newer than the stored one, so duplicates
+//! and reordering change nothing. Compatible changes add fields, and unknown fields are ignored; a change that an older
+//! consumer would misread raises [`SCHEMA_VERSION`], and consumers reject newer versions, which wait in the dead-letter
+//! queue for a consumer that knows them.
 
 use kernel::Timestamp;
 use serde::de::DeserializeOwned;
@@ -16,38 +15,36 @@ mod payment;
 pub use account::{AccountEvent, RetiredKey, SessionEnd, SigningKey, User, UserStatus};
 pub use payment::{Payment, PaymentEvent, PaymentStatus, Transfer};
 
-/// The version of the data's shape that this build writes, and the newest it reads.
+/// The schema version that this build writes, and the newest that it reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Something that happened in one of the contexts.
+/// An event of one of the contexts.
 pub trait Event {
-    /// The event's name on the wire, also sent as the message attribute `type`, which subscriptions can filter by.
+    /// The event type on the wire, also sent as the message attribute `type` for subscription filters.
     fn name(&self) -> &'static str;
 }
 
-/// One event, as it stands in a message's body.
+/// An event as the body of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope<E> {
-    /// The same for every delivery of the same event.
+    /// Equal for every delivery of the same event.
     pub id: String,
-    /// The shape of the data.
     pub schema_version: u32,
-    /// What the event is about: a user's, a session's or a key's id, a payment's reference.
+    /// The aggregate: the id of a user, session or key, or the reference of a payment.
     pub aggregate_id: String,
     /// 1 for the aggregate's first event; higher is newer.
     pub aggregate_version: u64,
-    /// When the change was made.
+    /// The time of the change.
     pub occurred_at: Timestamp,
-    /// The event.
     #[serde(flatten)]
     pub event: E,
 }
 
-/// Why a message is no event that this build can apply.
+/// The message cannot be applied by this build.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// Not JSON of an envelope, or an event this build does not know.
+    /// Not an envelope, or an unknown event type.
     #[error("not an event of this contract: {0}")]
     Malformed(#[from] serde_json::Error),
     /// Written by a newer build.
@@ -56,8 +53,8 @@ pub enum Unreadable {
 }
 
 impl<E> Envelope<E> {
-    /// An event of this build's schema version. Its id is the aggregate's id and version, so that every delivery of the
-    /// same change, however it came about, bears the same id.
+    /// Creates an event of the current schema version. Its id derives from the aggregate's id and version, so that every
+    /// delivery of the same change has the same id.
     pub fn new(aggregate_id: impl Into<String>, aggregate_version: u64, occurred_at: Timestamp, event: E) -> Self {
         let aggregate_id = aggregate_id.into();
         Self {
@@ -72,11 +69,9 @@ impl<E> Envelope<E> {
 }
 
 impl<E: DeserializeOwned> Envelope<E> {
-    /// Reads a message's body.
-    ///
+    /// Decodes the body of a message.
     /// # Errors
-    ///
-    /// [`Unreadable`] if it is not an event that this build can apply.
+    /// [`Unreadable`] if this build cannot apply the event.
     pub fn read(body: &str) -> Result<Self, Unreadable> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-//! What the payment context tells.
+//! Events of the payment context.
 
 use std::fmt;
 
@@ -7,20 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::Event;
 
-/// What happened on the payment side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum PaymentEvent {
-    /// A payment was handed to the provider, who is to collect it.
+    /// A payment was handed to the provider.
     #[serde(rename = "payment:pending")]
     Pending(Payment),
-    /// The customer has paid.
+    /// The customer paid.
     #[serde(rename = "payment:succeeded")]
     Succeeded(Payment),
-    /// The customer has not paid, and will not.
+    /// The customer did not pay; final.
     #[serde(rename = "payment:failed")]
     Failed(Payment),
-    /// Money moved.
+    /// A transfer was completed.
     #[serde(rename = "transfer:completed")]
     TransferCompleted(Transfer),
 }
@@ -36,40 +35,35 @@ impl Event for PaymentEvent {
     }
 }
 
-/// Where a payment stands, as far as others are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum PaymentStatus {
-    /// With the provider.
+    /// Handed to the provider.
     Pending,
-    /// Paid.
     Success,
-    /// Not paid, and never to be.
+    /// Final.
     Failed,
 }
 
-/// A payment after the change. It prints its reference alone: the rest is about the customer.
+/// A payment after the change. `Debug` prints only the reference, since the rest concerns the customer.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
-    /// Its reference, `PAY-` and a ULID.
+    /// `PAY-` and a ULID.
     pub reference: String,
     /// The merchant.
     pub owner_id: UserId,
-    /// How much the customer is asked for, in minor units.
+    /// In minor units.
     pub amount: Amount,
-    /// In which currency.
     pub currency: Currency,
-    /// Where it stands.
     pub status: PaymentStatus,
-    /// The customer's phone number, E.164.
+    /// E.164.
     pub customer_phone: String,
-    /// The customer's e-mail address, normalised.
+    /// Normalized.
     pub customer_email: String,
-    /// The merchant's account that is credited when it succeeds.
+    /// The merchant's account that is credited on success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment_account_id: Option<String>,
-    /// The provider's own id of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_transaction_id: Option<String>,
 }
@@ -80,27 +74,23 @@ impl fmt::Debug for Payment {
     }
 }
 
-/// A movement of money. A side that is missing is the outside world.
+/// A transfer. A missing side is the external account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transfer {
-    /// Its id.
     pub id: String,
-    /// What it was for: DEPOSIT, SEND, and so on. A text, since kinds are added: a consumer MUST NOT refuse one that it
-    /// does not know.
+    /// The type: DEPOSIT, SEND and so on. A string, since types are added: a consumer MUST accept unknown ones.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The account that paid.
+    /// The payer's account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// The account that received.
+    /// The payee's account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// How much, in minor units.
+    /// In minor units.
     pub amount: Amount,
-    /// In which currency.
     pub currency: Currency,
-    /// When it was made.
     pub created_at: Timestamp,
 }
 
@@ -153,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_reads_and_writes_as_the_contract_says() {
+    fn payment_events_round_trip_in_documented_form() {
         for event in [
             payment("payment:pending", "PENDING"),
             payment("payment:succeeded", "SUCCESS"),
@@ -167,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_that_is_no_amount_is_refused() {
+    fn event_with_invalid_amount_is_rejected() {
         for amount in [json!(0), json!(-5), json!(10.5), json!(9_007_199_254_740_992_i64)] {
             let mut event = transfer();
             event["data"]["amount"] = amount;
@@ -176,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_does_not_print_who_pays() {
+    fn payment_debug_output_omits_the_customer() {
         let event = payment("payment:pending", "PENDING").to_string();
         let printed = format!("{:?}", Envelope::<PaymentEvent>::read(&event).unwrap());
         assert!(printed.contains("PAY-01JZ8QK3Y5T8W2N4V6X8Z0A2C4"), "{printed}");

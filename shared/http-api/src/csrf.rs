@@ -1,11 +1,9 @@
-//! Requests from other sites: a browser sends a person's cookies along with what another site's page makes it send.
-//!
-//! So a request that may change something, and is not authorised by a header that a page cannot make a browser add, must
-//! come from a page of our own, or from one of an origin that the deployment trusts. The browser says where it comes from,
-//! and a page cannot change that: by `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>), or where it is too old
-//! for that, by `Origin`
-//! (<https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html>). Who sends
-//! neither is no browser, and holds no cookies but their own.
+//! Protection against cross-site request forgery: a browser attaches a user's cookies to requests that other sites trigger.
+//! A state-changing request that is not authorized by a bearer token must come from a page of the same origin, or from an
+//! origin that the deployment trusts. Browsers state the source in `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>)
+//! or, if they are older, in `Origin`, and pages cannot forge either
+//! (<https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html>). A client that
+//! sends neither is not a browser and holds no cookies but its own.
 
 use lambda_http::RequestExt;
 use lambda_http::http::Uri;
@@ -15,15 +13,14 @@ use crate::session_auth::bearer_token;
 use crate::{Problem, Request, problem_types};
 use config::{ConfigError, Env};
 
-/// The variable that names the trusted origins.
 const ALLOWED_ORIGINS: &str = "ALLOWED_ORIGINS";
 
-/// The origins of other sites, whose pages may send requests with a person's cookies.
+/// The origins of other sites whose pages may send requests with a user's cookies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AllowedOrigins(Vec<String>);
 
 impl AllowedOrigins {
-    /// As the deployment names them, apart by commas: none where it names none.
+    /// Reads a comma-separated list; an absent variable trusts no origin.
     pub(crate) fn from_env(env: &Env) -> Result<Self, ConfigError> {
         if env.optional(ALLOWED_ORIGINS).is_none() {
             return Ok(Self::default());
@@ -32,7 +29,7 @@ impl AllowedOrigins {
         env.read(ALLOWED_ORIGINS, read).map(Self)
     }
 
-    /// Lets a request pass unless a page of another site has made a browser send it.
+    /// Rejects requests that another site made a browser send.
     pub(crate) fn check(&self, request: &Request) -> Result<(), Problem> {
         if request.method().is_safe() || bearer_token(request).is_some() {
             return Ok(());
@@ -47,17 +44,18 @@ impl AllowedOrigins {
         if is_own || origin.is_some_and(|origin| self.0.iter().any(|allowed| allowed == origin)) {
             return Ok(());
         }
-        let detail = "A page of another site may not have this done with your cookies. From a program, send the token as \
-                      `Authorization: Bearer`.";
+        let detail = "Pages of other sites cannot send this request with a user's cookies. Clients other than browsers send \
+                      the token as `Authorization: Bearer`.";
         let cause = format!("from {:?}, {:?}", site.unwrap_or_default(), origin.unwrap_or_default());
         Err(Problem::new(&problem_types::CROSS_SITE_REQUEST, detail).with_cause(cause))
     }
 }
 
-/// An origin as browsers write it (<https://www.rfc-editor.org/rfc/rfc6454#section-6.2>), so that equal texts are equal
-/// origins.
+/// Accepts an origin in the serialization that browsers use (<https://www.rfc-editor.org/rfc/rfc6454#section-6.2>), so that
+/// origins can be compared as strings.
 fn read_origin(text: &str) -> Result<String, String> {
-    let refused = || format!("{text:?} is no origin: write it as https://app.example.com, without a path or a *");
+    let refused =
+        || format!("{text:?} is not a valid origin: write it as https://app.example.com, without a path or a *");
     let (scheme, host) = text.split_once("://").ok_or_else(refused)?;
     let uri: Uri = text.parse().map_err(|_| refused())?;
     let own_port = match scheme {
@@ -71,7 +69,7 @@ fn read_origin(text: &str) -> Result<String, String> {
     if is_written_so { Ok(text.to_owned()) } else { Err(refused()) }
 }
 
-/// Whether the page stands where the request was sent to.
+/// Whether the page has the origin that the request was sent to.
 fn is_own_origin(origin: &str, request: &Request) -> bool {
     let Some((_, host)) = origin.split_once("://") else { return false };
     let sent_to = request.headers().get("host").and_then(|value| value.to_str().ok());
@@ -115,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_asked_for_by_another_sites_page_is_refused_and_by_a_trusted_one_is_not() {
+    fn cross_site_change_is_rejected_unless_trusted() {
         for method in [Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
             for site in ["cross-site", "same-site", "", "anything else", "same-origin, cross-site"] {
                 let site = ("sec-fetch-site", site);
@@ -128,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn a_change_asked_for_by_a_page_of_ours_or_by_the_person_passes() {
+    fn same_origin_or_user_initiated_change_is_accepted() {
         for site in ["same-origin", "none"] {
             assert!(passes(&Method::POST, &[("sec-fetch-site", site)]), "{site}");
         }
     }
 
     #[test]
-    fn a_browser_that_does_not_tell_the_site_tells_the_origin() {
+    fn origin_decides_without_fetch_metadata() {
         for (origin, own) in [
             ("https://api.example.com", true),
             ("https://API.example.com", true),
@@ -153,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_domain_that_the_gateway_serves_is_ours_whatever_a_proxy_makes_of_the_host() {
+    fn gateway_domain_is_own_origin_behind_a_proxy() {
         let mut context = ApiGatewayV2httpRequestContext::default();
         context.domain_name = Some("api.example.com".to_owned());
         let mut request = Request::new(Body::Empty).with_request_context(RequestContext::ApiGatewayV2(context));
@@ -163,12 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn whoever_sends_neither_header_is_no_browser() {
+    fn request_without_browser_headers_is_accepted() {
         assert!(passes(&Method::POST, &[]));
     }
 
     #[test]
-    fn what_only_reads_passes_from_anywhere() {
+    fn safe_methods_are_accepted_from_any_site() {
         for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
             assert!(
                 passes(&method, &[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")]),
@@ -178,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_passes_from_anywhere_and_credentials_that_a_browser_adds_by_itself_do_not() {
+    fn bearer_token_is_accepted_and_basic_is_not() {
         let cross_site = ("sec-fetch-site", "cross-site");
         assert!(passes(&Method::POST, &[cross_site, ("authorization", "Bearer a.b.c")]));
         assert!(!passes(&Method::POST, &[cross_site, ("authorization", "Basic YTpi")]));
@@ -186,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn trusted_origins_are_named_one_by_one_or_the_function_does_not_start() {
+    fn invalid_trusted_origin_is_a_config_error() {
         assert_eq!(AllowedOrigins::from_env(&Env::default()), Ok(AllowedOrigins::default()));
         assert_eq!(read(""), Ok(AllowedOrigins::default()));
         for good in ["https://app.example.com", "http://localhost:3000", "https://a.example,https://[::1]:8443"] {

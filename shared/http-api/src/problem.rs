@@ -1,4 +1,4 @@
-//! What went wrong, as a client is told: `application/problem+json` (RFC 9457).
+//! Problem responses: `application/problem+json` (RFC 9457).
 
 use std::error::Error;
 use std::fmt;
@@ -6,46 +6,43 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// One kind of problem. A kind's code is stable and unique: clients decide by it.
+/// A type of problem. Its code is stable and unique: clients branch on it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ProblemType {
-    /// What a program decides by, such as `insufficient_funds`.
+    /// The machine-readable code, such as `insufficient_funds`.
     pub code: &'static str,
-    /// The HTTP status.
     pub status: u16,
-    /// What a person reads first.
     pub title: &'static str,
     /// Whether the same request may succeed later, unchanged.
     pub retryable: bool,
 }
 
-/// The kinds that every endpoint may answer with. Each context lists its own beside its errors.
+/// The problem types that any endpoint may return. Each context lists its own beside its errors.
 pub mod problem_types {
     use super::ProblemType;
 
-    /// The request cannot be read, or a field of it is wrong.
+    /// The request is malformed, or a field is invalid.
     pub const INVALID_REQUEST: ProblemType =
         ProblemType { code: "invalid_request", status: 400, title: "The request is invalid", retryable: false };
-    /// No access token, or one that does not pass.
+    /// The access token is missing or invalid.
     pub const UNAUTHENTICATED: ProblemType =
         ProblemType { code: "unauthenticated", status: 401, title: "Authentication is required", retryable: false };
-    /// A page of another site had it sent.
+    /// A browser sent the request on behalf of another site.
     pub const CROSS_SITE_REQUEST: ProblemType =
-        ProblemType { code: "cross_site_request", status: 403, title: "Not from another site", retryable: false };
-    /// More than [`MAX_BODY_BYTES`](crate::MAX_BODY_BYTES).
+        ProblemType { code: "cross_site_request", status: 403, title: "Cross-site request rejected", retryable: false };
+    /// The body exceeds [`MAX_BODY_BYTES`](crate::MAX_BODY_BYTES).
     pub const PAYLOAD_TOO_LARGE: ProblemType =
         ProblemType { code: "payload_too_large", status: 413, title: "The body is too large", retryable: false };
-    /// A body that does not call itself JSON.
+    /// The `Content-Type` is not JSON.
     pub const UNSUPPORTED_MEDIA_TYPE: ProblemType =
         ProblemType { code: "unsupported_media_type", status: 415, title: "The body must be JSON", retryable: false };
-    /// Our fault. The log says more, under the same request id.
+    /// An internal error. Details are in the log under the same request id.
     pub const INTERNAL: ProblemType =
-        ProblemType { code: "internal", status: 500, title: "Something went wrong on our side", retryable: true };
-    /// Something the endpoint needs does not answer just now.
+        ProblemType { code: "internal", status: 500, title: "Internal error", retryable: true };
+    /// A dependency of the endpoint is unavailable.
     pub const UNAVAILABLE: ProblemType =
         ProblemType { code: "unavailable", status: 503, title: "Temporarily unavailable", retryable: true };
 
-    /// All of the above.
     pub const ALL: &[ProblemType] = &[
         INVALID_REQUEST,
         UNAUTHENTICATED,
@@ -57,33 +54,32 @@ pub mod problem_types {
     ];
 }
 
-/// What is wrong with one field.
+/// The error of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Where it stands in the body, as a JSON Pointer (RFC 6901); for a parameter of the query, its name after a slash.
+    /// A JSON Pointer into the body (RFC 6901), or a slash and the name of a query parameter.
     pub pointer: String,
-    /// What is wrong with it, and what to send instead.
+    /// The cause, and what to send instead.
     pub detail: String,
 }
 
 impl FieldError {
-    /// What is wrong with the field of this name.
     pub fn new(field: &str, detail: impl fmt::Display) -> Self {
         Self { pointer: format!("/{field}"), detail: detail.to_string() }
     }
 }
 
-/// The fields of a body as they are read into the domain, with everything that is wrong with them.
+/// Collects the errors of a body's fields while they are parsed.
 #[derive(Debug, Default)]
 pub struct FieldErrors(Vec<FieldError>);
 
 impl FieldErrors {
-    /// The field's value, or none after its error is noted.
+    /// Returns the value, or records its error.
     pub fn read<T, E: fmt::Display>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
         value.map_err(|error| self.0.push(FieldError::new(field, error))).ok()
     }
 
-    /// The value of a field that may be absent: `Some(None)` where it is, `None` after its error is noted.
+    /// Returns the value of an optional field: `Some(None)` if it is absent, `None` after recording its error.
     pub fn read_optional<T, E: fmt::Display>(&mut self, field: &str, value: Option<Result<T, E>>) -> Option<Option<T>> {
         match value {
             None => Some(None),
@@ -91,56 +87,48 @@ impl FieldErrors {
         }
     }
 
-    /// Notes an error that no single value shows.
+    /// Records an error that concerns more than one value.
     pub fn push(&mut self, field: &str, detail: impl fmt::Display) {
         self.0.push(FieldError::new(field, detail));
     }
 
-    /// Whether nothing was wrong so far.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All that was wrong.
     pub fn problem(self) -> Problem {
         Problem::fields(self.0)
     }
 }
 
-/// A problem: what the client is told, and beside it, never mixed with it, what the log is told.
+/// A problem: what the client receives and, kept apart from it, the cause for the log.
 #[derive(Debug)]
 pub struct Problem {
-    /// Which kind.
     pub problem_type: &'static ProblemType,
-    /// What is so in this case, for the client.
+    /// The explanation of this occurrence, for the client.
     pub detail: String,
-    /// The fields that are wrong, for the client.
     pub errors: Vec<FieldError>,
-    /// Further headers.
     pub headers: Vec<(&'static str, String)>,
-    /// What happened, for the log alone.
+    /// The cause, for the log only.
     internal: Option<String>,
 }
 
 impl Problem {
-    /// A problem of this kind.
     pub fn new(problem_type: &'static ProblemType, detail: impl Into<String>) -> Self {
         Self { problem_type, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), internal: None }
     }
 
-    /// One or more fields are invalid.
     pub fn fields(errors: Vec<FieldError>) -> Self {
         let detail = errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail)).collect::<Vec<_>>();
         Self { errors, ..Self::new(&problem_types::INVALID_REQUEST, detail.join("; ")) }
     }
 
-    /// One field is wrong.
     pub fn field(field: &str, detail: impl fmt::Display) -> Self {
         Self::fields(vec![FieldError::new(field, detail)])
     }
 
-    /// Not authenticated (RFC 6750, section 3). `reason` is for the log: the client learns only that a token was there
-    /// and did not pass, or that none was.
+    /// A 401 with a Bearer challenge (RFC 6750, section 3). `reason` goes to the log: the client learns only whether a token was
+    /// sent.
     pub fn unauthenticated(token_was_sent: bool, reason: impl fmt::Display) -> Self {
         let (detail, challenge) = if token_was_sent {
             ("The access token is invalid or has expired.", "Bearer realm=\"payments\", error=\"invalid_token\"")
@@ -153,53 +141,52 @@ impl Problem {
         Self::new(&problem_types::UNAUTHENTICATED, detail).header("www-authenticate", challenge).with_cause(reason)
     }
 
-    /// Our fault.
+    /// An internal error.
     pub fn internal(error: &dyn Error) -> Self {
         Self::new(&problem_types::INTERNAL, "The request could not be completed. Quote the requestId if you report it.")
             .with_cause(Chain(error))
     }
 
-    /// Something that this depends on does not answer; to be tried again after `wait`.
+    /// A dependency is unavailable. The client should retry after `wait`.
     pub fn unavailable(wait: Duration, error: &dyn Error) -> Self {
-        Self::new(&problem_types::UNAVAILABLE, "The endpoint could not finish. Try it again.")
+        Self::new(&problem_types::UNAVAILABLE, "The request could not be completed. Retry it.")
             .retry_after(wait)
             .with_cause(Chain(error))
     }
 
-    /// The same problem, pointing at the field it is about.
+    /// Adds the error of the field that caused the problem.
     #[must_use]
     pub fn with_field_error(mut self, field: &str, detail: impl fmt::Display) -> Self {
         self.errors.push(FieldError::new(field, detail));
         self
     }
 
-    /// The same problem with one more header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The same problem with a `Retry-After` (RFC 9110, section 10.2.3) in whole seconds, rounded up.
+    /// Adds `Retry-After` (RFC 9110, section 10.2.3) in whole seconds, rounded up.
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         self.header("retry-after", seconds.to_string())
     }
 
-    /// The same problem with its cause, which the log is told and the client is not.
+    /// Adds the cause, which is logged and not returned to the client.
     #[must_use]
     pub fn with_cause(mut self, cause: impl fmt::Display) -> Self {
         self.internal = Some(cause.to_string());
         self
     }
 
-    /// What the log is told beyond what the client is.
+    /// Returns the cause for the log.
     pub fn cause(&self) -> Option<&str> {
         self.internal.as_deref()
     }
 
-    /// The body: what the client is told.
+    /// Returns the response body.
     pub(crate) fn body(&self, instance: &str, request_id: &str) -> serde_json::Value {
         let mut body = serde_json::json!({
             "type": format!("urn:problem:{}", self.problem_type.code),
@@ -237,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cause_of_a_problem_is_not_told_to_the_client() {
+    fn problem_body_omits_the_internal_cause() {
         let error = std::io::Error::other("table acct-7 is gone");
         let problem = Problem::internal(&error);
         assert_eq!(problem.cause(), Some("table acct-7 is gone"));
@@ -245,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_bears_the_members_that_clients_rely_on() {
+    fn problem_body_has_the_documented_members() {
         let body = Problem::field("amount", "must be positive").body("/payments/send", "r-1");
         assert_eq!(
             body,
@@ -264,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_told_in_whole_seconds_and_never_too_short() {
+    fn retry_after_is_rounded_up_to_seconds() {
         let problem = Problem::new(&problem_types::UNAVAILABLE, "").retry_after(Duration::from_millis(1001));
         assert_eq!(problem.headers, [("retry-after", "2".to_owned())]);
     }

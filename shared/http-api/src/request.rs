@@ -1,4 +1,4 @@
-//! Taking a request apart.
+//! Parsing requests.
 
 use kernel::Timestamp;
 use lambda_http::RequestExt;
@@ -7,18 +7,16 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::{FieldError, Problem, problem_types};
 
-/// A request as API Gateway hands it to a function.
+/// A request as received from API Gateway.
 pub type Request = lambda_http::Request;
 
-/// The largest body that is read.
+/// The maximum body size.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Reads the body as JSON of the shape `T`, which should deny unknown fields.
-///
+/// Parses the body as JSON. `T` should deny unknown fields.
 /// # Errors
-///
-/// A [`Problem`] that says what to send instead: 413 for more than [`MAX_BODY_BYTES`], 415 for another media type, 400
-/// naming the field for anything that does not fit.
+/// A [`Problem`] that says what to send instead: 413 above [`MAX_BODY_BYTES`], 415 for another media type, 400 with the
+/// field for anything else.
 pub fn json_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     let body: &[u8] = request.body();
     if body.len() > MAX_BODY_BYTES {
@@ -34,7 +32,7 @@ pub fn json_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
             "Send the header `Content-Type: application/json`.",
         ));
     }
-    // serde reads an array as a struct too, field by field, and of anything else says what it is.
+    // serde also accepts an array for a struct, field by field.
     if body.trim_ascii_start().first() != Some(&b'{') {
         serde_json::from_slice::<IgnoredAny>(body).map_err(|error| not_json(&error))?;
         return Err(Problem::new(&problem_types::INVALID_REQUEST, "The body is not a JSON object; send one."));
@@ -48,9 +46,8 @@ pub fn json_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
 fn unreadable(body: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     use serde_path_to_error::Segment;
     let inner = error.inner();
-    // serde_json calls some values of a wrong type a mistake of syntax: a number where it looks for a variant's name, or
-    // one that no float can hold; and a type may say of any mistake what must be there. Whether it is JSON, a reader tells
-    // that asks for no type.
+    // serde_json reports some values of a wrong type as syntax errors: a number in place of an enum variant, or one that
+    // overflows a float. Parsing into `IgnoredAny` tells whether the body is JSON at all.
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
         return not_json(&error);
     }
@@ -64,10 +61,10 @@ fn unreadable(body: &[u8], error: &serde_path_to_error::Error<serde_json::Error>
             Segment::Unknown => "/?".to_owned(),
         })
         .collect();
-    // serde_json ends its message with the line and column, which say less than the pointer.
+    // The message ends with line and column, which say less than the pointer.
     let message = inner.to_string();
     let detail = message.rsplit_once(" at line ").map_or(message.as_str(), |(detail, _)| detail).to_owned();
-    // These two are found at the object, and serde names the field only in its message.
+    // For these two serde reports the parent object, and names the field only in its message.
     for found_at_the_object in ["missing field `", "duplicate field `"] {
         if let Some(field) = detail.strip_prefix(found_at_the_object) {
             pointer.push('/');
@@ -87,15 +84,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// A parameter of the query, if it was sent.
-///
+/// Returns a query parameter, if it is present.
 /// # Errors
-///
-/// A 400 if it was sent more than once.
+/// A 400 if it is repeated.
 pub fn query_parameter(request: &Request, name: &str) -> Result<Option<String>, Problem> {
     let parameters = request.query_string_parameters_ref();
     let values = parameters.and_then(|parameters| parameters.all(name)).unwrap_or_default();
-    // API Gateway joins a repeated parameter with commas; none of ours holds one.
+    // API Gateway joins repeated parameters with commas; none of ours contains one.
     match values.as_slice() {
         [] => Ok(None),
         [value] if !value.contains(',') => Ok(Some((*value).to_owned())),
@@ -103,30 +98,27 @@ pub fn query_parameter(request: &Request, name: &str) -> Result<Option<String>, 
     }
 }
 
-/// When Lambda ends this invocation, if it says so.
+/// Returns the time at which Lambda terminates this invocation, if known.
 pub fn deadline(request: &Request) -> Option<Timestamp> {
     let millis = request.lambda_context_ref()?.deadline;
     Timestamp::from_unix_millis(i64::try_from(millis).ok()?).ok()
 }
 
-/// What a client names a request by, so that it is carried out once however often it is sent
+/// The client's name for a request, which makes retries safe
 /// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The request's `Idempotency-Key`, if it has one: 1 to 255 printable ASCII characters, bare or as the quoted string of
+/// Returns the request's `Idempotency-Key`, if present: 1 to 255 printable ASCII characters, bare or as the quoted string of
 /// the IETF draft. Both forms of one key are the same key.
-///
 /// # Errors
-///
-/// A 400 if the header is there but is no such key.
+/// A 400 if the header is not a valid key.
 pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
     let mut values = request.headers().get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -200,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_fits_is_read() {
+    fn valid_body_is_parsed() {
         let order: Order =
             json_body(&request(r#"{"amount": 5, "lines": [{"sku": "a"}], "category": "PLAIN"}"#)).unwrap();
         assert!(matches!((order.amount, order.lines.len(), order.category), (5, 1, Category::Plain)));
     }
 
     #[test]
-    fn a_field_that_does_not_fit_is_pointed_at() {
+    fn invalid_field_is_reported_with_its_pointer() {
         for (body, pointer, detail) in [
             (r#"{"amount": "5"}"#, "/amount", "invalid type: string \"5\", expected i64"),
             (r#"{"amount": 5.5}"#, "/amount", "invalid type: floating point `5.5`, expected i64"),
@@ -234,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_json_object_is_refused() {
+    fn body_that_is_not_one_json_object_is_rejected() {
         for body in ["", "[]", " [5, []]", "{", "nonsense", r#"{"amount": 5} {"amount": 6}"#, "\u{feff}{}"] {
             let problem = refused(&request(body));
             assert_eq!((problem.problem_type, problem.errors.len()), (&problem_types::INVALID_REQUEST, 0), "{body}");
@@ -242,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_for_a_secret_is_not_quoted_wherever_it_stands() {
+    fn invalid_secret_is_not_quoted_in_the_problem() {
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct SignIn {
@@ -268,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_another_type_or_beyond_the_limit_is_refused() {
+    fn wrong_media_type_or_oversized_body_is_rejected() {
         let mut form = request("amount=5");
         form.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
         assert_eq!(refused(&form).problem_type, &problem_types::UNSUPPORTED_MEDIA_TYPE);
@@ -282,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_the_same_bare_or_quoted() {
+    fn bare_and_quoted_idempotency_keys_are_equal() {
         for value in ["order 7", "\"order 7\"", "  order 7 "] {
             assert_eq!(key(value).unwrap(), Some(IdempotencyKey("order 7".to_owned())), "{value}");
         }
@@ -291,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn invalid_idempotency_key_is_rejected() {
         let long = "k".repeat(256);
         for value in ["", "  ", "\"\"", "\"open", "\"a\"b\"", "\"a\\n\"", "tab\there", "né", &long] {
             assert!(key(value).is_err(), "{value:?}");

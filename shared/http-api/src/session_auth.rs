@@ -1,4 +1,4 @@
-//! Who is asking: from the access token, never from a body or a query.
+//! Authentication by access token. Identity never comes from a body or a query.
 
 use std::time::Duration;
 
@@ -7,23 +7,20 @@ use kernel::{Clock, Secret};
 
 use crate::{Problem, Request};
 
-/// The name of the cookie that holds an access token.
 pub const ACCESS_TOKEN_COOKIE: &str = "access_token";
 
-/// The name of the cookie that holds a refresh token.
 pub const REFRESH_TOKEN_COOKIE: &str = "refresh_token";
 
-/// The refresh token that the request bears in its cookie.
 pub fn refresh_token_cookie(request: &Request) -> Option<Secret<String>> {
     cookie(request, REFRESH_TOKEN_COOKIE).map(|token| Secret::new(token.to_owned()))
 }
 
-/// Whether the request's access token came in its cookie: then an answer that holds another sets that cookie.
+/// Whether the request has no bearer token, so that its access token, if any, is in the cookie.
 pub fn uses_cookie(request: &Request) -> bool {
     bearer_token(request).is_none()
 }
 
-/// The request's access token: the `Authorization` header's (RFC 6750), else the cookie's.
+/// Returns the access token from the `Authorization` header (RFC 6750) or else from the cookie.
 pub fn access_token(request: &Request) -> Option<Secret<String>> {
     bearer_token(request).or_else(|| cookie(request, ACCESS_TOKEN_COOKIE)).map(|token| Secret::new(token.to_owned()))
 }
@@ -44,11 +41,9 @@ fn cookie<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
         .find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value))
 }
 
-/// Who is asking.
-///
+/// Authenticates the request.
 /// # Errors
-///
-/// A 401 if there is no access token or it does not pass; a 503 if that cannot be told just now.
+/// A 401 if the access token is missing or invalid; a 503 if it cannot be verified at the moment.
 pub async fn authenticate<L, C>(verifier: &Verifier<L, C>, request: &Request) -> Result<Principal, Problem>
 where
     L: LoadKeys + Sync,
@@ -60,11 +55,9 @@ where
     verifier.verify(token.expose()).await.map_err(refuse)
 }
 
-/// What the request's access token says, if there is one.
-///
+/// Returns the claims of the request's access token, if it has one.
 /// # Errors
-///
-/// A 401 if it does not pass; a 503 if that cannot be told just now.
+/// A 401 if the token is invalid; a 503 if it cannot be verified at the moment.
 pub async fn claims<L, C>(verifier: &Verifier<L, C>, request: &Request) -> Result<Option<Claims>, Problem>
 where
     L: LoadKeys + Sync,
@@ -96,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_from_the_header_or_the_cookie_and_the_header_goes_first() {
+    fn access_token_header_takes_precedence_over_cookie() {
         assert_eq!(token(&[("authorization", "Bearer a.b.c")]).as_deref(), Some("a.b.c"));
         assert_eq!(token(&[("authorization", "bearer  a.b.c ")]).as_deref(), Some("a.b.c"));
         assert_eq!(token(&[("cookie", "theme=dark; access_token=d.e.f")]).as_deref(), Some("d.e.f"));
@@ -105,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_none() {
+    fn missing_or_malformed_token_is_none() {
         assert_eq!(token(&[]), None);
         assert_eq!(token(&[("authorization", "Basic YTpi")]), None);
         assert_eq!(token(&[("authorization", "Bearer")]), None);

@@ -1,4 +1,4 @@
-//! Typed ids: one person's id cannot be handed over where a session's is asked for.
+//! Typed ids: a user id cannot be passed where a session id is expected.
 
 use std::fmt;
 
@@ -7,29 +7,27 @@ use uuid::Uuid;
 
 use crate::Random;
 
-/// The text is not an id of the kind asked for.
+/// The text is not a canonical UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a UUID in its canonical form, such as 0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b")]
 pub struct InvalidId;
 
-/// A random UUID (RFC 9562, version 4).
+/// Generates a random UUID (RFC 9562, version 4).
 pub fn random_uuid(random: &(impl Random + ?Sized)) -> Uuid {
     let mut bytes = [0; 16];
     random.fill(&mut bytes);
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-/// Reads a UUID in its canonical form only, so that one thing has one name.
-///
+/// Parses a UUID in its canonical form only, so that an id has one spelling.
 /// # Errors
-///
 /// [`InvalidId`] for anything else: upper case, braces, no hyphens.
 pub fn parse_uuid(text: &str) -> Result<Uuid, InvalidId> {
     let id = Uuid::try_parse(text).map_err(|_| InvalidId)?;
     if id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text { Ok(id) } else { Err(InvalidId) }
 }
 
-/// Defines an id that is a UUID.
+/// Defines an id type that wraps a UUID.
 #[macro_export]
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -39,26 +37,22 @@ macro_rules! uuid_id {
         pub struct $name(uuid::Uuid);
 
         impl $name {
-            /// A new id, from randomness.
+            /// Generates a random id.
             pub fn random(random: &(impl $crate::Random + ?Sized)) -> Self {
                 Self($crate::ids::random_uuid(random))
             }
 
-            /// Reads an id in the form in which it is printed.
-            ///
+            /// Parses the canonical form.
             /// # Errors
-            ///
             /// [`InvalidId`]($crate::ids::InvalidId) if the text is not a canonical UUID.
             pub fn parse(text: &str) -> Result<Self, $crate::ids::InvalidId> {
                 $crate::ids::parse_uuid(text).map(Self)
             }
 
-            /// The id from its 16 bytes.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(uuid::Uuid::from_bytes(bytes))
             }
 
-            /// The id's 16 bytes.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }
@@ -86,27 +80,25 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// A person.
+    /// The id of a user.
     UserId
 }
 
 uuid_id! {
-    /// One sign-in of a person, from its start to its end. The `sid` claim of a token.
+    /// The id of a session, from sign-in to sign-out or expiry: the `sid` claim of its tokens.
     SessionId
 }
 
-/// The name of a signing key: the `kid` of RFC 7515, here the key's RFC 7638 thumbprint.
+/// The id of a signing key: the `kid` of RFC 7515, here the key's RFC 7638 thumbprint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// A key id from its text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -124,14 +116,14 @@ mod tests {
     use crate::testing::SeededRandom;
 
     #[test]
-    fn an_id_reads_back_as_it_was_printed() {
+    fn id_round_trips_through_text() {
         let id = UserId::random(&SeededRandom::new(7));
         assert_eq!(UserId::parse(&id.to_string()), Ok(id));
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{id}\""));
     }
 
     #[test]
-    fn only_the_canonical_form_is_an_id() {
+    fn non_canonical_uuid_is_rejected() {
         for text in ["", "x", "0190A1B2-5C3D-4E6F-8A7B-9C0D1E2F3A4B", "0190a1b25c3d4e6f8a7b9c0d1e2f3a4b"] {
             assert_eq!(UserId::parse(text), Err(InvalidId), "{text}");
         }

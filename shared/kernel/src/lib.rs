@@ -1,7 +1,5 @@
-//! The vocabulary that every other crate speaks: ids, money, time and randomness.
-//!
-//! A value of these types is valid by construction. The crate knows nothing of AWS, of HTTP or of an async runtime,
-//! and of neither context's domain.
+//! The types that every other crate shares: ids, money, time and randomness.
+//! Values are valid by construction. The crate depends on neither AWS, HTTP nor an async runtime.
 
 pub mod ids;
 pub mod money;

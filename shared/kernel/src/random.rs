@@ -1,11 +1,11 @@
-//! Randomness as a dependency, so that tests and simulations run under a seed.
+//! Randomness as a dependency, so that tests and simulations can seed it.
 
 use ring::rand::SecureRandom;
 
-/// Unpredictable bytes.
+/// A source of random bytes.
 pub trait Random {
-    /// Fills the buffer. An implementation for production MUST be cryptographically secure, and MUST abort rather than
-    /// leave the buffer as it was.
+    /// Fills the buffer. A production implementation MUST be cryptographically secure, and MUST abort rather than leave the
+    /// buffer unfilled.
     fn fill(&self, buffer: &mut [u8]);
 }
 
@@ -15,14 +15,14 @@ impl<R: Random + ?Sized> Random for &R {
     }
 }
 
-/// The operating system's randomness, fit for secrets.
+/// The operating system's randomness, suitable for secrets.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
     fn fill(&self, buffer: &mut [u8]) {
         if ring::rand::SystemRandom::new().fill(buffer).is_err() {
-            tracing::error!("the operating system gives no randomness");
+            tracing::error!("the operating system failed to provide randomness");
             std::process::abort();
         }
     }

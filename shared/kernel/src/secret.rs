@@ -1,4 +1,4 @@
-//! A value that does not print itself.
+//! Secrets that are not printed.
 
 use std::fmt;
 
@@ -6,18 +6,17 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroize;
 
-/// Something that must not reach a log or an answer: a password, a token, a private key. `Debug` shows a placeholder,
-/// there is no `Display` and no `Serialize`, and the memory is overwritten when it is dropped.
+/// A value that must not reach a log or a response: a password, a token, a private key. `Debug` prints a placeholder, there
+/// is no `Display` and no `Serialize`, and the memory is overwritten on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
-    /// Hides a value.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The value itself. Each call is a place to review.
+    /// Returns the value. Each call deserves a review.
     pub const fn expose(&self) -> &T {
         &self.0
     }
@@ -38,7 +37,7 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
 impl<'de> Deserialize<'de> for Secret<String> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self).map_err(|error| {
-            // That of a wrong type quotes the value.
+            // serde's message for a wrong type quotes the value.
             if error.to_string().starts_with("invalid ") { D::Error::custom("must be a string") } else { error }
         })
     }
@@ -49,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_does_not_print_itself() {
+    fn secret_debug_output_is_redacted() {
         assert_eq!(format!("{:?}", Secret::new(String::from("hunter2"))), "[secret]");
     }
 }

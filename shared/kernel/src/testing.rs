@@ -6,18 +6,16 @@ use std::time::Duration;
 
 use crate::{Clock, Random, Timestamp};
 
-/// A clock that a test turns while others look at it: every copy shows the same time.
+/// A clock that a test advances. Clones share the time.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<Mutex<Timestamp>>);
 
 impl ManualClock {
-    /// A clock that shows this time.
     pub fn at(time: Timestamp) -> Self {
         Self(Arc::new(Mutex::new(time)))
     }
 
-    /// Turns it forward by this much.
-    pub fn turn(&self, by: Duration) {
+    pub fn advance(&self, by: Duration) {
         let mut time = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *time = time.plus(by);
     }
@@ -29,7 +27,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock that stands where it was set, for tests.
+/// A clock that stands still.
 #[derive(Debug, Clone, Copy)]
 pub struct FixedClock(pub Timestamp);
 
@@ -39,12 +37,11 @@ impl Clock for FixedClock {
     }
 }
 
-/// Reproducible bytes for tests and simulations: `SplitMix64` from a seed. Never for anything secret.
+/// Reproducible bytes: `SplitMix64` from a seed. Never for secrets.
 #[derive(Debug)]
 pub struct SeededRandom(AtomicU64);
 
 impl SeededRandom {
-    /// A source that always yields the same bytes for the same seed.
     pub const fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }

@@ -1,4 +1,4 @@
-//! Points in time, and where they come from.
+//! Timestamps and clocks.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,42 +9,36 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use utoipa::ToSchema;
 
-/// A point in time in UTC, to the millisecond. Printed as RFC 3339 with three decimals, so that texts sort as times.
+/// A point in time in UTC with millisecond precision. Formatted as RFC 3339 with three decimals, so that strings sort by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
 #[schema(value_type = String, format = DateTime, example = "2026-01-31T12:00:00.000Z")]
 #[schema(description = "A time in UTC, RFC 3339, to the millisecond.")]
 pub struct Timestamp(OffsetDateTime);
 
-/// The text or number is not a point in time between the years 0 and 9999.
+/// The value is not a time between the years 0 and 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an RFC 3339 time, such as 2026-01-31T12:00:00Z")]
 pub struct InvalidTimestamp;
 
 impl Timestamp {
-    /// From seconds since 1970, as in a JWT's `NumericDate` (RFC 7519).
-    ///
+    /// Converts Unix seconds, as in a JWT's `NumericDate` (RFC 7519).
     /// # Errors
-    ///
-    /// [`InvalidTimestamp`] beyond the year 9999.
+    /// [`InvalidTimestamp`] after the year 9999.
     pub fn from_unix_seconds(seconds: i64) -> Result<Self, InvalidTimestamp> {
         OffsetDateTime::from_unix_timestamp(seconds).map(Self).map_err(|_| InvalidTimestamp)
     }
 
-    /// From milliseconds since 1970, as in a Lambda invocation's deadline.
-    ///
+    /// Converts Unix milliseconds, as in the deadline of a Lambda invocation.
     /// # Errors
-    ///
-    /// [`InvalidTimestamp`] beyond the year 9999.
+    /// [`InvalidTimestamp`] after the year 9999.
     pub fn from_unix_millis(millis: i64) -> Result<Self, InvalidTimestamp> {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
             .map(Self)
             .map_err(|_| InvalidTimestamp)
     }
 
-    /// Reads RFC 3339 with any offset. What is finer than a millisecond is cut off.
-    ///
+    /// Parses RFC 3339 with any offset and truncates to milliseconds.
     /// # Errors
-    ///
     /// [`InvalidTimestamp`] for anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
@@ -55,22 +49,19 @@ impl Timestamp {
         utc.replace_millisecond(utc.millisecond()).map(Self).map_err(|_| InvalidTimestamp)
     }
 
-    /// Whole seconds since 1970.
     pub const fn unix_seconds(self) -> i64 {
         self.0.unix_timestamp()
     }
 
-    /// Milliseconds since 1970.
     pub fn unix_millis(self) -> i64 {
         self.unix_seconds().saturating_mul(1000).saturating_add(i64::from(self.0.millisecond()))
     }
 
-    /// How long it is from this time until a later one: zero if that is past.
+    /// The duration until a later time; zero if that is in the past.
     pub fn until(self, later: Self) -> Duration {
         Duration::try_from(later.0 - self.0).unwrap_or_default()
     }
 
-    /// This much later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)))
@@ -97,9 +88,8 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Tells the time. A dependency of everything that asks for it, so that a test can turn it.
+/// A source of the current time, injected so that tests can control it.
 pub trait Clock {
-    /// Now, in UTC.
     fn now(&self) -> Timestamp;
 }
 
@@ -115,7 +105,7 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     }
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -131,21 +121,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_prints_in_utc_to_the_millisecond_and_reads_back() {
+    fn timestamp_round_trips_in_utc_with_milliseconds() {
         let time = Timestamp::parse("2026-01-31T13:00:00.1239+01:00").unwrap();
         assert_eq!(time.to_string(), "2026-01-31T12:00:00.123Z");
         assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
     }
 
     #[test]
-    fn what_is_not_rfc_3339_is_refused() {
+    fn text_that_is_not_rfc_3339_is_rejected() {
         for text in ["", "yesterday", "2026-01-31", "2026-02-30T00:00:00Z", "1767225600", "0000-01-01T00:00:00+23:59"] {
             assert_eq!(Timestamp::parse(text), Err(InvalidTimestamp), "{text}");
         }
     }
 
     #[test]
-    fn texts_sort_as_the_times_do() {
+    fn formatted_timestamps_sort_by_time() {
         let earlier = Timestamp::from_unix_seconds(999_999_999).unwrap();
         let later = earlier.plus(Duration::from_millis(1));
         assert!(earlier < later && earlier.to_string() < later.to_string());

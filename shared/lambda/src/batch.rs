@@ -1,14 +1,12 @@
-//! Batches of messages in which one bad message fails alone.
-//!
-//! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting>
+//! Batches of SQS messages with partial failures
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting>).
 
 use std::fmt::Display;
 use std::future::Future;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 
-/// Hands each message's body to `apply`, one after the other, and reports those that failed, so that the queue
-/// delivers only them again.
+/// Applies each message's body in turn and reports the failed messages, so that the queue redelivers only those.
 pub async fn process_batch<F, E>(event: SqsEvent, apply: impl Fn(String) -> F) -> SqsBatchResponse
 where
     F: Future<Output = Result<(), E>>,
@@ -18,7 +16,7 @@ where
     for message in event.records {
         let id = message.message_id.unwrap_or_default();
         let Err(error) = apply(message.body.unwrap_or_default()).await else { continue };
-        tracing::error!(message_id = id, %error, "the message was not applied and will be delivered again");
+        tracing::error!(message_id = id, %error, "message failed and will be redelivered");
         failed.add_failure(id);
     }
     failed
@@ -29,7 +27,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_the_bad_messages_are_reported() {
+    async fn failed_messages_are_reported() {
         let event: SqsEvent = serde_json::from_value(serde_json::json!({"Records": [
             {"messageId": "0", "body": "good"},
             {"messageId": "1", "body": "bad"},

@@ -1,4 +1,4 @@
-//! One endpoint's operation.
+//! The OpenAPI operation of an endpoint.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{Problem, Schemas};
 /// The media type of a problem.
 const PROBLEM: &str = "application/problem+json";
 
-/// What an endpoint takes and answers.
+/// An endpoint's operation, built up by the methods below.
 #[derive(Debug)]
 pub struct Endpoint {
     method: &'static str,
@@ -23,17 +23,17 @@ pub struct Endpoint {
     schemas: Schemas,
 }
 
-/// What stands for one status.
+/// The response for one status.
 #[derive(Debug)]
 struct Response {
     description: String,
-    /// Name -> its component.
+    /// Header name -> its component.
     headers: BTreeMap<&'static str, &'static str>,
     content: Value,
 }
 
 impl Endpoint {
-    /// An endpoint that anyone may ask. `id` is its name in generated clients; `summary` says what it does in a few words.
+    /// Creates an unauthenticated operation. `id` is its name in generated clients.
     pub fn new(method: &'static str, path: &'static str, tag: &str, id: &str, summary: &str) -> Self {
         let mut operation = Map::new();
         operation.insert("tags".to_owned(), json!([tag]));
@@ -52,41 +52,40 @@ impl Endpoint {
         if method == "get" { endpoint } else { endpoint.problems(&[&problem_types::CROSS_SITE_REQUEST]) }
     }
 
-    /// The same endpoint, with what there is to know beyond its summary.
     #[must_use]
     pub fn description(mut self, description: &str) -> Self {
         self.operation.insert("description".to_owned(), json!(description));
         self
     }
 
-    /// The same endpoint, for signed-in people alone: by a bearer token or by the cookie.
+    /// Requires an access token, as a bearer token or in the cookie.
     #[must_use]
     pub fn authenticated(mut self) -> Self {
         self.operation.insert("security".to_owned(), json!([{"bearer": []}, {"cookie": []}]));
         self.problems(&[&problem_types::UNAUTHENTICATED, &problem_types::UNAVAILABLE])
     }
 
-    /// The same endpoint, for whoever passes another of the document's security schemes.
+    /// Requires another of the document's security schemes.
     #[must_use]
     pub fn secured_by(mut self, scheme: &str) -> Self {
         self.operation.insert("security".to_owned(), json!([{scheme: []}]));
         self
     }
 
-    /// The same endpoint, which answers also those who are not signed in.
+    /// Accepts an access token, but does not require one.
     #[must_use]
     pub fn optionally_authenticated(mut self) -> Self {
         self.operation.insert("security".to_owned(), json!([{"bearer": []}, {"cookie": []}, {}]));
         self.problems(&[&problem_types::UNAVAILABLE])
     }
 
-    /// The same endpoint, for a body of this type. Each example has a name that says what it shows.
+    /// Requires a body of type `T`. Each example has a name.
     #[must_use]
     pub fn request_body<T: ToSchema>(self, examples: &[(&str, Value)]) -> Self {
         self.body::<T>(true, examples)
     }
 
-    /// The same endpoint, for a body of this type or for none.
+    /// Accepts an optional body of type `T`.
     #[must_use]
     pub fn optional_request_body<T: ToSchema>(self, examples: &[(&str, Value)]) -> Self {
         self.body::<T>(false, examples)
@@ -103,25 +102,24 @@ impl Endpoint {
         ])
     }
 
-    /// The same endpoint with a part of its path that the client fills in.
     #[must_use]
     pub fn path_parameter(self, name: &str, description: &str, schema: &Value) -> Self {
         self.parameter("path", name, description, schema)
     }
 
-    /// The same endpoint with a parameter in its query, which may be left out. Its example stands in the schema.
+    /// Adds an optional query parameter.
     #[must_use]
     pub fn query(self, name: &str, description: &str, schema: &Value) -> Self {
         self.parameter("query", name, description, schema).problems(&[&problem_types::INVALID_REQUEST])
     }
 
-    /// The same endpoint with a header of the request that must be there.
+    /// Adds a required header.
     #[must_use]
     pub fn header(self, name: &str, description: &str, schema: &Value) -> Self {
         self.parameter("header", name, description, schema)
     }
 
-    /// The same endpoint with a cookie, which may be left out.
+    /// Adds an optional cookie.
     #[must_use]
     pub fn cookie(self, name: &str, description: &str, schema: &Value) -> Self {
         self.parameter("cookie", name, description, schema)
@@ -135,36 +133,34 @@ impl Endpoint {
         self
     }
 
-    /// The same endpoint, for requests that may bear an idempotency key. `reused` is what refuses a key of another
-    /// request.
+    /// Accepts an `Idempotency-Key`. `reused` is the problem for a key that was used with a different payload.
     #[must_use]
     pub fn idempotent(mut self, reused: &'static ProblemType) -> Self {
         self.parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
         self.problems(&[&problem_types::INVALID_REQUEST, reused])
     }
 
-    /// The same endpoint, which answers with a `T` when all went well.
     #[must_use]
     pub fn response<T: ToSchema>(mut self, status: u16, description: &str, example: &Value) -> Self {
         let schema = self.schemas.refer::<T>();
         self.json_response(status, description, &schema, example)
     }
 
-    /// The same endpoint, which answers with a list of `T`.
+    /// Adds a response with an array of `T`.
     #[must_use]
     pub fn list_response<T: ToSchema>(mut self, status: u16, description: &str, example: &Value) -> Self {
         let schema = json!({"type": "array", "items": self.schemas.refer::<T>()});
         self.json_response(status, description, &schema, example)
     }
 
-    /// The same endpoint, which answers with a generic `T`, called `name`.
+    /// Adds a response with a generic `T`, whose schema is called `name`.
     #[must_use]
     pub fn named_response<T: ToSchema>(mut self, name: &str, status: u16, description: &str, example: &Value) -> Self {
         let schema = self.schemas.refer_as::<T>(name);
         self.json_response(status, description, &schema, example)
     }
 
-    /// The same endpoint, which answers with an `A` or with a `B`. Each example has a name that says which, and why.
+    /// Adds a response with an `A` or a `B`. Each example has a name.
     #[must_use]
     pub fn either_response<A: ToSchema, B: ToSchema>(
         mut self,
@@ -177,7 +173,7 @@ impl Endpoint {
         self.response_content(status, description, content)
     }
 
-    /// The same endpoint, which answers with a `T` in JSON that has a media type of its own.
+    /// Adds a response with a `T` in JSON that has its own media type.
     #[must_use]
     pub fn response_in<T: ToSchema>(
         mut self,
@@ -194,14 +190,14 @@ impl Endpoint {
         self.response_content(status, description, content("application/json", schema, example))
     }
 
-    /// The same endpoint, which answers with something else than JSON.
+    /// Adds a response that is not JSON.
     #[must_use]
     pub fn response_content(mut self, status: u16, description: &str, content: Value) -> Self {
         self.responses.insert(status, Response::new(description.to_owned(), content));
         self
     }
 
-    /// The same endpoint, whose answer bears a header of `components/headers`.
+    /// Adds a header of `components/headers` to a response.
     #[must_use]
     pub fn with_header(mut self, status: u16, name: &'static str, component: &'static str) -> Self {
         if let Some(response) = self.responses.get_mut(&status) {
@@ -210,7 +206,7 @@ impl Endpoint {
         self
     }
 
-    /// The same endpoint, which refuses by these kinds of problem too.
+    /// Adds problem types that the operation may return.
     #[must_use]
     pub fn problems(mut self, refusals: &[&'static ProblemType]) -> Self {
         for kind in refusals {
@@ -221,7 +217,7 @@ impl Endpoint {
         self
     }
 
-    /// Adds the endpoint to the document's paths and schemas.
+    /// Adds the operation to the document.
     pub fn write(mut self, paths: &mut Map<String, Value>, schemas: &mut Schemas) {
         let problem = self.schemas.refer::<Problem>();
         let mut by_status: BTreeMap<u16, Vec<&ProblemType>> = BTreeMap::new();
@@ -231,7 +227,7 @@ impl Endpoint {
         for (status, kinds) in by_status {
             self.responses.insert(status, Response::refusal(status, &kinds, &problem));
         }
-        // What a key has been used for is answered again, whatever came of it.
+        // A replay may return any response of the first request.
         if self.parameters.iter().any(|parameter| parameter.get("$ref").is_some()) {
             for response in self.responses.values_mut() {
                 response.headers.insert("Idempotent-Replayed", "IdempotentReplayed");
@@ -256,7 +252,7 @@ impl Response {
         Self { description, headers: BTreeMap::from([("Request-Id", "RequestId")]), content }
     }
 
-    /// A problem, with the codes that it can have here.
+    /// A problem response with the codes that this status can have here.
     fn refusal(status: u16, kinds: &[&ProblemType], problem: &Value) -> Self {
         let codes: Vec<_> = kinds.iter().map(|kind| kind.code).collect();
         let titles: Vec<_> = kinds.iter().map(|kind| format!("`{}`: {}.", kind.code, kind.title)).collect();
@@ -294,8 +290,8 @@ fn example(kind: &ProblemType) -> Value {
         "type": format!("urn:problem:{}", kind.code),
         "title": kind.title,
         "status": kind.status,
-        "detail": "What is so in this case, and what to do about it.",
-        "instance": "/the/path/that/was/asked",
+        "detail": "An explanation of this occurrence.",
+        "instance": "/the/path/of/the/request",
         "code": kind.code,
         "retryable": kind.retryable,
         "requestId": "8f0c5d52-6a0e-4b55-9d1e-2f6f3a1c7b90",
@@ -320,14 +316,14 @@ mod tests {
     }
 
     #[test]
-    fn a_status_names_every_code_that_it_can_have_there_and_no_other() {
+    fn status_lists_exactly_its_problem_codes() {
         let operation = written(tea().problems(&[&TEAPOT, &KETTLE, &TEAPOT]));
         let of_these = &operation["responses"]["422"]["content"][PROBLEM]["schema"]["allOf"][1];
         assert_eq!(of_these["properties"], json!({"code": {"enum": ["teapot", "kettle"]}, "status": {"const": 422}}));
     }
 
     #[test]
-    fn who_must_be_signed_in_is_told_how_and_can_be_refused() {
+    fn authenticated_operation_documents_401() {
         let operation = written(tea().authenticated());
         assert_eq!(operation["security"], json!([{"bearer": []}, {"cookie": []}]));
         assert!(operation["responses"]["401"]["headers"]["WWW-Authenticate"].is_object());
@@ -335,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_can_be_refused_to_another_sites_page_and_reading_cannot() {
+    fn only_unsafe_methods_document_cross_site_rejection() {
         let refusals = |method| {
             let mut paths = Map::new();
             Endpoint::new(method, "/tea", "Tea", "tea", "Tea").write(&mut paths, &mut Schemas::default());
@@ -348,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_may_be_any_answer_to_a_request_with_a_key() {
+    fn keyed_operation_documents_replay_on_every_status() {
         let operation = written(tea().response::<Problem>(201, "Tea", &json!({})).idempotent(&TEAPOT));
         for status in ["201", "400", "422"] {
             assert!(operation["responses"][status]["headers"]["Idempotent-Replayed"].is_object(), "{status}");

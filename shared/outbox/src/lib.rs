@@ -1,9 +1,7 @@
-//! The outbox: a change of a table and its event are one write, and the table's stream carries it to a topic.
-//!
-//! A context says which of its records are events, by a function of a record; this crate does the rest. Records are
-//! published in their order, in calls as large as the topic takes, up to the first that fails. That one is reported, so
-//! Lambda delivers it and what follows it again: nothing is lost, and consumers, who apply only what is newer than what
-//! they hold, do not mind what comes twice.
+//! The outbox: a change and its event are one write, and the table's stream carries it to a topic.
+//! A context maps stream records to events; this crate publishes them in order, in batches of the topic's maximum size, up
+//! to the first failure. That record is reported, and Lambda redelivers it and all later ones: no event is lost, and
+//! consumers ignore duplicates by version.
 
 mod publish;
 mod record;
@@ -18,7 +16,7 @@ pub use record::{UnreadableRecord, is_newer, is_of, new_image};
 use serde::Serialize;
 pub use topic::Topic;
 
-/// Runs the function between a table's stream and the topic that `TOPIC_ARN` names.
+/// Runs the function that publishes a table's stream to the topic in `TOPIC_ARN`.
 pub fn serve<E>(to_publish: fn(&EventRecord) -> Result<Option<Envelope<E>>, UnreadableRecord>) -> ExitCode
 where
     E: Event + Serialize + Send + Sync + 'static,

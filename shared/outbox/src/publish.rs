@@ -1,4 +1,4 @@
-//! From a batch of the stream's records to the topic.
+//! Publishing a batch of stream records.
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -12,24 +12,22 @@ use crate::UnreadableRecord;
 
 /// Publishes events.
 pub trait PublishEvents<E> {
-    /// The most events that one call may publish.
+    /// The maximum number of events per call.
     const MAX_EVENTS: usize;
 
-    /// Publishes these events, at most [`MAX_EVENTS`](Self::MAX_EVENTS) of them. MUST answer for each of them, in their
-    /// order, whether it was published.
+    /// Publishes at most [`MAX_EVENTS`](Self::MAX_EVENTS) events. MUST return one result per event, in the same order.
     fn publish_events(&self, events: &[Envelope<E>]) -> impl Future<Output = Vec<Result<(), NotPublished>>> + Send;
 }
 
-/// Why an event was not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an event was not published: {0}")]
+#[error("publishing an event failed: {0}")]
 pub struct NotPublished(pub String);
 
-/// Publishes what the records tell, in their order, up to the first that fails. That one is reported: Lambda delivers
-/// it and all that follow it again, so what was published after it would only come twice
+/// Publishes the events of the records, in order, up to the first failure, and reports that record. Lambda redelivers it
+/// and all later records, so publishing those now would only duplicate them
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>).
-///
 /// # Errors
+/// None: a failure is part of the response.
 ///
 /// None: a failure is part of the answer.
 pub async fn publish<E, B: PublishEvents<E>>(
@@ -39,7 +37,7 @@ pub async fn publish<E, B: PublishEvents<E>>(
 ) -> Result<DynamoDbEventResponse, Infallible> {
     let mut failures = DynamoDbEventResponse::default();
     if let Err(record) = publish_in_order(bus, &event.records, to_publish).await {
-        // Without a sequence number, Lambda takes the whole batch for failed, as it should.
+        // Without a sequence number Lambda treats the whole batch as failed, as intended.
         let mut failure = DynamoDbBatchItemFailure::default();
         failure.item_identifier = Some(record.change.sequence_number.clone().unwrap_or_default());
         failures.batch_item_failures.push(failure);
@@ -47,7 +45,7 @@ pub async fn publish<E, B: PublishEvents<E>>(
     Ok(failures)
 }
 
-/// Publishes up to the first record that fails, and answers with that.
+/// Publishes up to the first failure. Returns the failed record.
 async fn publish_in_order<'a, E, B: PublishEvents<E>>(
     bus: &B,
     records: &'a [EventRecord],
@@ -102,7 +100,7 @@ mod tests {
 
     type Numbered = Envelope<u64>;
 
-    /// Publishes events by three, but for the one of one number.
+    /// Publishes in batches of three, except the event with one number.
     #[derive(Default)]
     struct Bus {
         refuses: Option<u64>,
@@ -155,7 +153,7 @@ mod tests {
         numbers.into_iter().map(|number| record(number, "TOLD")).collect()
     }
 
-    /// What was handed to the bus by each call, and which sequence numbers were reported.
+    /// The batches that were published, and the sequence numbers that were reported.
     async fn run(bus: Bus, records: Vec<Value>) -> (Vec<Vec<u64>>, Vec<String>) {
         let event = serde_json::from_value(json!({ "Records": records })).unwrap();
         let Ok(answer) = publish(&bus, &event, to_publish).await;
@@ -170,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_that_changed_is_published_in_order_in_calls_that_the_bus_can_take() {
+    async fn changes_are_published_in_order_and_in_batches() {
         let mut records = told(0..7);
         records.insert(2, record(99, "UNTOLD"));
         let (called, reported) = run(Bus::default(), records).await;
@@ -179,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_to_publish_calls_nobody() {
+    async fn batch_without_events_makes_no_call() {
         let mut removed = record(2, "TOLD");
         removed["eventName"] = json!("REMOVE");
         let mut same_version = record(3, "TOLD");
@@ -190,14 +188,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_that_the_bus_refuses_is_reported_and_what_follows_waits() {
+    async fn rejected_event_is_reported_and_stops_the_batch() {
         let (called, reported) = run(Bus { refuses: Some(4), ..Bus::default() }, told(0..9)).await;
         assert_eq!(called, calls([&[0, 1, 2], &[3, 4, 5]]));
         assert_eq!(reported, ["4"]);
     }
 
     #[tokio::test]
-    async fn a_record_that_cannot_be_read_is_reported_once_all_before_it_is_published() {
+    async fn undecodable_record_is_reported_after_earlier_ones() {
         let mut records = told(0..3);
         records[2] = broken(2);
         let (called, reported) = run(Bus::default(), records).await;
@@ -206,7 +204,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_failures_the_first_is_reported() {
+    async fn first_of_two_failures_is_reported() {
         let mut records = told(0..4);
         records[3] = broken(3);
         let (_, reported) = run(Bus { refuses: Some(1), ..Bus::default() }, records).await;

@@ -1,4 +1,4 @@
-//! What a record of a stream says.
+//! Stream records.
 
 use std::error::Error;
 
@@ -6,24 +6,20 @@ use aws_lambda_events::dynamodb::EventRecord;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The record is of an item that is published, and is not such an item. It MUST NOT be skipped: it is a change that
-/// nobody else would hear of.
+/// A record of a published item could not be decoded. It MUST NOT be skipped, or its event would be lost.
 #[derive(Debug, thiserror::Error)]
-#[error("a record of the stream cannot be read: {0}")]
+#[error("stream record could not be decoded: {0}")]
 pub struct UnreadableRecord(Box<dyn Error + Send + Sync>);
 
 impl UnreadableRecord {
-    /// Says why.
     pub fn new(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(why.into())
     }
 }
 
-/// Whether an item was put or changed, and its key is one that `wanted` says yes to: partition first, then sort.
-///
+/// Whether the record is of a put or an update of an item whose keys (partition, sort) `wanted` accepts.
 /// # Errors
-///
-/// [`UnreadableRecord`] if the record has no such key.
+/// [`UnreadableRecord`] if the record has no such keys.
 pub fn is_of(record: &EventRecord, wanted: impl FnOnce(&str, &str) -> bool) -> Result<bool, UnreadableRecord> {
     #[derive(Deserialize)]
     struct Key {
@@ -37,16 +33,14 @@ pub fn is_of(record: &EventRecord, wanted: impl FnOnce(&str, &str) -> bool) -> R
     Ok(wanted(&pk, &sk))
 }
 
-/// The item after the change.
-///
+/// Decodes the item after the change.
 /// # Errors
-///
-/// [`UnreadableRecord`] if it is something else than a `T`.
+/// [`UnreadableRecord`] if it is not a `T`.
 pub fn new_image<T: DeserializeOwned>(record: &EventRecord) -> Result<T, UnreadableRecord> {
     serde_dynamo::from_item(record.change.new_image.clone()).map_err(UnreadableRecord::new)
 }
 
-/// Whether this version is higher than the one that the item had before, if it had one.
+/// Whether the version is higher than that of the item before the change, if there was one.
 pub fn is_newer(record: &EventRecord, version: u64) -> bool {
     #[derive(Deserialize)]
     struct Versioned {

@@ -1,4 +1,4 @@
-//! The SNS topic that events go to.
+//! The SNS topic of a context's events.
 
 use std::fmt::Display;
 
@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::{NotPublished, PublishEvents};
 
-/// A topic.
 #[derive(Debug, Clone)]
 pub struct Topic {
     client: Client,
@@ -19,10 +18,8 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The topic that `TOPIC_ARN` names. `AWS_ENDPOINT_URL_SNS` goes before `AWS_ENDPOINT_URL`, as the SDKs agree.
-    ///
+    /// The topic in `TOPIC_ARN`. `AWS_ENDPOINT_URL_SNS` takes precedence over `AWS_ENDPOINT_URL`, as in all AWS SDKs.
     /// # Errors
-    ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let config = aws::for_service(&aws::sdk_config(env)?, env, "AWS_ENDPOINT_URL_SNS");
@@ -31,7 +28,7 @@ impl Topic {
 }
 
 impl<E: Event + Serialize + Sync> PublishEvents<E> for Topic {
-    /// What `PublishBatch` takes. Ten of our events are far below the 256 KiB that it takes too.
+    /// The limit of `PublishBatch`. Ten events are far below its limit of 256 KiB.
     const MAX_EVENTS: usize = 10;
 
     async fn publish_events(&self, events: &[Envelope<E>]) -> Vec<Result<(), NotPublished>> {
@@ -97,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_is_published_with_its_type_as_an_attribute() {
+    async fn event_is_published_with_a_type_attribute() {
         let (url, request) =
             serve_once(200, "<PublishBatchResponse><PublishBatchResult/></PublishBatchResponse>").await;
         assert_eq!(topic(&url).publish_events(&events(1)).await, [Ok(())]);
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_batch_the_event_that_the_topic_refused_is_told_apart() {
+    async fn rejected_event_of_a_batch_is_identified() {
         let answer = "<PublishBatchResponse><PublishBatchResult><Failed><member><Id>1</Id><Code>InternalError</Code>\
                       <SenderFault>false</SenderFault></member></Failed></PublishBatchResult></PublishBatchResponse>";
         let (url, _request) = serve_once(200, answer).await;
@@ -123,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_fails_publishes_none_of_its_events() {
+    async fn failed_call_publishes_no_event() {
         let (url, _request) =
             serve_once(403, "<ErrorResponse><Error><Code>AuthorizationError</Code></Error></ErrorResponse>").await;
         let outcomes = topic(&url).publish_events(&events(2)).await;

@@ -1,4 +1,4 @@
-//! What transactions cost, in the units that DynamoDB bills.
+//! The capacity units that transactions consume.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,19 +11,19 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput};
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 
-/// What the transactions of one client have cost so far: write capacity units, in their order.
+/// The write capacity units of a client's transactions, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Capacity(Arc<Mutex<Vec<f64>>>);
 
 impl Capacity {
-    /// The same client, and what its transactions cost.
+    /// Returns the same client with a meter.
     pub(crate) fn of(client: &Client) -> (Client, Self) {
         let capacity = Self::default();
         let config = client.config().to_builder().interceptor(capacity.clone()).build();
         (Client::from_conf(config), capacity)
     }
 
-    /// The units of each transaction since the last call of this.
+    /// Returns the units of each transaction since the last call.
     pub fn spent(&self) -> Vec<f64> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

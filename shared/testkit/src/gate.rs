@@ -1,4 +1,4 @@
-//! A gate before the engine: a test decides whose request goes through next, and so tries every order there is.
+//! Stepwise execution of concurrent clients: a test chooses whose request is sent next, and so runs every interleaving.
 
 use aws_sdk_dynamodb::Client;
 use aws_smithy_runtime_api::client::http::{
@@ -7,19 +7,19 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use tokio::sync::{mpsc, oneshot};
 
-/// What stands at the gate.
+/// A request that waits for its step.
 #[derive(Debug)]
 struct Waiting {
     go: oneshot::Sender<()>,
     answered: oneshot::Receiver<()>,
 }
 
-/// A gate before the engine, for one of several who use it at once.
+/// Steps through the requests of one client.
 #[derive(Debug)]
 pub struct Gate(mpsc::UnboundedReceiver<Waiting>);
 
 impl Gate {
-    /// The same client, whose requests each wait at the gate.
+    /// Returns the same client, whose requests each wait for a step.
     pub(crate) fn before(client: &Client) -> (Client, Self) {
         let (arrive, arrivals) = mpsc::unbounded_channel();
         let inner = client.config().http_client().expect("a client").clone();
@@ -31,7 +31,7 @@ impl Gate {
         (Client::from_conf(config), Self(arrivals))
     }
 
-    /// Lets the next request through and waits until it is answered. False when no more can come: the client is gone.
+    /// Sends the next request and waits for its response. Returns `false` when there can be no more: the client was dropped.
     pub async fn let_one_through(&mut self) -> bool {
         let Some(Waiting { go, answered }) = self.0.recv().await else { return false };
         go.send(()).expect("a request that still waits");
@@ -52,7 +52,7 @@ impl HttpConnector for Gated {
         let (answer, answered) = oneshot::channel();
         let (arrive, inner) = (self.arrive.clone(), self.inner.clone());
         HttpConnectorFuture::new(async move {
-            // Whoever no longer asks at the gate lets everything through.
+            // Without a scheduler every request is sent at once.
             if arrive.send(Waiting { go, answered }).is_ok() {
                 may_go.await.ok();
             }

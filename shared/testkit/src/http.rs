@@ -1,10 +1,10 @@
-//! An HTTP server of a test's own, for what goes over the wire.
+//! An HTTP server stub.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// Serves one request with this answer. Gives the base URL, and the request once it has come.
+/// Serves one request with this response. Returns the base URL, and a handle to the request.
 pub async fn serve_once(status: u16, body: &str) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("the port"));

@@ -1,10 +1,8 @@
 //! DynamoDB inside a test.
-//!
-//! [`Engine::start`] runs dynoxide in memory behind a real socket, so that what is tested is the SDK's request on the
-//! wire. Tables are made from the very templates in `infra/` that a deploy uses. A tap on the connection counts round
-//! trips and can answer in DynamoDB's stead, with what no emulator raises of itself. A [`Gate`] lets a test try every
-//! order of the requests of two who work at once, and [`Capacity`] tells what each would cost. [`http`] is for what a
-//! function calls beside DynamoDB.
+//! [`Engine::start`] runs dynoxide in memory behind a real socket, so that tests cover the SDK's requests on the wire. Tables
+//! are created from the templates in `infra/` that are deployed. The client's connection records round trips, stubs responses
+//! that no emulator produces, and runs hooks between requests. A [`Gate`] runs every interleaving of two concurrent clients,
+//! and [`Capacity`] reports what their transactions consume. [`http`] stubs other HTTP servers.
 
 #![expect(
     clippy::expect_used,
@@ -29,18 +27,16 @@ use recorder::RequestRecorder;
 pub use capacity::Capacity;
 pub use gate::Gate;
 
-/// A DynamoDB of a test's own.
+/// An in-memory DynamoDB.
 pub struct Engine {
-    /// A client that talks to it.
     pub client: Client,
-    /// Where it listens.
     pub url: String,
     database: Database,
     recorder: RequestRecorder,
 }
 
 impl Engine {
-    /// An empty engine, and a client for it. It lives as long as the test's async runtime does.
+    /// Starts an empty engine. It lives as long as the test's async runtime.
     pub async fn start() -> Self {
         let database = Database::memory().expect("an in-memory database");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -59,29 +55,29 @@ impl Engine {
         Self { client: Client::from_conf(config), url, database, recorder }
     }
 
-    /// Makes a table as the stack `infra/<stack>.yaml` defines it, and answers with its name.
+    /// Creates a table as defined in `infra/<stack>.yaml`. Returns its name.
     pub fn create_table(&self, stack: &str, logical_id: &str) -> String {
         let request = tables::create_table_request(stack, logical_id);
         self.database.create_table(request).expect("a table that DynamoDB accepts");
         logical_id.to_owned()
     }
 
-    /// Another client, whose requests each wait at a gate until the test lets them through.
+    /// Returns another client, whose requests each wait until the test steps the gate.
     pub fn gated(&self) -> (Client, Gate) {
         Gate::before(&self.client)
     }
 
-    /// Another client, which writes down what its transactions cost.
+    /// Returns another client, which records the units that its transactions consume.
     pub fn metered(&self) -> (Client, Capacity) {
         Capacity::of(&self.client)
     }
 
-    /// The operations sent since the last call of this, in order: one entry is one round trip.
+    /// Returns the operations since the last call, in order: one entry per round trip.
     pub fn round_trips(&self) -> Vec<String> {
         self.recorder.take_log()
     }
 
-    /// Makes DynamoDB refuse the next `times` transactions as in conflict with another one on the item at `index`.
+    /// Cancels the next `times` transactions because of a conflict on the item at `index`.
     pub fn raise_transaction_conflicts(&self, times: usize, index: usize, of: usize) {
         let reasons: Vec<_> = (0..of).map(|item| if item == index { "TransactionConflict" } else { "None" }).collect();
         let body = serde_json::json!({
@@ -95,7 +91,7 @@ impl Engine {
         self.recorder.stub_response("TransactWriteItems", times, 400, &body.to_string());
     }
 
-    /// Makes DynamoDB refuse the next `times` of this operation on one item, as in conflict with a transaction on it.
+    /// Rejects the next `times` requests of this single-item operation because of a conflict with a transaction.
     pub fn raise_conflicts(&self, operation: &'static str, times: usize) {
         let body = serde_json::json!({
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException",

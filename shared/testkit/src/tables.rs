@@ -1,10 +1,10 @@
-//! Tables as the templates in `infra/` define them.
+//! Tables as defined in the templates in `infra/`.
 
 use dynoxide::actions::create_table::CreateTableRequest;
 use serde_json::{Map, Value, json};
 use serde_yaml_ng::Value as Yaml;
 
-/// The parts of `AWS::DynamoDB::Table` that shape what a table accepts and answers.
+/// The properties of `AWS::DynamoDB::Table` that affect requests.
 const SHAPE: [&str; 4] = ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"];
 
 pub(crate) fn create_table_request(stack: &str, logical_id: &str) -> CreateTableRequest {

@@ -1,9 +1,8 @@
-//! Standard Webhooks: signing a message, and verifying that one is authentic and fresh
+//! Standard Webhooks: signing messages, and verifying that they are authentic and recent
 //! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
-//!
-//! A message is signed by HMAC-SHA256 over `id.timestamp.body`, and bears three headers: [`ID`], [`TIMESTAMP`] and
-//! [`SIGNATURE`]. It may bear several signatures, and a receiver may know several secrets: so either side can change
-//! its secret while messages are under way. The crate knows nothing of HTTP, of payments or of where secrets are kept.
+//! A message is signed with HMAC-SHA256 over `id.timestamp.body` and has three headers: [`ID`], [`TIMESTAMP`] and
+//! [`SIGNATURE`]. It may have several signatures, and a receiver may accept several secrets, so that either side can rotate
+//! its secret.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,35 +12,33 @@ use base64::engine::general_purpose::STANDARD;
 use kernel::Timestamp;
 use ring::hmac::{self, HMAC_SHA256, Key};
 
-/// The header with the message's id, the same for every delivery of the same message.
+/// The header with the message id, which is the same for every delivery of the message.
 pub const ID: &str = "webhook-id";
-/// The header with the time of this delivery, in seconds since 1970.
+/// The header with the time of this delivery in Unix seconds.
 pub const TIMESTAMP: &str = "webhook-timestamp";
-/// The header with the signatures, apart by spaces, each `v1,<base64>`.
+/// The header with the space-separated signatures, each `v1,<base64>`.
 pub const SIGNATURE: &str = "webhook-signature";
 
-/// How far the time of a delivery may be from ours, either way.
+/// The maximum difference between the time of delivery and the current time, either way.
 pub const TOLERANCE: Duration = Duration::from_mins(5);
 
-/// The shortest secret: shorter ones can be guessed.
+/// The minimum length of a secret in bytes.
 const SHORTEST_SECRET_BYTES: usize = 24;
 const VERSION: &str = "v1,";
 
-/// A secret that sender and receiver share. It does not print itself.
+/// A secret shared by sender and receiver. `Debug` is redacted.
 #[derive(Clone)]
 pub struct WebhookSecret(Key);
 
-/// The text is no secret. It does not say what the text was.
+/// The text is not a valid secret. The message does not quote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a webhook secret must be the base64 of at least 24 bytes, with or without whsec_ before it")]
 pub struct InvalidSecret;
 
 impl WebhookSecret {
-    /// Reads a secret: base64, with or without `whsec_` before it.
-    ///
+    /// Parses base64, with or without the prefix `whsec_`.
     /// # Errors
-    ///
-    /// [`InvalidSecret`] for anything else, or less than 24 bytes.
+    /// [`InvalidSecret`] for anything else, or fewer than 24 bytes.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
         let encoded = text.strip_prefix("whsec_").unwrap_or(text);
         let bytes = STANDARD.decode(encoded).map_err(|_| InvalidSecret)?;
@@ -51,7 +48,7 @@ impl WebhookSecret {
         Ok(Self(Key::new(HMAC_SHA256, &bytes)))
     }
 
-    /// The signature of a message, as it stands in its header.
+    /// Returns the signature of a message in its header format.
     pub fn sign(&self, id: &str, sent_at: Timestamp, body: &[u8]) -> String {
         let tag = hmac::sign(&self.0, &signed_content(id, &sent_at.unix_seconds().to_string(), body));
         format!("{VERSION}{}", STANDARD.encode(tag))
@@ -64,40 +61,32 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// The three headers of a message, as they came.
+/// The three headers of a message, as received.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Headers<'a> {
-    /// [`ID`].
     pub id: Option<&'a str>,
-    /// [`TIMESTAMP`].
     pub timestamp: Option<&'a str>,
-    /// [`SIGNATURE`].
     pub signature: Option<&'a str>,
 }
 
-/// Why a message is not to be believed. The texts are for the log; a sender learns only that it was not accepted.
+/// Why a message was rejected. The messages are for the log; the sender learns only that it was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// One of the headers is missing or empty.
-    #[error("the header {0} is missing")]
+    #[error("header {0} is missing")]
     MissingHeader(&'static str),
-    /// The time is no number of seconds.
-    #[error("the time of delivery is no number")]
+    #[error("delivery time is not a number")]
     InvalidTimestamp,
-    /// The time is too far from ours: a replay, or a clock that is wrong.
-    #[error("the time of delivery is more than five minutes from ours")]
+    /// A replay, or a wrong clock.
+    #[error("delivery time differs by more than five minutes")]
     OutsideTolerance,
-    /// No signature is by a secret that we know.
     #[error("no signature matches")]
     WrongSignature,
 }
 
-/// Whether a message is by one who knows one of the secrets, and was sent just now. Signatures are compared in constant
-/// time. Answers with the message's id.
-///
+/// Verifies that a message was signed with one of the secrets and is recent. Signatures are compared in constant time.
+/// Returns the message id.
 /// # Errors
-///
-/// [`Rejection`] if it is not.
+/// [`Rejection`] if the message is not authentic or not recent.
 pub fn verify<'a>(
     secrets: &[WebhookSecret],
     headers: Headers<'a>,
@@ -143,7 +132,7 @@ mod tests {
         Timestamp::from_unix_seconds(1_614_265_330).unwrap()
     }
 
-    /// A message that the specification's own tests sign.
+    /// A test vector of the specification.
     const SIGNED: Headers<'_> = Headers {
         id: Some("msg_p5jXN8AQM9LWM0D4loKWxJek"),
         timestamp: Some("1614265330"),
@@ -151,13 +140,13 @@ mod tests {
     };
 
     #[test]
-    fn a_message_is_signed_and_verified_as_in_the_specification() {
+    fn signature_matches_the_specification_vector() {
         assert_eq!(Some(ours().sign(SIGNED.id.unwrap(), now(), BODY).as_str()), SIGNED.signature);
         assert_eq!(verify(&[ours()], SIGNED, BODY, now()), Ok("msg_p5jXN8AQM9LWM0D4loKWxJek"));
     }
 
     #[test]
-    fn any_of_several_secrets_and_any_of_several_signatures_will_do() {
+    fn any_secret_and_any_signature_may_match() {
         let next = secret("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
         assert!(verify(&[next.clone(), ours()], SIGNED, BODY, now()).is_ok());
         let both =
@@ -167,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_was_tampered_with_is_rejected() {
+    fn tampered_message_is_rejected() {
         let stranger = secret("C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
         for (secrets, headers, body) in [
             (vec![ours()], SIGNED, &b"{}"[..]),
@@ -187,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_good_for_five_minutes_either_way() {
+    fn message_is_valid_for_five_minutes_either_way() {
         let (minutes, second) = (TOLERANCE, Duration::from_secs(1));
         assert!(verify(&[ours()], SIGNED, BODY, now().plus(minutes)).is_ok());
         let late = verify(&[ours()], SIGNED, BODY, now().plus(minutes + second));
@@ -201,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn each_header_must_be_there() {
+    fn missing_header_is_rejected() {
         for (headers, missing) in [
             (Headers { id: None, ..SIGNED }, ID),
             (Headers { timestamp: Some(""), ..SIGNED }, TIMESTAMP),
@@ -216,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_the_base64_of_enough_bytes_and_does_not_print_itself() {
+    fn short_secret_is_rejected_and_debug_is_redacted() {
         for text in ["", "whsec_", "whsec_c2hvcnQ=", "not base64 at all, though long enough!"] {
             assert_eq!(WebhookSecret::parse(text).err(), Some(InvalidSecret), "{text}");
         }

@@ -218,7 +218,7 @@ impl Platform {
     }
 
     pub(crate) fn wait(&self, seconds: u64) {
-        self.clock.turn(Duration::from_secs(seconds));
+        self.clock.advance(Duration::from_secs(seconds));
     }
 
     /// Sends a request to an endpoint of the account context.

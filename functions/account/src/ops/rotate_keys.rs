@@ -296,7 +296,7 @@ mod tests {
     async fn update_request_keeps_key_and_physical_resource_id() {
         let rotation = Rotation::start().await;
         let (first, ..) = rotation.request("Create", None).await;
-        rotation.clock.turn(Duration::from_hours(24 * 99));
+        rotation.clock.advance(Duration::from_hours(24 * 99));
         let (again, _, body) = rotation.request("Update", Some("as-it-was")).await;
         assert_eq!((again, body), (first, response("SUCCESS", "as-it-was")));
     }
@@ -344,7 +344,7 @@ mod tests {
         for day in 0..=31 {
             rotation.invoke(json!({})).await.unwrap();
             seen.push((day, rotation.states().await));
-            rotation.clock.turn(Duration::from_hours(24));
+            rotation.clock.advance(Duration::from_hours(24));
         }
         seen.dedup_by_key(|(_, states)| states.clone());
         let expected =
@@ -377,10 +377,10 @@ mod tests {
             rotation.invoke(rotate_now.clone()).await.unwrap();
             assert_eq!(rotation.states().await, [KeyState::Current, KeyState::Next]);
         }
-        rotation.clock.turn(PROPAGATION_DELAY);
+        rotation.clock.advance(PROPAGATION_DELAY);
         rotation.invoke(rotate_now.clone()).await.unwrap();
         assert_eq!(rotation.states().await, [KeyState::Retiring, KeyState::Current]);
-        rotation.clock.turn(RETIREMENT_DELAY);
+        rotation.clock.advance(RETIREMENT_DELAY);
         rotation.invoke(json!({})).await.unwrap();
         assert_eq!(rotation.states().await, [KeyState::Current]);
     }

@@ -263,7 +263,7 @@ impl KeyTables {
 
     /// Turns a public key into a tombstone. The higher version is published.
     fn retire(&self, kid: &KeyId, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
-        let expires_at = now.plus(table_keys::TOMBSTONE_LASTS).unix_seconds();
+        let expires_at = now.plus(table_keys::TOMBSTONE_TTL).unix_seconds();
         self.public.update(keys::signing_key(kid).into(), |update| {
             update
                 .update_expression("SET #status = :retired, updatedAt = :now, expiresAt = :expiresAt ADD version :one")

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`, `GET /docs` and `GET /docs/{file}`: the API's document, and a page to read and try it.
+//! `GET /openapi.json`, `GET /docs` and `GET /docs/{file}`: the OpenAPI document, and a page to read and try it.
 
 use std::process::ExitCode;
 

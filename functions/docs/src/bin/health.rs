@@ -1,4 +1,4 @@
-//! `GET /health`: the API is reachable and runs functions.
+//! `GET /health`: shows that the API is reachable and runs functions.
 
 use std::process::ExitCode;
 

@@ -25,7 +25,7 @@ impl Store {
     ///
     /// [`StoreError`] if the request fails.
     pub async fn retire_key(&self, kid: &KeyId, version: u64) -> Result<(), StoreError> {
-        let expires_at = self.now().plus(table_keys::TOMBSTONE_LASTS).unix_seconds();
+        let expires_at = self.now().plus(table_keys::TOMBSTONE_TTL).unix_seconds();
         let status = (table_keys::STATUS.to_owned(), text(table_keys::RETIRED));
         self.put_key_version(kid, version, [status, ("expiresAt".to_owned(), number(expires_at))]).await
     }

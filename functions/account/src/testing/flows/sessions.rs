@@ -258,21 +258,21 @@ async fn a_session_goes_on_by_its_refreshes_until_its_absolute_end_and_not_witho
     let deployment = deployed().await;
     let (mut used, unused) = (deployment.sign_in().await, deployment.sign_in().await);
     for minutes in [15, 44] {
-        deployment.clock.turn(MINUTE * minutes);
+        deployment.clock.advance(MINUTE * minutes);
         assert!(!deployment.is_signed_in(&used).await, "the access token has expired");
         used = deployment.refreshed(&used).await;
         assert!(deployment.is_signed_in(&used).await);
     }
-    deployment.clock.turn(MINUTE);
+    deployment.clock.advance(MINUTE);
     deployment.assert_refused(&unused).await;
     assert_eq!(deployment.sessions(&used).await.len(), 1, "the other one was idle for an hour");
 
     for minutes in [58, 58] {
-        deployment.clock.turn(MINUTE * minutes);
+        deployment.clock.advance(MINUTE * minutes);
         used = deployment.refreshed(&used).await;
     }
     assert!(deployment.is_signed_in(&used).await);
-    deployment.clock.turn(MINUTE * 4);
+    deployment.clock.advance(MINUTE * 4);
     deployment.assert_refused(&used).await;
     assert!(!deployment.is_signed_in(&used).await, "its token ended with the session");
 }
@@ -303,10 +303,10 @@ async fn a_spent_token_is_forgiven_within_the_grace_and_ends_its_session_after_i
     let deployment = deployed().await;
     let (first, device) = (deployment.sign_in().await, deployment.sign_in().await);
     let second = deployment.refreshed(&first).await;
-    deployment.clock.turn(REUSE_GRACE_PERIOD.saturating_sub(Duration::from_millis(1)));
+    deployment.clock.advance(REUSE_GRACE_PERIOD.saturating_sub(Duration::from_millis(1)));
     assert_eq!(deployment.refreshed(&first).await, second);
 
-    deployment.clock.turn(Duration::from_millis(1));
+    deployment.clock.advance(Duration::from_millis(1));
     deployment.round_trips();
     deployment.assert_refused(&first).await;
     assert_eq!(deployment.round_trips(), ["BatchGetItem", "TransactWriteItems"]);
@@ -320,7 +320,7 @@ async fn fifty_who_present_a_spent_token_at_once_end_the_session_once() {
     let deployment = Arc::new(deployed().await);
     let first = deployment.sign_in().await;
     deployment.refreshed(&first).await;
-    deployment.clock.turn(REUSE_GRACE_PERIOD);
+    deployment.clock.advance(REUSE_GRACE_PERIOD);
     let attempts: Vec<_> = (0..50)
         .map(|_| {
             let (deployment, first) = (Arc::clone(&deployment), first.clone());

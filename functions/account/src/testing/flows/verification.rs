@@ -188,11 +188,11 @@ async fn whatever_is_wrong_with_a_code_the_answer_is_the_same() {
     }
     problems.push(functions.confirm("email", &right).await.unwrap_err());
 
-    functions.clock.turn(Duration::from_mins(1));
+    functions.clock.advance(Duration::from_mins(1));
     functions.send("email").await.unwrap();
     let late = functions.code();
     problems.push(functions.confirm("phone", &late).await.unwrap_err());
-    functions.clock.turn(Duration::from_mins(10));
+    functions.clock.advance(Duration::from_mins(10));
     problems.push(functions.confirm("email", &late).await.unwrap_err());
 
     assert_eq!(problems[0].problem_type, &problem_types::INVALID_CODE);
@@ -258,11 +258,11 @@ async fn the_next_code_is_sent_when_retry_after_says_and_takes_the_place_of_the_
     let functions = deployed().await;
     functions.send("email").await.unwrap();
     let first = functions.code();
-    functions.clock.turn(Duration::from_secs(13));
+    functions.clock.advance(Duration::from_secs(13));
     let problem = functions.send("email").await.unwrap_err();
     assert_eq!((problem.problem_type, retry_after(&problem)), (&problem_types::CODE_SENT_RECENTLY, "47"));
     functions.send("phone").await.unwrap();
-    functions.clock.turn(Duration::from_secs(47));
+    functions.clock.advance(Duration::from_secs(47));
     functions.send("email").await.unwrap();
     assert_ne!(functions.code(), first);
     assert_eq!(functions.confirm("email", &first).await.unwrap_err().problem_type, &problem_types::INVALID_CODE);
@@ -277,7 +277,7 @@ async fn a_code_that_could_not_be_sent_is_a_503_until_another_may_be() {
     assert_eq!((problem.problem_type, retry_after(&problem)), (&shared::UNAVAILABLE, "60"));
     *functions.post.is_closed.lock().unwrap() = false;
     assert_eq!(functions.send("email").await.unwrap_err().problem_type, &problem_types::CODE_SENT_RECENTLY);
-    functions.clock.turn(Duration::from_mins(1));
+    functions.clock.advance(Duration::from_mins(1));
     assert!(functions.send("email").await.is_ok());
 }
 
