@@ -1,4 +1,4 @@
-//! The key that signs, kept in memory.
+//! The current signing key, cached in memory.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,8 +8,8 @@ use crate::app::error::AccountError;
 use crate::domain::{SIGNING_KEY_TTL, SigningKey};
 use crate::store::LoadSigningKey;
 
-/// The key that signs, loaded now and then: a key that was held for [`SIGNING_KEY_TTL`] signs no more before it has been
-/// loaded again. So the ring knows when a key that another one follows has signed for the last time.
+/// The current signing key. A key older than [`SIGNING_KEY_TTL`] is reloaded before it signs again, so that the rotation knows
+/// when a replaced key has signed for the last time.
 #[derive(Debug)]
 pub struct CachedSigningKey<L, C = SystemClock> {
     source: L,
@@ -20,37 +20,33 @@ pub struct CachedSigningKey<L, C = SystemClock> {
 #[derive(Debug, Clone)]
 struct Loaded {
     key: Arc<SigningKey>,
-    /// From before it was asked for.
+    /// The start of the load.
     at: Timestamp,
 }
 
 impl<L: LoadSigningKey> CachedSigningKey<L> {
-    /// The key that this source holds. Call [`warm_up`](Self::warm_up) in init.
+    /// Creates a cache. Call [`warm_up`](Self::warm_up) during init.
     pub fn new(source: L) -> Self {
         Self::with_clock(source, SystemClock)
     }
 }
 
 impl<L: LoadSigningKey, C: Clock> CachedSigningKey<L, C> {
-    /// The key that this source holds, whose age this clock tells.
+    /// Creates a cache with this clock.
     pub fn with_clock(source: L, clock: C) -> Self {
         Self { source, clock, loaded: Mutex::default() }
     }
 
-    /// Loads the key before the first request comes, and with that opens the connection. A failure is logged: the first
-    /// request will try again.
+    /// Loads the key during init, which also opens the connection. A failure is logged; the first request retries.
     pub async fn warm_up(&self) {
         if let Err(error) = self.get().await {
-            tracing::warn!(%error, "the signing key could not be loaded in init");
+            tracing::warn!(%error, "loading the signing key during init failed");
         }
     }
 
-    /// The key.
-    ///
+    /// Returns the key.
     /// # Errors
-    ///
-    /// [`AccountError`] if there is none yet, or it cannot be had just now: then the one that was held for too long does
-    /// not stand in for it.
+    /// [`AccountError`] if there is no key yet, or the load fails. An expired key is not used in its place.
     pub async fn get(&self) -> Result<Arc<SigningKey>, AccountError> {
         let now = self.clock.now();
         let held = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone();

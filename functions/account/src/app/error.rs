@@ -1,4 +1,4 @@
-//! What may go wrong in this context.
+//! The errors of this context.
 
 use std::time::Duration;
 
@@ -7,57 +7,47 @@ use crate::domain::{HashingError, IdentifierKind, Revoked, SigningError};
 use crate::notify::DeliveryError;
 use crate::store::StoreError;
 
-/// Why a request of a person was not carried out. [`http`](crate::http) says what a client is told of each.
+/// Why a request failed. [`http`](crate::http) maps each variant to a problem.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    /// Somebody has these identifiers already.
-    #[error("an identifier is taken")]
+    #[error("identifier already in use")]
     IdentifierTaken(Vec<IdentifierKind>),
-    /// Nobody who may act has this identifier and this password. Which of it is so, is not told.
-    #[error("no such identifier and password")]
+    /// The identifier is unknown, the password is wrong, or the user is suspended.
+    #[error("invalid credentials")]
     InvalidCredentials,
-    /// The identifier has to wait, for so long, before another attempt to sign in by it is made.
-    #[error("too many failed attempts: the next may be made in {0:?}")]
+    /// Another attempt is allowed after this duration.
+    #[error("too many failed attempts; retry in {0:?}")]
     TooManyAttempts(Duration),
-    /// The token is good, but what it stands for is not any more.
+    /// The token is valid, but its session or epoch has ended.
     #[error(transparent)]
     Revoked(#[from] Revoked),
-    /// The refresh token is not one to go on with.
-    #[error("the refresh token is refused: {0}")]
+    #[error("refresh token rejected: {0}")]
     InvalidRefreshToken(#[from] RefusedRefreshToken),
-    /// The person has no identifier of this kind.
-    #[error("the person has no such identifier")]
+    #[error("the user has no such identifier")]
     NoSuchIdentifier(IdentifierKind),
-    /// The person has verified their identifier of this kind.
-    #[error("the identifier is verified")]
+    #[error("identifier already verified")]
     AlreadyVerified(IdentifierKind),
-    /// The next code may be sent after so long.
-    #[error("a code was sent a moment ago: the next may be sent in {0:?}")]
+    /// Another code can be sent after this duration.
+    #[error("code sent recently; retry in {0:?}")]
     CodeSentRecently(Duration),
-    /// It is not the code that was sent, or none is good just now. Which of it is so, is not told.
-    #[error("no such code")]
+    /// The code is wrong or has expired, or there is none.
+    #[error("invalid code")]
     InvalidCode,
-    /// The code did not go out.
     #[error("{reason}")]
     CodeNotSent {
-        /// Why.
         reason: DeliveryError,
-        /// How long it is until another may be sent.
+        /// The time until another code can be sent.
         resend_after: Duration,
     },
-    /// The person changed again and again while they signed in.
-    #[error("the person kept changing")]
+    /// Every attempt conflicted with a concurrent update.
+    #[error("too many concurrent updates of the user")]
     UserKeptChanging,
-    /// The deployment has no key to sign with yet.
-    #[error("there is no signing key yet")]
+    #[error("no signing key yet")]
     NoSigningKey,
-    /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The password could not be hashed.
     #[error(transparent)]
     Hashing(#[from] HashingError),
-    /// The token could not be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
 }

@@ -1,5 +1,5 @@
-//! Changing oneself: what `POST /auth/password` and `PATCH /auth/me` have in common. Whoever is signed in shows once more
-//! that they know their password, for a token alone may be stolen.
+//! Reauthentication before a change of credentials: `POST /auth/password` and `PATCH /auth/me` require the current password,
+//! since a token alone may be stolen.
 
 use auth::Principal;
 use aws_sdk_dynamodb::Client;
@@ -21,52 +21,45 @@ use crate::store::{
     UpdateUser, UserUpdate,
 };
 
-/// How often a change begins anew because the person changed under it.
+/// The maximum number of attempts while the user changes concurrently.
 const MAX_ATTEMPTS: usize = 3;
 
-/// Changes people who know their password.
+/// Updates users who know their password.
 #[derive(Debug)]
 pub struct Reauthenticate<S, R, C> {
-    /// Where they are found and changed.
     pub users: S,
-    /// Writes down what came of it.
     pub audit_log: AuditLog,
-    /// For the records' ids.
     pub random: R,
-    /// For the time of the change.
     pub clock: C,
 }
 
-/// Whoever is signed in and asks for a change.
+/// A signed-in user's request for a change.
 #[derive(Debug)]
 pub struct ReauthRequest {
-    /// As their token says.
     pub principal: Principal,
-    /// The password that they have, as it was typed.
+    /// The current password, as entered.
     pub password: Secret<String>,
-    /// Who they are, as far as the request tells.
     pub caller: ClientInfo,
 }
 
-/// Whoever has shown that they know their password, as they were found.
+/// A user who entered the correct password, as last loaded.
 #[derive(Debug)]
 pub struct ReauthenticatedUser {
     found: UserSession,
     credential: Credential,
 }
 
-/// What a change makes of somebody.
+/// The update that a use case plans.
 #[derive(Debug)]
 pub struct PlannedUpdate {
-    /// The person, in their next version.
+    /// The user in the next version.
     pub user: User,
-    /// The hash of their password, if it is another.
+    /// The hash of a new password.
     pub new_hash: Option<PasswordHash>,
-    /// Their session, if it goes on although all others end.
+    /// The session that stays active although all others end.
     pub retained_session: Option<Session>,
-    /// What is changed, for the trail.
+    /// The audit event of the update.
     pub kind: AuditEventKind,
-    /// What else the trail is told.
     pub detail: Option<&'static str>,
 }
 
@@ -76,13 +69,10 @@ where
     R: Random,
     C: Clock,
 {
-    /// Checks the password of whoever was found to be signed in. Their attempts are counted: otherwise a stolen token
-    /// would be good for any number of guesses. But not among the attempts to sign in, which anybody may make: an outsider
-    /// must not be able to keep the owner from another password.
-    ///
+    /// Checks the current password. Attempts are counted, since a stolen token would otherwise allow any number of guesses, but
+    /// apart from sign-ins: strangers must not be able to lock the owner out of a password change.
     /// # Errors
-    ///
-    /// [`AccountError::InvalidCredentials`] if it is not theirs; [`AccountError::TooManyAttempts`] if they have to wait.
+    /// [`AccountError::InvalidCredentials`] if the password is wrong; [`AccountError::TooManyAttempts`] after too many failures.
     pub async fn verify_password(
         &self,
         asker: &ReauthRequest,
@@ -105,14 +95,12 @@ where
         checked.map(|credential| ReauthenticatedUser { found, credential })
     }
 
-    /// Makes of them what is planned, if anything is, and forgets the attempts that failed. Should they change under it,
-    /// the plan is made anew, but only for as long as their token and their password are good. What is refused because
-    /// somebody else has it leaves the attempt counted: nobody learns in bulk from it who has an account.
-    ///
+    /// Applies the planned update, if there is one, and resets the failed attempts. On a concurrent update the plan is made
+    /// again, as long as token and password are still valid. If an identifier is taken, the attempt stays counted, so that
+    /// accounts cannot be enumerated in bulk.
     /// # Errors
-    ///
-    /// [`AccountError::IdentifierTaken`] if somebody else has what they want; [`AccountError::Revoked`] or
-    /// [`AccountError::InvalidCredentials`] if what they showed is good no more.
+    /// [`AccountError::IdentifierTaken`] if an identifier is in use; [`AccountError::Revoked`] or
+    /// [`AccountError::InvalidCredentials`] if the token or the password is no longer valid.
     pub async fn change(
         &self,
         asker: &ReauthRequest,
@@ -143,7 +131,7 @@ where
             }
             let Principal { user_id, session_id, epoch, .. } = asker.principal;
             found = self.users.find_session(user_id, session_id).await?.ok_or(Revoked::SessionNotFound)?;
-            // All that they had may have been revoked: then nothing of it is to be carried on.
+            // Everything may have been revoked meanwhile; then no session may be retained.
             found.authorize(epoch, self.clock.now())?;
             let email = Identifier::Email(found.user.email.clone());
             credential = asker.check(self.users.find_credential(&email).await?)?;
@@ -158,16 +146,13 @@ where
 }
 
 impl ReauthRequest {
-    /// The credential, if it is theirs and they know its password. Their address may be somebody else's by now.
+    /// Returns the credential if it is the user's and the password matches. The address may belong to another user by now.
     fn check(&self, credential: Option<Credential>) -> Result<Credential, AccountError> {
         check(credential.filter(|credential| credential.user.id == self.principal.user_id), &self.password)
     }
 }
 
-/// Changes people in the account table, as the function's environment says.
-///
 /// # Errors
-///
 /// [`ConfigError`] if a setting is missing.
 pub fn from_env(
     env: &Env,

@@ -1,4 +1,4 @@
-//! Going on with a session when its access token has expired: what `POST /auth/refresh` does.
+//! Refreshing a session: `POST /auth/refresh`.
 
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
@@ -14,40 +14,32 @@ use crate::domain::{
 };
 use crate::store::{AccountTable, EndSession, FindSession, LoadSigningKey, RotateRefreshToken, SigningKeyTable};
 
-/// How often a refresh begins anew because its session changed under it.
+/// The maximum number of attempts while the session changes concurrently.
 const MAX_ATTEMPTS: usize = 3;
 
-/// Goes on with sessions.
 #[derive(Debug)]
 pub struct RefreshSession<S, L, R, C> {
-    /// Where sessions are found, go on, and are ended.
     pub sessions: S,
-    /// Issues the tokens.
     pub issuer: TokenIssuer<L>,
-    /// How long the session lasts.
     pub lifetimes: Lifetimes,
-    /// Writes down that a token came a second time.
     pub audit_log: AuditLog,
-    /// For the secrets.
     pub random: R,
-    /// For the time of the refresh.
     pub clock: C,
 }
 
-/// Why a refresh token is refused. For the log: the client learns only that it is.
+/// Why a refresh token was rejected. For the log: the client is not told the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedRefreshToken {
-    /// None was sent.
-    #[error("there is none")]
+    #[error("missing")]
     Missing,
-    /// It is none of ours.
-    #[error("it is not one of ours")]
+    /// Not in the format of our tokens.
+    #[error("malformed")]
     Unreadable,
-    /// Its session is over, or never was.
+    /// The session has ended or never existed.
     #[error(transparent)]
     Revoked(#[from] Revoked),
-    /// It was spent before, or made up: its session was ended.
-    #[error("it was presented a second time, and its session was ended")]
+    /// Used before or forged; its session was ended.
+    #[error("reused; its session was ended")]
     Reused,
 }
 
@@ -58,15 +50,11 @@ where
     R: Random,
     C: Clock,
 {
-    /// Spends the token, in two round trips to the table: what to go on with.
-    ///
-    /// Of several who present one token at once, one spends it; the others find that it was spent a moment ago, and are
-    /// given the very same successor. Whoever comes later with a token that was spent holds what they should not, or
-    /// somebody else does: then nobody goes on with the session.
-    ///
+    /// Rotates the refresh token, in two round trips.
+    /// If a token is presented concurrently, one request uses it; the others find that it was used within the grace period and
+    /// return the same successor. A token that is reused later has been copied, so its session is ended.
     /// # Errors
-    ///
-    /// [`AccountError::InvalidRefreshToken`], whatever the cause, unless it is on our side.
+    /// [`AccountError::InvalidRefreshToken`] for every reason to reject the token.
     pub async fn refresh(
         &self,
         token: Option<&Secret<String>>,
@@ -76,7 +64,7 @@ where
         let token = RefreshToken::parse(token.expose()).map_err(|_| RefusedRefreshToken::Unreadable)?;
         let now = self.clock.now();
         for _ in 0..MAX_ATTEMPTS {
-            // The key first: a token must not be spent for nothing.
+            // Loads the key first: a token must not be used up in vain.
             let found = self.sessions.find_session(token.user, token.session);
             let (key, found) = join(self.issuer.signing_key.get(), found).await;
             let found = found?.ok_or(Revoked::SessionNotFound).map_err(RefusedRefreshToken::from)?;
@@ -105,7 +93,7 @@ where
         Err(AccountError::UserKeptChanging)
     }
 
-    /// The tokens of that moment, of which some time may be gone by now.
+    /// The successor tokens, issued as of the time of the rotation.
     async fn grant(
         &self,
         UserSession { user, session }: &UserSession,
@@ -120,10 +108,7 @@ where
     }
 }
 
-/// Goes on with sessions of the account table, as the function's environment says.
-///
 /// # Errors
-///
 /// [`ConfigError`] if a setting is missing.
 pub async fn from_env(
     env: &Env,

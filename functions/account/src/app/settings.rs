@@ -1,4 +1,4 @@
-//! What of the environment several use cases read.
+//! Settings that several use cases share.
 
 use std::time::Duration;
 
@@ -7,10 +7,7 @@ use kernel::Secret;
 
 use crate::domain::{AuditLog, Lifetimes};
 
-/// How audit records are made.
-///
 /// # Errors
-///
 /// [`ConfigError`] if a setting is missing.
 pub fn audit_log(env: &Env) -> Result<AuditLog, ConfigError> {
     let days: u64 = env.parsed("AUDIT_RETENTION_DAYS")?;
@@ -18,10 +15,7 @@ pub fn audit_log(env: &Env) -> Result<AuditLog, ConfigError> {
     Ok(AuditLog::new(&pepper, Duration::from_hours(days.saturating_mul(24))))
 }
 
-/// How long sessions and their tokens last.
-///
 /// # Errors
-///
 /// [`ConfigError`] if a setting is missing.
 pub fn lifetimes(env: &Env) -> Result<Lifetimes, ConfigError> {
     Ok(Lifetimes {

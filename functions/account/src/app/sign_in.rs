@@ -1,4 +1,4 @@
-//! Signing in: what `POST /auth/signin` and `POST /api/auth/login` do.
+//! Signing in: `POST /auth/signin` and `POST /api/auth/login`.
 
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
@@ -19,34 +19,24 @@ use crate::store::{
     NewSession, SigningKeyTable, StartSession, StartSessionOutcome,
 };
 
-/// How often a sign-in begins anew because the person changed under it.
+/// The maximum number of attempts while the user changes concurrently.
 const MAX_ATTEMPTS: usize = 3;
 
-/// Signs people in.
 #[derive(Debug)]
 pub struct SignIn<S, L, R, C> {
-    /// Where credentials are found and sessions are started.
     pub users: S,
-    /// Issues the tokens.
     pub issuer: TokenIssuer<L>,
-    /// How long the session lasts.
     pub lifetimes: Lifetimes,
-    /// Writes down what came of it.
     pub audit_log: AuditLog,
-    /// For the session's id and secrets.
     pub random: R,
-    /// For the time of the sign-in.
     pub clock: C,
 }
 
-/// An attempt to sign in.
 #[derive(Debug)]
 pub struct Attempt {
-    /// Who it is said to be.
     pub identifier: Identifier,
-    /// As it was typed: how long it must be was asked when it was chosen.
+    /// As entered, whatever its length: the policy applies when a password is chosen.
     pub password: Secret<String>,
-    /// Who tries.
     pub caller: ClientInfo,
 }
 
@@ -57,19 +47,15 @@ where
     R: Random,
     C: Clock,
 {
-    /// Starts a session, in two round trips to the table: who signed in, and the tokens to go on with.
-    ///
-    /// The attempt is counted before the password is looked at, in the round trip that finds the credential, so that
-    /// guesses at the same time are counted like guesses in a row. A refusal is two round trips too, and one computation
-    /// of a hash, whoever the identifier names and whether it names anybody.
-    ///
-    /// The credential's copy of the person may be behind, so the session is started on the condition that it is not. If
-    /// it is, the password may have changed too, and all is read and checked anew.
-    ///
+    /// Starts a session, in two round trips. Returns the user and the tokens.
+    /// The attempt is counted before the password is checked, in the round trip that loads the credential, so that concurrent
+    /// guesses count like sequential ones. A rejected attempt also takes two round trips and one hash computation, whether or
+    /// not the identifier exists.
+    /// The credential holds a copy of the user that may be stale, so the session is started on the condition that it is
+    /// current. If it is not, the password may have changed too, and everything is loaded and checked again.
     /// # Errors
-    ///
-    /// [`AccountError::InvalidCredentials`], whatever the cause, unless it is on our side;
-    /// [`AccountError::TooManyAttempts`] if the identifier has to wait.
+    /// [`AccountError::InvalidCredentials`] for every reason to reject the credentials; [`AccountError::TooManyAttempts`] after
+    /// too many failures.
     pub async fn sign_in(&self, attempt: &Attempt) -> Result<(User, TokenPair), AccountError> {
         let now = self.clock.now();
         let (key, counted) =
@@ -135,17 +121,14 @@ where
     }
 }
 
-/// The credential, if the password is its own. It takes as long where there is none.
+/// Returns the credential if the password matches. Takes as long without a credential.
 pub(crate) fn check(credential: Option<Credential>, password: &Secret<String>) -> Result<Credential, AccountError> {
     let hash = credential.as_ref().map_or_else(PasswordHash::dummy, |found| found.password_hash.clone());
     let matches = hash.matches(password);
     credential.filter(|_| matches).ok_or(AccountError::InvalidCredentials)
 }
 
-/// Signs people in by the account table, as the function's environment says.
-///
 /// # Errors
-///
 /// [`ConfigError`] if a setting is missing.
 pub async fn from_env(
     env: &Env,

@@ -1,4 +1,4 @@
-//! Signing up: what `POST /auth/signup` and `POST /api/auth/register` do.
+//! Signing up: `POST /auth/signup` and `POST /api/auth/register`.
 
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
@@ -11,40 +11,27 @@ use crate::app::settings;
 use crate::domain::{AuditEventKind, AuditLog, AuditSubject, ClientInfo, Password, PasswordHash, PasswordPolicy, User};
 use crate::store::{AccountTable, CreateUser, CreateUserOutcome};
 
-/// Signs people up.
 #[derive(Debug)]
 pub struct SignUp<S, R, C> {
-    /// Where people are created.
     pub users: S,
-    /// What is asked of a password.
     pub password_policy: PasswordPolicy,
-    /// Writes it down.
     pub audit_log: AuditLog,
-    /// For the person's id and the hash's salt.
     pub random: R,
-    /// For the time of the sign-up.
     pub clock: C,
 }
 
-/// Somebody who wants to be a person here.
 #[derive(Debug)]
 pub struct SignUpParams {
-    /// What they sign in by.
     pub email: Email,
-    /// What else they sign in by, if they like.
     pub phone: Option<Phone>,
-    /// What they chose.
     pub password: Password,
-    /// Who they are, as far as the request tells.
     pub caller: ClientInfo,
 }
 
 impl<S: CreateUser, R: Random, C: Clock> SignUp<S, R, C> {
-    /// Creates the person, in one round trip to the table.
-    ///
+    /// Creates a user, in one round trip.
     /// # Errors
-    ///
-    /// [`AccountError::IdentifierTaken`] if the e-mail address or the phone number is somebody's.
+    /// [`AccountError::IdentifierTaken`] if the e-mail address or the phone number is in use.
     pub async fn sign_up(&self, newcomer: SignUpParams) -> Result<User, AccountError> {
         let hash = PasswordHash::new(&newcomer.password, &self.random)?;
         let now = self.clock.now();
@@ -58,10 +45,7 @@ impl<S: CreateUser, R: Random, C: Clock> SignUp<S, R, C> {
     }
 }
 
-/// Signs people up in the account table, as the function's environment says.
-///
 /// # Errors
-///
 /// [`ConfigError`] if a setting is missing.
 pub fn from_env(env: &Env, client: Client) -> Result<SignUp<AccountTable, SystemRandom, SystemClock>, ConfigError> {
     Ok(SignUp {

@@ -1,4 +1,4 @@
-//! Issuing what a session is used by: an access token, and the refresh token that goes with it.
+//! Issuing access tokens and refresh tokens.
 
 use std::time::Duration;
 
@@ -11,41 +11,30 @@ use crate::app::error::AccountError;
 use crate::domain::{AccessTokens, RefreshToken, Session, User};
 use crate::store::{LoadSigningKey, SigningKeyTable};
 
-/// Issues tokens.
 #[derive(Debug)]
 pub struct TokenIssuer<L> {
-    /// What they are signed with.
     pub signing_key: CachedSigningKey<L>,
-    /// What they say.
     pub tokens: AccessTokens,
 }
 
-/// An access token and how long it is good for.
 #[derive(Debug)]
 pub struct IssuedAccessToken {
-    /// The token.
     pub token: Secret<String>,
-    /// From when it was issued.
+    /// The lifetime from the time of issue.
     pub expires_in: Duration,
 }
 
-/// What a client goes on with: both tokens.
 #[derive(Debug)]
 pub struct TokenPair {
-    /// For requests.
     pub access: IssuedAccessToken,
-    /// For the next tokens.
     pub refresh_token: Secret<String>,
-    /// How long the session goes on without another refresh.
+    /// The idle timeout of the session.
     pub refresh_expires_in: Duration,
 }
 
 impl TokenIssuer<SigningKeyTable> {
-    /// Issues tokens as the function's environment says. The key is loaded here, and with it the connection is open before
-    /// the first request comes.
-    ///
+    /// Loads the signing key, which also opens the connection.
     /// # Errors
-    ///
     /// [`ConfigError`] if a setting is missing.
     pub async fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
         let issuer = Self::without_key(env, client)?;
@@ -53,10 +42,8 @@ impl TokenIssuer<SigningKeyTable> {
         Ok(issuer)
     }
 
-    /// The same where tokens are seldom issued: the key is loaded for the first of them.
-    ///
+    /// Creates an issuer that loads the signing key on first use, for functions that seldom issue tokens.
     /// # Errors
-    ///
     /// [`ConfigError`] if a setting is missing.
     pub fn without_key(env: &Env, client: Client) -> Result<Self, ConfigError> {
         let signing_key = CachedSigningKey::new(SigningKeyTable::new(client, env.required("SIGNING_KEY_TABLE")?));
@@ -66,11 +53,9 @@ impl TokenIssuer<SigningKeyTable> {
 }
 
 impl<L: LoadSigningKey> TokenIssuer<L> {
-    /// An access token for this session of this person.
-    ///
+    /// Issues an access token.
     /// # Errors
-    ///
-    /// [`AccountError`] if there is no key to sign with just now.
+    /// [`AccountError`] if no signing key is available.
     pub async fn access(
         &self,
         user: &User,
@@ -82,11 +67,9 @@ impl<L: LoadSigningKey> TokenIssuer<L> {
         Ok(IssuedAccessToken { token, expires_in: now.until(session.token_expires_at) })
     }
 
-    /// Both tokens.
-    ///
+    /// Issues an access token and returns it with the refresh token.
     /// # Errors
-    ///
-    /// [`AccountError`] if there is no key to sign with just now.
+    /// [`AccountError`] if no signing key is available.
     pub async fn grant(
         &self,
         user: &User,

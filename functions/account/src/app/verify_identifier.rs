@@ -1,4 +1,4 @@
-//! Verifying identifiers: what `POST /auth/verifications` and `POST /auth/verifications/confirm` do.
+//! Verifying identifiers: `POST /auth/verifications` and `POST /auth/verifications/confirm`.
 
 use kernel::{Clock, Random, Timestamp};
 
@@ -14,43 +14,30 @@ use crate::store::{
     VerifyIdentifier, VerifyOutcome,
 };
 
-/// How often it is tried anew because others write at the same time.
+/// The maximum number of attempts in case of concurrent writes.
 const MAX_ATTEMPTS: usize = 3;
 
-/// Sends codes to people.
 #[derive(Debug)]
 pub struct SendVerification<S, D, R, C> {
-    /// Where codes are kept.
     pub codes: S,
-    /// How they are sent.
     pub delivery: D,
-    /// Makes the records of what is done.
     pub audit_log: AuditLog,
-    /// For the codes.
     pub random: R,
-    /// For how long they are good.
     pub clock: C,
 }
 
-/// A code that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
-    /// Until when it is good.
     pub expires_at: Timestamp,
-    /// From when on another may be sent.
+    /// The earliest time for another code.
     pub resend_after: Timestamp,
 }
 
-/// Confirms what people return.
 #[derive(Debug)]
 pub struct ConfirmVerification<S, R, C> {
-    /// Where codes are kept, and people.
     pub users: S,
-    /// Makes the records of what is done.
     pub audit_log: AuditLog,
-    /// For the records.
     pub random: R,
-    /// For whether a code is good yet.
     pub clock: C,
 }
 
@@ -61,14 +48,11 @@ where
     R: Random,
     C: Clock,
 {
-    /// Sends the person a code by e-mail or by SMS. It takes the place of the one before.
-    ///
-    /// The code is kept before it is sent: one that is sent can be returned, and one that could not be sent counts, so
-    /// that a service in trouble is not asked over and over.
-    ///
+    /// Sends a verification code, which replaces the previous one.
+    /// The code is stored before it is sent: a sent code can always be confirmed, and a failed delivery counts, so that a failing
+    /// service is not called repeatedly.
     /// # Errors
-    ///
-    /// [`AccountError::NoSuchIdentifier`] if the person has none of this kind, [`AccountError::AlreadyVerified`],
+    /// [`AccountError::NoSuchIdentifier`] if the user has no such identifier, [`AccountError::AlreadyVerified`],
     /// [`AccountError::CodeSentRecently`], or [`AccountError::CodeNotSent`].
     pub async fn send(&self, user: &User, kind: IdentifierKind, caller: &ClientInfo) -> Result<Sent, AccountError> {
         let now = self.clock.now();
@@ -105,13 +89,11 @@ where
     R: Random,
     C: Clock,
 {
-    /// Verifies the person's address or number if this is the code that was sent there, and answers with how they are
-    /// then. The attempt is counted before the code is looked at. `epoch` is that of the token they came with.
-    ///
+    /// Verifies the identifier if the code is the one that was sent to it. Returns the updated user. The attempt is counted
+    /// before the code is checked. `epoch` is that of the access token.
     /// # Errors
-    ///
-    /// [`AccountError::InvalidCode`], whatever is wrong with it; [`AccountError::AlreadyVerified`];
-    /// [`AccountError::Revoked`] if the token is good no more.
+    /// [`AccountError::InvalidCode`] for every reason to reject the code; [`AccountError::AlreadyVerified`];
+    /// [`AccountError::Revoked`] if the token has been revoked.
     pub async fn confirm(
         &self,
         who: UserSession,
@@ -153,7 +135,7 @@ where
                 VerifyOutcome::VersionConflict(Some(changed)) => {
                     let who = UserSession { user: *changed, session: session.clone() };
                     who.authorize(epoch, now)?;
-                    // The code says nothing of another address.
+                    // A code is valid only for the address it was sent to.
                     if unverified(&who.user, kind)?.as_ref() != Some(&address) {
                         return Err(AccountError::InvalidCode);
                     }
@@ -165,7 +147,6 @@ where
     }
 }
 
-/// The person's identifier of this kind, if they have one.
 fn unverified(user: &User, kind: IdentifierKind) -> Result<Option<Identifier>, AccountError> {
     let identifier = user.identifier(kind);
     if identifier.is_some() && user.has_verified(kind) {

@@ -1,4 +1,4 @@
-//! The account table's stream, to the topic.
+//! Publishes the account table's stream to the topic.
 
 use std::process::ExitCode;
 

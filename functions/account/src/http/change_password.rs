@@ -1,4 +1,4 @@
-//! `POST /auth/password`: another password. Every other session of the person ends.
+//! `POST /auth/password`: changes the password and ends every other session of the user.
 
 use auth::{LoadKeys, Verifier};
 use futures_util::future::join;
@@ -16,21 +16,14 @@ use crate::app::token_issuer::TokenIssuer;
 use crate::domain::{AuditEventKind, Lifetimes, PasswordHash, PasswordPolicy, RefreshToken};
 use crate::store::{AppendAuditEvent, CountReauthentication, FindCredential, FindSession, LoadSigningKey, UpdateUser};
 
-/// What the endpoint needs.
 pub struct ChangePassword<S, P, L, R, C> {
-    /// Tells whose token it is.
     pub verifier: Verifier<P, C>,
-    /// Asks for the password, and changes it.
     pub users: Reauthenticate<S, R, C>,
-    /// What is asked of the new one.
     pub password_policy: PasswordPolicy,
-    /// Issues the tokens to go on with.
     pub issuer: TokenIssuer<L>,
-    /// How long that lasts.
     pub lifetimes: Lifetimes,
 }
 
-/// The password that somebody has, and the one that they want.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = PasswordChange)]
@@ -41,13 +34,11 @@ pub(super) struct Body {
     new_password: Secret<String>,
 }
 
-/// Answers one request, in three round trips, one after the other: who is signed in, whether they know their password (two
-/// at once, and the first time also what the next token is signed with), and the change.
-///
+/// Changes the password in three sequential round trips: the session; the check of the current password, joined with loading
+/// the signing key; the update.
 /// # Errors
-///
-/// A 400 if the new password may not be chosen or is the one they have; a 401 if the token or the password is not good;
-/// a 429 if they have to wait.
+/// A 400 if the new password is rejected or unchanged; a 401 if the token or the current password is invalid; a 429 after
+/// too many failed attempts.
 pub async fn change_password<S, P, L, R, C>(
     deps: &ChangePassword<S, P, L, R, C>,
     request: Request,
@@ -69,7 +60,7 @@ where
         return Err(Problem::field("newPassword", "must be another than the one you have"));
     }
     let asker = ReauthRequest { principal, password: current_password, caller: caller(&request) };
-    // Nothing is changed before there is something to sign the token with that they go on with.
+    // The signing key is loaded first: without it the current session would be lost.
     let (key, proven) = join(issuer.signing_key.get(), users.verify_password(&asker, found)).await;
     let proven = proven?;
     key?;

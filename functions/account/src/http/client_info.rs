@@ -1,4 +1,4 @@
-//! Who sends a request, as far as it tells.
+//! What a request reveals about its client.
 
 use http_api::Request;
 use kernel::Secret;
@@ -7,10 +7,10 @@ use lambda_http::request::RequestContext;
 
 use crate::domain::ClientInfo;
 
-/// As much of a `User-Agent` as is kept.
+/// The maximum length of the stored `User-Agent`, in characters.
 const USER_AGENT_CHARACTERS: usize = 200;
 
-/// Who sends this request. The address is the one that API Gateway saw, not one that a header claims.
+/// Returns the client's address as seen by API Gateway, not as claimed by a header, and its user agent.
 pub(super) fn caller(request: &Request) -> ClientInfo {
     let address = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),

@@ -1,4 +1,4 @@
-//! `POST /auth/verifications/confirm`: the code, back from whom it was sent to.
+//! `POST /auth/verifications/confirm`: confirms a verification code.
 
 use auth::{LoadKeys, Verifier};
 use http_api::{Problem, Request, Response, json_body};
@@ -15,15 +15,11 @@ use crate::app::verify_identifier::ConfirmVerification;
 use crate::domain::verification_code::Code;
 use crate::store::{AppendAuditEvent, CountCodeAttempt, FindSession, VerifyIdentifier};
 
-/// What the endpoint needs.
 pub struct ConfirmCode<S, L, R, C> {
-    /// Tells whose token it is.
     pub verifier: Verifier<L, C>,
-    /// Confirms the code; finds the session where people are.
     pub confirm: ConfirmVerification<S, R, C>,
 }
 
-/// What a person was sent.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = CodeReturned)]
@@ -33,11 +29,10 @@ pub(super) struct Body {
     code: kernel::Secret<String>,
 }
 
-/// Answers one request, in three round trips to the table.
-///
+/// Confirms the code in three round trips.
 /// # Errors
-///
-/// A 401 if the token is not good; the same 400 whatever is wrong with the code; a 409 if there is nothing to verify.
+/// A 401 if the token is invalid; the same 400 for every reason to reject the code; a 409 if the identifier is already
+/// verified.
 pub async fn confirm_code<S, L, R, C>(deps: &ConfirmCode<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + CountCodeAttempt + VerifyIdentifier + AppendAuditEvent + Sync,

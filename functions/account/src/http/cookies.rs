@@ -1,8 +1,7 @@
-//! The cookies that hold a browser's tokens (RFC 6265).
-//!
-//! Scripts cannot read them and they go over TLS only. The access token is sent with every request that comes from this
-//! site, and with a link from another that is followed here; the refresh token only to where sessions go on and end, and only
-//! from here. It outlives the access token, so a sign-out finds the session when that has expired.
+//! Cookies that hold a browser's tokens (RFC 6265).
+//! They are HttpOnly and Secure. The access token is SameSite=Lax, so that following a link from another site finds the user
+//! signed in; the refresh token is SameSite=Strict and sent only to `/auth`, where sessions are refreshed and ended. It
+//! outlives the access token, so that a sign-out finds the session after the access token has expired.
 
 use http_api::{ACCESS_TOKEN_COOKIE, REFRESH_TOKEN_COOKIE, Response};
 use kernel::Secret;
@@ -12,7 +11,7 @@ use crate::app::token_issuer::TokenPair;
 const ACCESS_TOKEN_SCOPE: &str = "Path=/; HttpOnly; Secure; SameSite=Lax";
 const REFRESH_TOKEN_SCOPE: &str = "Path=/auth; HttpOnly; Secure; SameSite=Strict";
 
-/// The answer, with both tokens for as long as each lives.
+/// Sets both cookies, each for the lifetime of its token.
 pub(super) fn set_both(answer: Response, grant: &TokenPair) -> Response {
     let (access, refresh) = (grant.access.expires_in.as_secs(), grant.refresh_expires_in.as_secs());
     answer
@@ -20,7 +19,7 @@ pub(super) fn set_both(answer: Response, grant: &TokenPair) -> Response {
         .header("set-cookie", cookie(REFRESH_TOKEN_COOKIE, &grant.refresh_token, refresh, REFRESH_TOKEN_SCOPE))
 }
 
-/// What makes the browser forget both. It drops only the cookie of the same name and path.
+/// Clears both cookies. A browser only replaces a cookie of the same name and path.
 pub(super) fn cleared() -> [(&'static str, String); 2] {
     let nothing = Secret::new(String::new());
     [

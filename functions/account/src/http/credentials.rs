@@ -1,4 +1,4 @@
-//! Reading what people sign up and in by, the same for both flows: cookies for browsers, bearer tokens for others.
+//! Credentials in request bodies, shared by the cookie flow and the bearer token flow.
 
 use contact::{Email, Phone};
 use http_api::{FieldErrors, Problem};
@@ -14,10 +14,10 @@ use crate::domain::{ClientInfo, Identifier, PasswordPolicy};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Credentials {
-    /// This or the phone number.
+    /// Either this or the phone number.
     #[schema(value_type = Option<Email>)]
     email: Option<String>,
-    /// This or the e-mail address; in any international spelling.
+    /// Either this or the e-mail address, in any international spelling.
     #[schema(example = "+250 788 123 456")]
     phone: Option<String>,
     #[schema(value_type = String, format = Password)]
@@ -40,7 +40,7 @@ impl Credentials {
     }
 }
 
-/// Reads a newcomer, and names every field that is wrong.
+/// Parses a sign-up, collecting the errors of all fields.
 pub(super) fn newcomer(
     email: &str,
     phone: Option<&str>,

@@ -1,4 +1,4 @@
-//! `DELETE /auth/sessions/{id}`: the end of a session of a person's list.
+//! `DELETE /auth/sessions/{id}`: ends a session of the user.
 
 use auth::{LoadKeys, Verifier};
 use http_api::{Problem, Request, Response};
@@ -12,26 +12,17 @@ use crate::app::error::AccountError;
 use crate::domain::{AuditEventKind, AuditLog, AuditSubject};
 use crate::store::{self, EndSessionOutcome, FindSession};
 
-/// What the endpoint needs.
 pub struct EndSession<S, L, R, C> {
-    /// Where sessions are found and ended.
     pub sessions: S,
-    /// Tells whose token it is.
     pub verifier: Verifier<L, C>,
-    /// Writes down that the session was ended.
     pub audit_log: AuditLog,
-    /// For the ids of records.
     pub random: R,
-    /// For the time of the end.
     pub clock: C,
 }
 
-/// Answers one request, in two round trips to the table. To end a session that has ended is no mistake; where it is the
-/// one that asks, the browser is told to forget its cookies.
-///
+/// Ends the session in two round trips. Ending an ended session succeeds. If it is the current one, the cookies are cleared.
 /// # Errors
-///
-/// A 401 if the token is not good, or what it stands for is not any more; a 404 if the person has no such session.
+/// A 401 if the token is invalid or its session has ended; a 404 if the user has no such session.
 pub async fn end_session<S, L, R, C>(deps: &EndSession<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + store::EndSession + Sync,

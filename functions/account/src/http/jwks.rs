@@ -1,4 +1,4 @@
-//! `GET /.well-known/jwks.json`: the public keys of access tokens, for whoever verifies them by themselves.
+//! `GET /.well-known/jwks.json`: the public keys of access tokens.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,13 +12,13 @@ use utoipa::ToSchema;
 
 /// RFC 7517, section 8.5.2.
 pub(super) const MEDIA_TYPE: &str = "application/jwk-set+json";
-/// How long the keys are answered from memory: however many ask, the table is asked once in ten seconds.
+/// The time for which the response is cached in memory: at most one query per ten seconds and execution environment.
 const HELD_FOR: Duration = Duration::from_secs(10);
-/// How long whoever asked may keep the answer. With [`HELD_FOR`] it is far less than a key is published before it signs.
+/// The time for which clients may cache the response. Together with [`HELD_FOR`] it is far shorter than the time for which a
+/// key is published before it signs.
 const MAX_AGE: Duration = Duration::from_mins(10);
 const SOON: Duration = Duration::from_secs(1);
 
-/// What the endpoint needs.
 #[derive(Debug)]
 pub struct Jwks<L, C> {
     keys: L,
@@ -27,7 +27,6 @@ pub struct Jwks<L, C> {
 }
 
 impl<L, C> Jwks<L, C> {
-    /// Answers with these keys.
     pub fn new(keys: L, clock: C) -> Self {
         Self { keys, clock, held: Mutex::default() }
     }
@@ -48,7 +47,7 @@ struct JsonWebKey {
     crv: &'static str,
     /// The 32 bytes in base64url without padding.
     x: String,
-    /// Its RFC 7638 thumbprint: the `kid` of the tokens it signed.
+    /// The RFC 7638 thumbprint: the `kid` of the tokens that the key signed.
     #[schema(value_type = String)]
     kid: KeyId,
     /// `sig`.
@@ -58,12 +57,9 @@ struct JsonWebKey {
     alg: &'static str,
 }
 
-/// Answers one request: every key whose tokens may be alive, and the next one before it signs.
-///
+/// Returns every key that may have signed an unexpired token, and the next key before it signs.
 /// # Errors
-///
-/// A 503 if the keys cannot be had. Those of a while ago do not stand in for them: a key may be missing among them, and
-/// whoever asked has them already.
+/// A 503 if the keys cannot be loaded. A stale response is not used: it may lack a key, and clients have their own copy.
 pub async fn jwks<L, C>(deps: &Jwks<L, C>, _request: Request) -> Result<Response, Problem>
 where
     L: LoadKeys + Sync,

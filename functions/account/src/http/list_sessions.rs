@@ -1,4 +1,4 @@
-//! `GET /auth/sessions`: where a person is signed in.
+//! `GET /auth/sessions`: lists the active sessions of the user.
 
 use std::cmp::Reverse;
 
@@ -13,46 +13,39 @@ use crate::app::error::AccountError;
 use crate::domain::{Revoked, Session, UserSession};
 use crate::store;
 
-/// What the endpoint needs.
 pub struct ListSessions<S, L, C> {
-    /// Where sessions are listed.
     pub sessions: S,
-    /// Tells whose token it is.
     pub verifier: Verifier<L, C>,
-    /// For which of them are over.
     pub clock: C,
 }
 
-/// Where a person is signed in.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SessionList<'a> {
-    /// The newest first.
+    /// Newest first.
     data: Vec<SessionEntry<'a>>,
 }
 
-/// One sign-in that goes on.
+/// An active session.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Session)]
 struct SessionEntry<'a> {
     id: SessionId,
     created_at: Timestamp,
-    /// When you signed in or refreshed last.
+    /// The last sign-in or refresh.
     last_used_at: Timestamp,
-    /// When it ends unless it is refreshed before.
+    /// The time at which the session ends unless it is refreshed.
     expires_at: Timestamp,
-    /// What the client called itself as it signed in.
+    /// The user agent at sign-in.
     #[schema(required = true)]
     user_agent: Option<&'a str>,
-    /// Whether it is the one that asks.
+    /// Whether this is the session of the request.
     current: bool,
 }
 
-/// Answers one request, in one round trip to the table.
-///
+/// Lists the sessions in one round trip.
 /// # Errors
-///
-/// A 401 if the token is not good, or what it stands for is not any more.
+/// A 401 if the token is invalid or its session has ended.
 pub async fn list_sessions<S, L, C>(deps: &ListSessions<S, L, C>, request: Request) -> Result<Response, Problem>
 where
     S: store::ListSessions + Sync,

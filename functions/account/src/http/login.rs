@@ -1,4 +1,4 @@
-//! `POST /api/auth/login`: a session, and its tokens in the body. For clients that are no browsers: it sets no cookie.
+//! `POST /api/auth/login`: signs in with tokens in the body and without cookies, for clients other than browsers.
 
 use http_api::{Problem, Request, Response, json_body};
 use kernel::{Clock, Random};
@@ -10,12 +10,10 @@ use super::tokens::Tokens;
 use crate::app::sign_in::SignIn;
 use crate::store::{AppendAuditEvent, CountAttempt, FindCredential, LoadSigningKey, StartSession};
 
-/// Answers one request.
-///
+/// Signs in.
 /// # Errors
-///
-/// A 400 if it names no identifier, two, or one that cannot be; the same 401 whatever the cause; a 429 if the
-/// identifier has to wait.
+/// A 400 unless the body has exactly one valid identifier; the same 401 for every reason to reject the credentials; a 429
+/// after too many failed attempts.
 pub async fn login<S, L, R, C>(deps: &SignIn<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: CountAttempt + FindCredential + StartSession + AppendAuditEvent + Sync,

@@ -1,4 +1,4 @@
-//! `GET /auth/me`: who is signed in.
+//! `GET /auth/me`: the current user.
 
 use auth::{LoadKeys, Verifier};
 use contact::{Email, Phone};
@@ -12,38 +12,30 @@ use super::session_auth::signed_in;
 use crate::domain::User;
 use crate::store::FindSession;
 
-/// What the endpoint needs.
 pub struct Me<S, L, C> {
-    /// Where the session is found.
     pub sessions: S,
-    /// Tells whose token it is.
     pub verifier: Verifier<L, C>,
-    /// For whether the session has expired.
     pub clock: C,
 }
 
-/// Who is signed in.
+/// The current user.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SignedInUser<'a> {
     id: UserId,
     #[schema(value_type = Email)]
     email: &'a str,
-    /// Whether you have shown that it reaches you.
     email_verified: bool,
     #[schema(value_type = Option<Phone>, required = true)]
     phone: Option<&'a str>,
-    /// Whether you have shown that it reaches you.
     phone_verified: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-/// Answers one request, in one round trip to the table.
-///
+/// Returns the user in one round trip.
 /// # Errors
-///
-/// A 401 if the token is not good, or what it stands for is not any more.
+/// A 401 if the token is invalid or its session has ended.
 pub async fn me<S, L, C>(deps: &Me<S, L, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + Sync,

@@ -1,4 +1,4 @@
-//! What a client is told of each error: here, and nowhere else.
+//! Maps errors to problems.
 
 use std::time::Duration;
 
@@ -8,47 +8,35 @@ use crate::app::error::AccountError;
 use crate::domain::IdentifierKind;
 use crate::store::StoreError;
 
-/// The kinds of problem that are this context's own.
+/// The problem types of this context.
 pub mod problem_types {
     use http_api::ProblemType;
 
-    /// Somebody has this e-mail address or phone number already.
     pub const IDENTIFIER_TAKEN: ProblemType =
-        ProblemType { code: "identifier_taken", status: 409, title: "The identifier is taken", retryable: false };
-    /// One answer for every cause, so that nobody can learn from it who has an account.
-    pub const INVALID_CREDENTIALS: ProblemType = ProblemType {
-        code: "invalid_credentials",
-        status: 401,
-        title: "The credentials are invalid",
-        retryable: false,
-    };
+        ProblemType { code: "identifier_taken", status: 409, title: "Identifier already in use", retryable: false };
+    /// Returned for every cause, so that the response does not reveal whether an account exists.
+    pub const INVALID_CREDENTIALS: ProblemType =
+        ProblemType { code: "invalid_credentials", status: 401, title: "Invalid credentials", retryable: false };
 
-    /// Too many attempts have failed: `Retry-After` says when the next may be made.
+    /// Sent with `Retry-After`.
     pub const TOO_MANY_ATTEMPTS: ProblemType =
         ProblemType { code: "too_many_attempts", status: 429, title: "Too many failed attempts", retryable: true };
 
-    /// One answer for every cause: sign in again.
-    pub const INVALID_REFRESH_TOKEN: ProblemType = ProblemType {
-        code: "invalid_refresh_token",
-        status: 401,
-        title: "The refresh token is invalid",
-        retryable: false,
-    };
-    /// The person has no such session.
+    /// Returned for every cause. The client has to sign in again.
+    pub const INVALID_REFRESH_TOKEN: ProblemType =
+        ProblemType { code: "invalid_refresh_token", status: 401, title: "Invalid refresh token", retryable: false };
     pub const SESSION_NOT_FOUND: ProblemType =
-        ProblemType { code: "session_not_found", status: 404, title: "There is no such session", retryable: false };
+        ProblemType { code: "session_not_found", status: 404, title: "Session not found", retryable: false };
 
-    /// There is nothing left to verify.
     pub const ALREADY_VERIFIED: ProblemType =
-        ProblemType { code: "already_verified", status: 409, title: "The identifier is verified", retryable: false };
-    /// `Retry-After` says when another may be asked for.
+        ProblemType { code: "already_verified", status: 409, title: "Identifier already verified", retryable: false };
+    /// Sent with `Retry-After`.
     pub const CODE_SENT_RECENTLY: ProblemType =
-        ProblemType { code: "code_sent_recently", status: 429, title: "A code was sent recently", retryable: true };
-    /// One answer for every cause.
+        ProblemType { code: "code_sent_recently", status: 429, title: "Code sent recently", retryable: true };
+    /// Returned for every cause.
     pub const INVALID_CODE: ProblemType =
-        ProblemType { code: "invalid_code", status: 400, title: "The code is invalid", retryable: false };
+        ProblemType { code: "invalid_code", status: 400, title: "Invalid code", retryable: false };
 
-    /// All of the above.
     pub const ALL: &[ProblemType] = &[
         IDENTIFIER_TAKEN,
         INVALID_CREDENTIALS,
@@ -61,46 +49,46 @@ pub mod problem_types {
     ];
 }
 
-const SOON: Duration = Duration::from_secs(1);
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         match error {
             AccountError::IdentifierTaken(taken) => identifier_taken(&taken),
             AccountError::InvalidCredentials => {
-                Self::new(&problem_types::INVALID_CREDENTIALS, "No account has this identifier and this password.")
+                Self::new(&problem_types::INVALID_CREDENTIALS, "The identifier or the password is wrong.")
                     .header("www-authenticate", "Bearer realm=\"payments\"")
             }
-            AccountError::TooManyAttempts(wait) => {
-                Self::new(&problem_types::TOO_MANY_ATTEMPTS, "Wait as long as Retry-After says before you try again.")
-                    .retry_after(wait)
-            }
+            AccountError::TooManyAttempts(wait) => Self::new(
+                &problem_types::TOO_MANY_ATTEMPTS,
+                "Wait for as long as Retry-After says before the next attempt.",
+            )
+            .retry_after(wait),
             AccountError::InvalidRefreshToken(reason) => Self::new(
                 &problem_types::INVALID_REFRESH_TOKEN,
-                "The refresh token is not good any more. Sign in again.",
+                "The refresh token is invalid or has expired. Sign in again.",
             )
             .header("www-authenticate", "Bearer realm=\"payments\"")
             .with_cause(reason),
             AccountError::NoSuchIdentifier(kind) => {
-                Self::field("identifier", format!("you have no {}: set one by PATCH /auth/me", kind.name()))
+                Self::field("identifier", format!("you have no {}; set one with PATCH /auth/me", kind.name()))
             }
-            AccountError::AlreadyVerified(kind) => Self::new(
-                &problem_types::ALREADY_VERIFIED,
-                format!("Your {} is verified: there is nothing to do.", kind.name()),
-            ),
+            AccountError::AlreadyVerified(kind) => {
+                Self::new(&problem_types::ALREADY_VERIFIED, format!("Your {} is already verified.", kind.name()))
+            }
             AccountError::CodeSentRecently(wait) => Self::new(
                 &problem_types::CODE_SENT_RECENTLY,
-                "Wait as long as Retry-After says before you ask for another code.",
+                "Wait for as long as Retry-After says before requesting another code.",
             )
             .retry_after(wait),
             AccountError::InvalidCode => {
-                Self::new(&problem_types::INVALID_CODE, "The code is wrong or not good any more. Ask for another one.")
+                Self::new(&problem_types::INVALID_CODE, "The code is wrong or has expired. Request a new one.")
             }
             AccountError::CodeNotSent { resend_after, .. } => Self::unavailable(resend_after, &error),
             AccountError::Revoked(reason) => Self::unauthenticated(true, reason),
             AccountError::UserKeptChanging
             | AccountError::NoSigningKey
-            | AccountError::Store(StoreError::Unavailable(_)) => Self::unavailable(SOON, &error),
+            | AccountError::Store(StoreError::Unavailable(_)) => Self::unavailable(DEFAULT_RETRY_AFTER, &error),
             AccountError::Store(StoreError::Internal(_)) | AccountError::Hashing(_) | AccountError::Signing(_) => {
                 Self::internal(&error)
             }

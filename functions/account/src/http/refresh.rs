@@ -1,4 +1,4 @@
-//! `POST /auth/refresh`: the next tokens, in the way in which the refresh token came.
+//! `POST /auth/refresh`: returns new tokens, in the body or in cookies as the refresh token was sent.
 
 use http_api::{Problem, Request, Response, json_body, refresh_token_cookie};
 use kernel::{Clock, Random, Secret};
@@ -13,7 +13,6 @@ use crate::app::refresh_session::RefreshSession;
 use crate::app::token_issuer::TokenPair;
 use crate::store::{EndSession, FindSession, LoadSigningKey, RotateRefreshToken};
 
-/// The refresh token of a client that is no browser.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Refresh)]
@@ -22,21 +21,19 @@ pub(super) struct Body {
     refresh_token: Secret<String>,
 }
 
-/// For how long the cookies hold, which is all of them that a page may know.
+/// The lifetimes of the cookies: all that a page may know of them.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RefreshedCookies)]
 pub(super) struct Lifetimes {
-    /// How long the access token is good for, in seconds.
+    /// The lifetime of the access token in seconds.
     expires_in: u64,
-    /// How long the session goes on without a refresh, in seconds.
+    /// The idle timeout of the session in seconds.
     refresh_expires_in: u64,
 }
 
-/// Answers one request: with tokens in the body where the refresh token came in one, else by cookies.
-///
+/// Refreshes the session.
 /// # Errors
-///
-/// The same 401 whatever is wrong with the token; it clears the cookies if the token came in one.
+/// The same 401 for every reason to reject the token. It clears the cookies if the token came in one.
 pub async fn refresh<S, L, R, C>(deps: &RefreshSession<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + RotateRefreshToken + EndSession + Sync,

@@ -1,4 +1,4 @@
-//! `POST /api/auth/register`: somebody new, who can be called.
+//! `POST /api/auth/register`: creates a user with a phone number.
 
 use contact::{Email, Phone};
 use http_api::{Problem, Request, Response, json_body};
@@ -13,7 +13,6 @@ use crate::app::sign_up::SignUp;
 use crate::domain::User;
 use crate::store::CreateUser;
 
-/// Somebody new, who can be called.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Register)]
@@ -27,7 +26,6 @@ pub(super) struct Body {
     password: Secret<String>,
 }
 
-/// Who has registered.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Registered<'a> {
     id: UserId,
@@ -37,11 +35,9 @@ pub(super) struct Registered<'a> {
     email: &'a str,
 }
 
-/// Answers one request.
-///
+/// Creates the user.
 /// # Errors
-///
-/// A 400 naming every field that is wrong; a 409 if the e-mail address or the phone number is somebody's.
+/// A 400 with every invalid field; a 409 if the e-mail address or the phone number is in use.
 pub async fn register<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: CreateUser + Sync,

@@ -1,4 +1,4 @@
-//! `POST /auth/verifications`: a code to the person's e-mail address or phone number.
+//! `POST /auth/verifications`: sends a verification code to the user's e-mail address or phone number.
 
 use auth::{LoadKeys, Verifier};
 use http_api::{Problem, Request, Response, json_body};
@@ -14,25 +14,18 @@ use crate::domain::IdentifierKind;
 use crate::notify::SendCode;
 use crate::store::{FindCodeHistory, FindSession, StoreCode};
 
-/// What the endpoint needs.
 pub struct SendCodes<S, D, L, R, C> {
-    /// Tells whose token it is.
     pub verifier: Verifier<L, C>,
-    /// Sends the code; finds the session where codes are kept.
     pub send: SendVerification<S, D, R, C>,
 }
 
-/// Which of a person's identifiers.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum IdentifierName {
-    /// Their e-mail address.
     Email,
-    /// Their phone number.
     Phone,
 }
 
-/// What a person wants to verify.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = CodeWanted)]
@@ -40,14 +33,13 @@ pub(super) struct Body {
     identifier: IdentifierName,
 }
 
-/// A code that was sent.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CodeSent {
     identifier: IdentifierName,
-    /// Until when the code is good.
+    /// The expiry of the code.
     expires_at: Timestamp,
-    /// From when on another may be asked for.
+    /// The earliest time for another code.
     resend_after: Timestamp,
 }
 
@@ -60,12 +52,10 @@ impl From<IdentifierName> for IdentifierKind {
     }
 }
 
-/// Answers one request, in three round trips to the table and one to whoever brings the code.
-///
+/// Sends the code: three round trips to the table and one to the sender.
 /// # Errors
-///
-/// A 401 if the token is not good; a 400 for a phone number that the person has not; a 409 if it is verified; a 429 if a
-/// code was sent a moment ago; a 503 if it could not be sent.
+/// A 401 if the token is invalid; a 400 if the user has no phone number; a 409 if the identifier is already verified; a 429
+/// if a code was sent recently; a 503 if the code could not be sent.
 pub async fn send_code<S, D, L, R, C>(deps: &SendCodes<S, D, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + FindCodeHistory + StoreCode + Sync,

@@ -1,4 +1,4 @@
-//! Who is signed in, as the table has it and not only the token.
+//! Authentication against the stored session, not only the token.
 
 use auth::{LoadKeys, Principal, Verifier};
 use http_api::{Problem, Request, authenticate};
@@ -8,11 +8,9 @@ use crate::app::error::AccountError;
 use crate::domain::{Revoked, UserSession};
 use crate::store::FindSession;
 
-/// Who is asking, and the session and the person as they stand now, in one round trip.
-///
+/// Authenticates the request and loads the session and the user, in one round trip.
 /// # Errors
-///
-/// A 401 if the token is not good, or what it stands for is not any more.
+/// A 401 if the token is invalid or its session has ended.
 pub(super) async fn signed_in<S, L, C>(
     sessions: &S,
     verifier: &Verifier<L, C>,

@@ -1,4 +1,4 @@
-//! `POST /auth/signin`: a session, and its tokens in cookies.
+//! `POST /auth/signin`: signs in with tokens in cookies.
 
 use contact::{Email, Phone};
 use http_api::{Problem, Request, Response, json_body};
@@ -14,7 +14,6 @@ use crate::app::sign_in::SignIn;
 use crate::domain::User;
 use crate::store::{AppendAuditEvent, CountAttempt, FindCredential, LoadSigningKey, StartSession};
 
-/// Who has signed in.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SignedIn<'a> {
     id: UserId,
@@ -24,12 +23,10 @@ pub(super) struct SignedIn<'a> {
     phone: Option<&'a str>,
 }
 
-/// Answers one request.
-///
+/// Signs in.
 /// # Errors
-///
-/// A 400 if it names no identifier, two, or one that cannot be; the same 401 whatever the cause; a 429 if the
-/// identifier has to wait.
+/// A 400 unless the body has exactly one valid identifier; the same 401 for every reason to reject the credentials; a 429
+/// after too many failed attempts.
 pub async fn signin<S, L, R, C>(deps: &SignIn<S, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: CountAttempt + FindCredential + StartSession + AppendAuditEvent + Sync,

@@ -1,4 +1,4 @@
-//! `POST /auth/signout`: the end of a session, of all the others, or of all of them.
+//! `POST /auth/signout`: ends the current session, all others, or all.
 
 use auth::{LoadKeys, Verifier};
 use futures_util::future::join;
@@ -16,28 +16,19 @@ use crate::app::token_issuer::{TokenIssuer, TokenPair};
 use crate::domain::{AuditEventKind, AuditLog, AuditSubject, Lifetimes, RefreshToken, Revoked, UserSession};
 use crate::store::{EndSession, FindSession, LoadSigningKey, UpdateOutcome, UpdateUser, UserUpdate};
 
-/// How often a revocation begins anew because the person changed under it.
+/// The maximum number of attempts while the user changes concurrently.
 const MAX_ATTEMPTS: usize = 3;
 
-/// What the endpoint needs.
 pub struct Signout<S, K, L, R, C> {
-    /// Where sessions are found and ended, and people changed.
     pub sessions: S,
-    /// Tells whose token it is.
     pub verifier: Verifier<K, C>,
-    /// Issues another token to the one session that goes on.
     pub issuer: TokenIssuer<L>,
-    /// How long that token lasts.
     pub lifetimes: Lifetimes,
-    /// Writes down that sessions were ended.
     pub audit_log: AuditLog,
-    /// For the ids of records.
     pub random: R,
-    /// For the time of the sign-out.
     pub clock: C,
 }
 
-/// Which sessions end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Local,
@@ -45,21 +36,17 @@ enum Scope {
     Global,
 }
 
-/// A word to say that it is done.
 #[derive(Serialize)]
 struct SignedOut {
     message: &'static str,
 }
 
-/// Answers one request. In the `local` scope, which is also that of a request that names none, the session is that of
-/// the access token or, where there is no good one, of the refresh token in the cookie: whoever comes back after the
-/// access token has expired is to be signed out no less. Where neither is good, nothing ends, but the browser is told to
-/// forget its cookies all the same: it could not be rid of them otherwise.
-///
+/// Signs out. The scope `local`, which is the default, ends the session of the access token or, without a valid one, that of
+/// the refresh token in the cookie, so that a user can sign out after the access token has expired. If neither is valid, no
+/// session ends, but the cookies are cleared, since a page cannot clear them itself.
 /// # Errors
-///
-/// A 400 for another scope than those; a 401 where more than this session should end and the token is not good, or what it
-/// stands for is not any more; a 503 if a session could not be ended, and then the cookies are kept, for the next try.
+/// A 400 for an unknown scope; a 401 if other sessions should end and the token is invalid or its session has ended; a 503
+/// if a session could not be ended, which keeps the cookies for a retry.
 pub async fn signout<S, K, L, R, C>(deps: &Signout<S, K, L, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: FindSession + EndSession + UpdateUser + Sync,
@@ -95,7 +82,7 @@ fn cleared(message: &'static str) -> Result<Response, Problem> {
     Ok(answer)
 }
 
-/// Ends the session that the request is of, in one round trip, or in two where it is known by the refresh token.
+/// Ends the session of the request: one round trip with a valid access token, two with a refresh token.
 async fn end_own<S, K, L, R, C>(deps: &Signout<S, K, L, R, C>, request: &Request) -> Result<(), Problem>
 where
     S: FindSession + EndSession + Sync,
@@ -119,7 +106,7 @@ where
     Ok(())
 }
 
-/// The session of the refresh token in the cookie, and whose it is, if it goes on.
+/// Finds the active session of the refresh token in the cookie.
 async fn of_refresh_token<S, K, L, R, C>(
     deps: &Signout<S, K, L, R, C>,
     request: &Request,
@@ -138,8 +125,8 @@ where
     Ok(found.filter(ends).map(|_| (token.user, token.session)))
 }
 
-/// Ends all of the person's sessions by raising their epoch, in two round trips. The one that asks for it goes on where
-/// only the others should end: answers with its token.
+/// Ends all sessions of the user by raising the epoch, in two round trips. With `others`, the current session stays active
+/// and its new tokens are returned.
 async fn revoke<S, K, L, R, C>(
     deps: &Signout<S, K, L, R, C>,
     request: &Request,
@@ -155,7 +142,7 @@ where
     let now = deps.clock.now();
     let others = scope == Scope::Others;
     for _ in 0..MAX_ATTEMPTS {
-        // The key first: what cannot be gone on with must not be revoked.
+        // Loads the key first: without it the current session would be lost.
         let key = async { if others { deps.issuer.signing_key.get().await.map(drop) } else { Ok(()) } };
         let (key, found) = join(key, signed_in(&deps.sessions, &deps.verifier, &deps.clock, request)).await;
         let (_, UserSession { user, session }) = found?;

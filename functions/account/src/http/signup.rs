@@ -1,4 +1,4 @@
-//! `POST /auth/signup`: somebody new.
+//! `POST /auth/signup`: creates a user.
 
 use contact::{Email, Phone};
 use http_api::{Problem, Request, Response, json_body};
@@ -13,7 +13,6 @@ use crate::app::sign_up::SignUp;
 use crate::domain::User;
 use crate::store::CreateUser;
 
-/// Somebody new.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SignUp)]
@@ -27,7 +26,6 @@ pub(super) struct Body {
     password: Secret<String>,
 }
 
-/// Who has signed up.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SignedUp<'a> {
@@ -39,11 +37,9 @@ pub(super) struct SignedUp<'a> {
     created_at: Timestamp,
 }
 
-/// Answers one request.
-///
+/// Creates the user.
 /// # Errors
-///
-/// A 400 naming every field that is wrong; a 409 if the e-mail address or the phone number is somebody's.
+/// A 400 with every invalid field; a 409 if the e-mail address or the phone number is in use.
 pub async fn signup<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: CreateUser + Sync,

@@ -1,5 +1,4 @@
-//! The answer to whoever ends all sessions but this one: its former tokens are good no more either, so it goes on with
-//! fresh ones.
+//! The response of endpoints that revoke all tokens of the user, with new tokens for the session of the request.
 
 use http_api::{Problem, Request, Response, uses_cookie};
 use lambda_http::http::StatusCode;
@@ -9,11 +8,11 @@ use utoipa::ToSchema;
 use super::cookies;
 use crate::app::token_issuer::TokenPair;
 
-/// A word to say that it is done, and the tokens to go on with. A browser has them in its cookies.
+/// The outcome, with the new tokens unless they are in cookies.
 #[derive(Default, Serialize, ToSchema)]
 pub(super) struct Reissued<'a> {
     message: &'static str,
-    /// Only for whoever sent a token in a header, as all that follows.
+    /// Present, as are all fields below, only if the request had a bearer token.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     access_token: Option<&'a str>,
@@ -21,25 +20,23 @@ pub(super) struct Reissued<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     token_type: Option<&'static str>,
-    /// How long the access token is good for, in seconds.
+    /// The lifetime of the access token in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     expires_in: Option<u64>,
-    /// Good for the next tokens, once. The former one is good no more.
+    /// Valid once. The former refresh token is revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     refresh_token: Option<&'a str>,
-    /// How long the session goes on without a refresh, in seconds.
+    /// The idle timeout of the session in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     refresh_expires_in: Option<u64>,
 }
 
-/// The answer, with the tokens where the request had its own.
-///
+/// Returns the tokens in the same way as the request sent its own.
 /// # Errors
-///
-/// None that a client could cause.
+/// A 500 if the response cannot be built.
 pub(super) fn reissued(message: &'static str, grant: &TokenPair, request: &Request) -> Result<Response, Problem> {
     if uses_cookie(request) {
         let answer = Response::json(StatusCode::OK, &Reissued { message, ..Reissued::default() })?;

@@ -1,21 +1,21 @@
-//! Tokens in a body, for clients that are no browsers.
+//! Tokens in a response body, for clients other than browsers.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::token_issuer::TokenPair;
 
-/// A successful response of OAuth 2.0 (RFC 6749, section 5.1), with its names.
+/// A successful token response of OAuth 2.0 (RFC 6749, section 5.1).
 #[derive(Serialize, ToSchema)]
 pub(super) struct Tokens<'a> {
     access_token: &'a str,
     /// Always Bearer.
     token_type: &'static str,
-    /// How long the access token is good for, in seconds.
+    /// The lifetime of the access token in seconds.
     expires_in: u64,
-    /// Good for the next tokens, once.
+    /// Valid once.
     refresh_token: &'a str,
-    /// How long the session goes on without a refresh, in seconds.
+    /// The idle timeout of the session in seconds.
     refresh_expires_in: u64,
 }
 

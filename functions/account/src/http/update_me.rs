@@ -1,4 +1,4 @@
-//! `PATCH /auth/me`: another e-mail address or phone number.
+//! `PATCH /auth/me`: changes the e-mail address or the phone number.
 
 use auth::{LoadKeys, Verifier};
 use contact::{Email, Phone};
@@ -15,15 +15,12 @@ use crate::app::reauthenticate::{PlannedUpdate, ReauthRequest, Reauthenticate};
 use crate::domain::{AuditEventKind, Password, UserSession};
 use crate::store::{AppendAuditEvent, CountReauthentication, FindCredential, FindSession, UpdateUser};
 
-/// What the endpoint needs.
 pub struct UpdateMe<S, P, R, C> {
-    /// Tells whose token it is.
     pub verifier: Verifier<P, C>,
-    /// Asks for the password, and changes the person.
     pub users: Reauthenticate<S, R, C>,
 }
 
-/// What somebody wants to be reached by and to sign in by. What is absent stays as it is.
+/// The fields to change. Absent fields stay unchanged.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = PersonUpdate)]
@@ -31,7 +28,7 @@ pub(super) struct Body {
     #[serde(default)]
     #[schema(value_type = Email, required = false)]
     email: Change<String>,
-    /// In any international spelling; null for none.
+    /// In any international spelling; null to remove it.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "+250 788 123 456")]
     phone: Change<String>,
@@ -39,15 +36,12 @@ pub(super) struct Body {
     current_password: Secret<String>,
 }
 
-/// What a field of the body says of the value that there is.
+/// An optional, nullable field of the body.
 #[derive(Default)]
 enum Change<T> {
-    /// It is absent.
     #[default]
     Keep,
-    /// It is null.
     Remove,
-    /// It is another value, or the same.
     Set(T),
 }
 
@@ -57,7 +51,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
     }
 }
 
-/// What is to be changed.
 struct Update {
     email: Option<Email>,
     phone: Change<Phone>,
@@ -85,7 +78,7 @@ impl Update {
         if fields.is_empty() { Ok(Self { email, phone }) } else { Err(fields.problem()) }
     }
 
-    /// The person as they will be, if that is another than they are. What is new has not been shown to reach them.
+    /// Returns the updated user, unless nothing changes. A new identifier is unverified.
     fn plan(&self, found: &UserSession, now: Timestamp) -> Option<PlannedUpdate> {
         let before = &found.user;
         let mut user = before.next_version(now);
@@ -111,13 +104,11 @@ impl Update {
     }
 }
 
-/// Answers one request, in three round trips: who is signed in, whether they know their password, and the change. The
-/// first is enough where nothing is to be changed, so that whoever lost an answer may ask again.
-///
+/// Updates the user in three round trips: the session, the check of the password, and the update. If nothing changes, the
+/// first is enough, so that a client can retry after a lost response.
 /// # Errors
-///
-/// A 400 naming every field that is wrong; a 401 if the token or the password is not good; a 409 if an identifier is
-/// somebody else's; a 429 if they have to wait.
+/// A 400 with every invalid field; a 401 if the token or the password is invalid; a 409 if an identifier is in use; a 429
+/// after too many failed attempts.
 pub async fn update_me<S, P, R, C>(deps: &UpdateMe<S, P, R, C>, request: Request) -> Result<Response, Problem>
 where
     S: CountReauthentication + FindCredential + FindSession + UpdateUser + AppendAuditEvent + Sync,

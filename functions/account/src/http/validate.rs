@@ -1,4 +1,4 @@
-//! `GET /api/auth/validate`: what an access token says, to whoever holds one and cannot read it.
+//! `GET /api/auth/validate`: the validity and the claims of an access token.
 
 use auth::{Claims, LoadKeys, Verifier};
 use http_api::{Problem, Request, Response, claims};
@@ -7,13 +7,10 @@ use lambda_http::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What the endpoint needs.
 pub struct Validate<L, C> {
-    /// Tells what a token says.
     pub verifier: Verifier<L, C>,
 }
 
-/// Whether a token is good, and what it says.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Verdict {
     valid: bool,
@@ -22,28 +19,25 @@ pub(super) struct Verdict {
     payload: Option<Payload>,
 }
 
-/// What a token says of whom it was issued to.
 #[derive(Serialize, ToSchema)]
 struct Payload {
     sub: UserId,
-    /// Null where the token names none.
+    /// Null if the token has none.
     #[schema(required = true)]
     phone: Option<String>,
-    /// Null where the token names none.
+    /// Null if the token has none.
     #[schema(required = true)]
     email: Option<String>,
-    /// In seconds since 1970.
+    /// In Unix seconds.
     iat: i64,
-    /// In seconds since 1970.
+    /// In Unix seconds.
     exp: i64,
 }
 
-/// Answers one request, by the public keys in memory and no round trip. So it tells what was signed, and when that
-/// expires; whether the session has ended since, `GET /auth/me` asks the table.
-///
+/// Validates the token with the public keys in memory, without a round trip. Whether the session has ended since is
+/// answered by `GET /auth/me`.
 /// # Errors
-///
-/// A 401 if there is a token and it does not pass.
+/// A 401 if the token is invalid.
 pub async fn validate<L, C>(deps: &Validate<L, C>, request: Request) -> Result<Response, Problem>
 where
     L: LoadKeys + Sync,

@@ -1,4 +1,4 @@
-//! Bringing codes to people: SMS by SNS, e-mail by SES, or by whoever listens to a topic.
+//! Delivery of verification codes: SMS by SNS, e-mail by SES or by a subscriber of a topic.
 
 use std::future::Future;
 use std::sync::LazyLock;
@@ -14,32 +14,30 @@ use crate::domain::{Identifier, IdentifierKind};
 
 /// Sends codes.
 pub trait SendCode {
-    /// Sends the code to the address or the number, or hands it to whoever brings it there. MUST NOT let anybody else read
-    /// it, nor the log.
+    /// Sends the code to the address or the number. MUST NOT reveal it to anyone else, including the log.
     fn send_code(&self, to: &Identifier, code: &Code) -> impl Future<Output = Result<(), DeliveryError>> + Send;
 }
 
-/// The code was not sent, as far as that can be told. The text is for the log, and holds neither the code nor the address.
+/// The code may not have been sent. The message is for the log and contains neither the code nor the address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the code was not sent: {0}")]
+#[error("sending the code failed: {0}")]
 pub struct DeliveryError(String);
 
 impl DeliveryError {
-    /// For this reason.
     pub fn because(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
 }
 
-/// What a person reads.
+/// The text of a message.
 struct Message {
-    /// Where there is a subject.
+    /// The subject, for e-mails.
     subject: &'static str,
     text: String,
 }
 
 impl Message {
-    /// It fits into one SMS.
+    /// Fits into one SMS.
     fn of(code: &Code) -> Self {
         let minutes = CODE_LIFETIME.as_secs() / 60;
         let text = format!("{} is your code, good for {minutes} minutes. Tell it to nobody.", code.expose());
@@ -47,7 +45,7 @@ impl Message {
     }
 }
 
-/// The message as the topic has it.
+/// The message as published to the topic.
 #[derive(Serialize)]
 struct Mail<'a> {
     to: &'a str,
@@ -55,23 +53,23 @@ struct Mail<'a> {
     text: &'a str,
 }
 
-/// A client that is made for the first message which it sends: of several, as a rule, a function needs one.
+/// A client that is created on first use, since a function rarely needs more than one of them.
 type Lazy<C> = LazyLock<C, Box<dyn FnOnce() -> C + Send + Sync>>;
 
 fn lazy<C: 'static>(config: SdkConfig, make: fn(&SdkConfig) -> C) -> Lazy<C> {
     LazyLock::new(Box::new(move || make(&config)))
 }
 
-/// Sends by AWS.
+/// Sends with AWS services.
 #[derive(Debug)]
 pub struct Delivery {
     sns: Lazy<aws_sdk_sns::Client>,
-    /// Whom an SMS is from, where a country asks for a name that is registered there.
+    /// The sender id of SMS, in countries that require a registered one.
     sms_sender: Option<String>,
     mail: EmailSender,
 }
 
-/// How e-mails go out.
+/// How e-mails are sent.
 #[derive(Debug)]
 enum EmailSender {
     Ses { ses: Lazy<aws_sdk_sesv2::Client>, sender: String },
@@ -79,12 +77,9 @@ enum EmailSender {
 }
 
 impl Delivery {
-    /// By clients of this configuration. As `VERIFICATION_SENDER`, the address that e-mails come from, or else
-    /// `VERIFICATION_TOPIC_ARN` says, and `SMS_SENDER_ID` if it is set; at `AWS_ENDPOINT_URL_SNS` and
-    /// `AWS_ENDPOINT_URL_SESV2` where these are set.
-    ///
+    /// Reads `VERIFICATION_SENDER`, the sender address of e-mails, or else `VERIFICATION_TOPIC_ARN`, and optionally
+    /// `SMS_SENDER_ID`. `AWS_ENDPOINT_URL_SNS` and `AWS_ENDPOINT_URL_SESV2` override the endpoints.
     /// # Errors
-    ///
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env, config: &SdkConfig) -> Result<Self, ConfigError> {
         let mail = match env.optional("VERIFICATION_SENDER") {
@@ -100,7 +95,7 @@ impl Delivery {
         Ok(Self { sns, sms_sender: env.optional("SMS_SENDER_ID").map(str::to_owned), mail })
     }
 
-    /// An SMS that is sent for its speed and not for its price
+    /// A transactional SMS, which is optimized for reliability rather than cost
     /// (<https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html>).
     async fn send_sms(&self, to: &str, message: Message) -> Result<(), DeliveryError> {
         let mut sms = self.sns.publish().phone_number(to).message(message.text);
@@ -151,7 +146,7 @@ fn ses_message(message: &Message) -> Result<aws_sdk_sesv2::types::EmailContent, 
     Ok(EmailContent::builder().simple(simple).build())
 }
 
-/// Not what the service says of it, which may name the address.
+/// Omits the service's message, which may contain the address.
 fn not_sent<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> DeliveryError {
     DeliveryError(match error {
         SdkError::ServiceError(refused) => refused.err().code().unwrap_or("unknown error").to_owned(),
