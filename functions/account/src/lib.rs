@@ -17,6 +17,12 @@ pub mod events;
 pub mod http;
 pub mod notify;
 pub mod ops;
+mod serve;
 pub mod store;
 #[cfg(test)]
 mod testing;
+
+pub use serve::{
+    Clients, authenticate_optional, authenticate_session, serve_with_optional_token, serve_with_session,
+    serve_with_token, verifier,
+};

@@ -42,7 +42,7 @@ fn schema_references_resolve() {
 #[test]
 fn every_problem_code_is_returned_by_an_operation() {
     let text = document()["paths"].to_string();
-    let kinds = [http_api::problem_types::ALL, account::http::problem_types::ALL, payment::http::problems::ALL];
+    let kinds = [http_api::problem_types::ALL, account::http::problems::ALL, payment::http::problems::ALL];
     for kind in kinds.into_iter().flatten() {
         assert!(text.contains(&format!("\"{}\"", kind.code)), "no operation answers {}", kind.code);
     }

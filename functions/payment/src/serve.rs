@@ -29,9 +29,7 @@ where
                 Verifier::new(env.required("TOKEN_ISSUER")?, env.required("TOKEN_AUDIENCE")?, keys, SystemClock);
             let required: RequireVerified = env.parsed("REQUIRE_VERIFIED")?;
             let state = init(&env, Store::new(client, table, SystemClock, SystemRandom))?;
-            if let Err(error) = verifier.warm_up().await {
-                tracing::warn!(%error, "preloading the public keys failed; the first request loads them");
-            }
+            verifier.warm_up().await;
             Ok((verifier, required, state))
         },
         move |(verifier, required, state), request| async move {

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cache::Cached;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use kernel::{Clock, KeyId, Timestamp};
 
@@ -57,27 +58,19 @@ pub enum Rejection {
     Unavailable(#[from] LoadKeysError),
 }
 
-#[derive(Default)]
-struct Cache {
-    keys: HashMap<String, DecodingKey>,
-    loaded_at: Option<Timestamp>,
-    /// The start of the last load, whether or not it succeeded.
-    attempted_at: Option<Timestamp>,
-    /// The error of the last load, if it failed: an unknown key id may then be valid.
-    failure: Option<LoadKeysError>,
-}
+type KeysById = Arc<HashMap<String, DecodingKey>>;
 
 /// Verifies access tokens without a round trip, with public keys held in memory.
-pub struct Verifier<L, C> {
+pub struct Verifier<L> {
     validation: Validation,
     source: L,
-    clock: C,
-    cache: Mutex<Cache>,
+    clock: Arc<dyn Clock + Send + Sync>,
+    keys: Cached<KeysById, LoadKeysError>,
 }
 
-impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
+impl<L: LoadKeys + Sync> Verifier<L> {
     /// Creates a verifier for tokens of this issuer and audience. Call [`warm_up`](Self::warm_up) during init.
-    pub fn new(issuer: &str, audience: &str, source: L, clock: C) -> Self {
+    pub fn new(issuer: &str, audience: &str, source: L, clock: impl Clock + Send + Sync + 'static) -> Self {
         install_crypto();
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[issuer]);
@@ -85,14 +78,14 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         // Checked below against the injected clock.
         validation.validate_exp = false;
-        Self { validation, source, clock, cache: Mutex::default() }
+        Self { validation, source, clock: Arc::new(clock), keys: Cached::new(MAX_AGE, RELOAD_INTERVAL) }
     }
 
-    /// Loads the keys before the first token, which also opens the connection.
-    /// # Errors
-    /// [`LoadKeysError`] if the load fails; the first token retries it.
-    pub async fn warm_up(&self) -> Result<(), LoadKeysError> {
-        self.reload().await
+    /// Loads the keys before the first token, which also opens the connection. If that fails, the first token retries it.
+    pub async fn warm_up(&self) {
+        if let Err(error) = self.keys.refresh(self.clock.now(), || self.load()).await {
+            tracing::warn!(%error, "loading the public keys during init failed");
+        }
     }
 
     /// Verifies a token.
@@ -139,58 +132,23 @@ impl<L: LoadKeys + Sync, C: Clock + Sync> Verifier<L, C> {
     }
 
     async fn key(&self, kid: &str) -> Result<DecodingKey, Rejection> {
-        let cached = self.cached(kid);
-        match cached {
-            Some(key) if !self.is_stale() || !self.may_reload() => return Ok(key),
-            Some(key) => {
-                if let Err(error) = self.reload().await {
-                    tracing::error!(%error, "key refresh failed; using cached keys");
-                    return Ok(key);
-                }
-            }
-            None if self.may_reload() => self.reload().await?,
-            None => {
-                if let Some(failure) = self.cache().failure.clone() {
-                    return Err(failure.into());
-                }
-            }
-        }
-        self.cached(kid).ok_or_else(|| Rejection::Invalid("unknown key id".to_owned()))
-    }
-
-    fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn cached(&self, kid: &str) -> Option<DecodingKey> {
-        self.cache().keys.get(kid).cloned()
-    }
-
-    fn may_reload(&self) -> bool {
-        self.cache().attempted_at.is_none_or(|at| self.clock.now() >= at.plus(RELOAD_INTERVAL))
-    }
-
-    fn is_stale(&self) -> bool {
-        self.cache().loaded_at.is_none_or(|at| self.clock.now() >= at.plus(MAX_AGE))
-    }
-
-    async fn reload(&self) -> Result<(), LoadKeysError> {
         let now = self.clock.now();
-        self.cache().attempted_at = Some(now);
-        let loaded = self.load().await;
-        let mut cache = self.cache();
-        cache.failure = loaded.as_ref().err().cloned();
-        cache.keys = loaded?;
-        cache.loaded_at = Some(now);
-        Ok(())
+        if self.keys.is_loaded()
+            && let Some(key) = self.keys.get_or_stale(now, || self.load()).await?.get(kid)
+        {
+            return Ok(key.clone());
+        }
+        let reloaded = self.keys.refresh(now, || self.load()).await?;
+        let key = reloaded.and_then(|keys| keys.get(kid).cloned());
+        key.ok_or_else(|| Rejection::Invalid("unknown key id".to_owned()))
     }
 
-    async fn load(&self) -> Result<HashMap<String, DecodingKey>, LoadKeysError> {
+    async fn load(&self) -> Result<KeysById, LoadKeysError> {
         let read = |PublicKey { kid, x }: PublicKey| match URL_SAFE_NO_PAD.decode(&x) {
             Ok(bytes) => Ok((kid.to_string(), DecodingKey::from_ed_der(&bytes))),
             Err(error) => Err(LoadKeysError(format!("key {kid}: {error}"))),
         };
-        self.source.load_keys().await?.into_iter().map(read).collect()
+        self.source.load_keys().await?.into_iter().map(read).collect::<Result<_, _>>().map(Arc::new)
     }
 }
 
@@ -199,7 +157,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use jsonwebtoken::{EncodingKey, Header};
-    use kernel::testing::FixedClock;
+    use kernel::testing::ManualClock;
     use ring::signature::{Ed25519KeyPair, KeyPair};
     use serde_json::{Value, json};
 
@@ -249,9 +207,17 @@ mod tests {
 
     const NOW: &str = "2026-01-31T12:00:00Z";
 
-    fn verifier(keys: &[&Key]) -> Verifier<Source, FixedClock> {
+    fn verifier(keys: &[&Key]) -> Verifier<Source> {
+        verifier_at(&clock(), keys)
+    }
+
+    fn verifier_at(clock: &ManualClock, keys: &[&Key]) -> Verifier<Source> {
         let source = Source { keys: keys.iter().map(|key| key.public()).collect(), loads: AtomicUsize::new(0) };
-        Verifier::new("https://issuer.example", "payments", source, FixedClock(Timestamp::parse(NOW).unwrap()))
+        Verifier::new("https://issuer.example", "payments", source, clock.clone())
+    }
+
+    fn clock() -> ManualClock {
+        ManualClock::at(Timestamp::parse(NOW).unwrap())
     }
 
     fn claims() -> Value {
@@ -361,9 +327,10 @@ mod tests {
     #[tokio::test]
     async fn failing_key_source_is_unavailable_and_loaded_once() {
         let key = Key::generate("a");
-        let mut verifier = verifier(&[&key]);
+        let clock = clock();
+        let mut verifier = verifier_at(&clock, &[&key]);
         verifier.source.keys[0].x = "no key".to_owned();
-        assert!(verifier.warm_up().await.is_err());
+        verifier.warm_up().await;
         for _ in 0..20 {
             let verdict = verifier.verify(&key.token(&claims())).await;
             assert!(matches!(verdict, Err(Rejection::Unavailable(_))), "{verdict:?}");
@@ -371,7 +338,7 @@ mod tests {
         assert_eq!(verifier.source.loads.load(Ordering::SeqCst), 1);
 
         verifier.source.keys = vec![key.public()];
-        verifier.clock.0 = verifier.clock.0.plus(RELOAD_INTERVAL);
+        clock.advance(RELOAD_INTERVAL);
         assert!(verifier.verify(&key.token(&claims())).await.is_ok());
     }
 
@@ -380,11 +347,12 @@ mod tests {
         let key = Key::generate("a");
         let now = Timestamp::parse(NOW).unwrap();
         let lasting = with("exp", json!(now.unix_seconds() + 3600));
-        let mut verifier = verifier(&[&key]);
-        verifier.warm_up().await.unwrap();
+        let clock = clock();
+        let mut verifier = verifier_at(&clock, &[&key]);
+        verifier.warm_up().await;
         verifier.source.keys.clear();
         assert!(verifier.verify(&key.token(&lasting)).await.is_ok(), "no token costs a round trip");
-        verifier.clock.0 = now.plus(MAX_AGE);
+        clock.advance(MAX_AGE);
         assert!(verifier.verify(&key.token(&lasting)).await.is_err());
         assert_eq!(verifier.source.loads.load(Ordering::SeqCst), 2);
     }
@@ -393,14 +361,15 @@ mod tests {
     async fn unknown_key_ids_load_keys_once_per_interval() {
         let key = Key::generate("a");
         let stranger = Key::generate("b");
-        let mut verifier = verifier(&[&key]);
-        verifier.warm_up().await.unwrap();
+        let clock = clock();
+        let mut verifier = verifier_at(&clock, &[&key]);
+        verifier.warm_up().await;
         for _ in 0..50 {
             assert!(verifier.verify(&stranger.token(&claims())).await.is_err());
         }
         assert_eq!(verifier.source.loads.load(Ordering::SeqCst), 1);
 
-        verifier.clock.0 = verifier.clock.0.plus(RELOAD_INTERVAL);
+        clock.advance(RELOAD_INTERVAL);
         verifier.source.keys.push(stranger.public());
         for _ in 0..50 {
             assert!(verifier.verify(&stranger.token(&claims())).await.is_ok());

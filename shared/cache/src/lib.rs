@@ -38,7 +38,10 @@ impl<T: Clone, E: Clone + Display> Cached<T, E> {
     /// # Errors
     ///
     /// The error of the load. A stale value is not returned in its place.
-    pub async fn get(&self, now: Timestamp, load: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub async fn get<F>(&self, now: Timestamp, load: impl FnOnce() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         match self.fresh(now) {
             Some(value) => Ok(value),
             None => self.load(now, load).await,
@@ -51,7 +54,10 @@ impl<T: Clone, E: Clone + Display> Cached<T, E> {
     /// # Errors
     ///
     /// The error of the load if no value has been loaded yet.
-    pub async fn get_or_stale(&self, now: Timestamp, load: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub async fn get_or_stale<F>(&self, now: Timestamp, load: impl FnOnce() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         if let Some(value) = self.fresh(now) {
             return Ok(value);
         }
@@ -72,12 +78,20 @@ impl<T: Clone, E: Clone + Display> Cached<T, E> {
     /// # Errors
     ///
     /// The error of the load, or of the last one if that started less than the reload interval ago and failed.
-    pub async fn refresh(&self, now: Timestamp, load: impl Future<Output = Result<T, E>>) -> Result<Option<T>, E> {
+    pub async fn refresh<F>(&self, now: Timestamp, load: impl FnOnce() -> F) -> Result<Option<T>, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         if self.may_reload(now) {
             return self.load(now, load).await.map(Some);
         }
         let failure = self.state().failure.clone();
         failure.map_or(Ok(None), Err)
+    }
+
+    /// Whether a value has been loaded, fresh or stale.
+    pub fn is_loaded(&self) -> bool {
+        self.state().value.is_some()
     }
 
     fn fresh(&self, now: Timestamp) -> Option<T> {
@@ -90,9 +104,13 @@ impl<T: Clone, E: Clone + Display> Cached<T, E> {
         self.state().attempted_at.is_none_or(|at| now >= at.plus(self.reload_interval))
     }
 
-    async fn load(&self, now: Timestamp, load: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    async fn load<F>(&self, now: Timestamp, load: impl FnOnce() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         self.state().attempted_at = Some(now);
-        let loaded = load.await;
+        // On the heap, so that callers that find the value do not reserve space for the load.
+        let loaded = Box::pin(load()).await;
         let mut state = self.state();
         state.failure = loaded.as_ref().err().cloned();
         if let Ok(value) = &loaded {
@@ -149,43 +167,43 @@ mod tests {
     async fn fresh_value_is_not_loaded_again() {
         let (cached, source) = (cached(), Source::new([Ok(1), Ok(2)]));
         let expiry = start().plus(MAX_AGE);
-        assert_eq!(cached.get(start(), source.load()).await, Ok(1));
-        assert_eq!(cached.get(start().plus(MAX_AGE.mul_f64(0.99)), source.load()).await, Ok(1));
-        assert_eq!(cached.get(expiry, source.load()).await, Ok(2));
+        assert_eq!(cached.get(start(), || source.load()).await, Ok(1));
+        assert_eq!(cached.get(start().plus(MAX_AGE.mul_f64(0.99)), || source.load()).await, Ok(1));
+        assert_eq!(cached.get(expiry, || source.load()).await, Ok(2));
     }
 
     #[tokio::test]
     async fn get_with_failed_reload_returns_the_error() {
         let (cached, source) = (cached(), Source::new([Ok(1), Err("down")]));
-        assert_eq!(cached.get(start(), source.load()).await, Ok(1));
-        assert_eq!(cached.get(start().plus(MAX_AGE), source.load()).await, Err("down"));
+        assert_eq!(cached.get(start(), || source.load()).await, Ok(1));
+        assert_eq!(cached.get(start().plus(MAX_AGE), || source.load()).await, Err("down"));
     }
 
     #[tokio::test]
     async fn get_or_stale_with_failed_reload_returns_the_stale_value() {
         let (cached, source) = (cached(), Source::new([Ok(1), Err("down"), Ok(2)]));
         let expiry = start().plus(MAX_AGE);
-        assert_eq!(cached.get_or_stale(start(), source.load()).await, Ok(1));
-        assert_eq!(cached.get_or_stale(expiry, source.load()).await, Ok(1));
-        assert_eq!(cached.get_or_stale(expiry, source.load()).await, Ok(1), "no second load within the interval");
-        assert_eq!(cached.get_or_stale(expiry.plus(RELOAD_INTERVAL), source.load()).await, Ok(2));
+        assert_eq!(cached.get_or_stale(start(), || source.load()).await, Ok(1));
+        assert_eq!(cached.get_or_stale(expiry, || source.load()).await, Ok(1));
+        assert_eq!(cached.get_or_stale(expiry, || source.load()).await, Ok(1), "no second load within the interval");
+        assert_eq!(cached.get_or_stale(expiry.plus(RELOAD_INTERVAL), || source.load()).await, Ok(2));
     }
 
     #[tokio::test]
     async fn get_or_stale_without_a_value_loads_every_time() {
         let (cached, source) = (cached(), Source::new([Err("down"), Ok(1)]));
-        assert_eq!(cached.get_or_stale(start(), source.load()).await, Err("down"));
-        assert_eq!(cached.get_or_stale(start(), source.load()).await, Ok(1));
+        assert_eq!(cached.get_or_stale(start(), || source.load()).await, Err("down"));
+        assert_eq!(cached.get_or_stale(start(), || source.load()).await, Ok(1));
     }
 
     #[tokio::test]
     async fn refresh_loads_once_per_interval() {
         let (cached, source) = (cached(), Source::new([Ok(1), Ok(2), Err("down")]));
-        assert_eq!(cached.refresh(start(), source.load()).await, Ok(Some(1)));
-        assert_eq!(cached.refresh(start(), source.load()).await, Ok(None));
+        assert_eq!(cached.refresh(start(), || source.load()).await, Ok(Some(1)));
+        assert_eq!(cached.refresh(start(), || source.load()).await, Ok(None));
         let next = start().plus(RELOAD_INTERVAL);
-        assert_eq!(cached.refresh(next, source.load()).await, Ok(Some(2)));
-        assert_eq!(cached.refresh(next.plus(RELOAD_INTERVAL), source.load()).await, Err("down"));
-        assert_eq!(cached.refresh(next.plus(RELOAD_INTERVAL), source.load()).await, Err("down"), "without a load");
+        assert_eq!(cached.refresh(next, || source.load()).await, Ok(Some(2)));
+        assert_eq!(cached.refresh(next.plus(RELOAD_INTERVAL), || source.load()).await, Err("down"));
+        assert_eq!(cached.refresh(next.plus(RELOAD_INTERVAL), || source.load()).await, Err("down"), "without a load");
     }
 }

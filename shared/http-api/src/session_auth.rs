@@ -3,17 +3,12 @@
 use std::time::Duration;
 
 use auth::{Claims, LoadKeys, Principal, Rejection, Verifier};
-use kernel::{Clock, Secret};
+use cookie::Cookie;
+use kernel::Secret;
 
 use crate::{Problem, Request};
 
 pub const ACCESS_TOKEN_COOKIE: &str = "access_token";
-
-pub const REFRESH_TOKEN_COOKIE: &str = "refresh_token";
-
-pub fn refresh_token_cookie(request: &Request) -> Option<Secret<String>> {
-    cookie(request, REFRESH_TOKEN_COOKIE).map(|token| Secret::new(token.to_owned()))
-}
 
 /// Whether the request has no bearer token, so that its access token, if any, is in the cookie.
 pub fn uses_cookie(request: &Request) -> bool {
@@ -22,7 +17,9 @@ pub fn uses_cookie(request: &Request) -> bool {
 
 /// Returns the access token from the `Authorization` header (RFC 6750) or else from the cookie.
 pub fn access_token(request: &Request) -> Option<Secret<String>> {
-    bearer_token(request).or_else(|| cookie(request, ACCESS_TOKEN_COOKIE)).map(|token| Secret::new(token.to_owned()))
+    bearer_token(request)
+        .map(|token| Secret::new(token.to_owned()))
+        .or_else(|| cookie(request, ACCESS_TOKEN_COOKIE).map(Secret::new))
 }
 
 pub(super) fn bearer_token(request: &Request) -> Option<&str> {
@@ -30,25 +27,18 @@ pub(super) fn bearer_token(request: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-fn cookie<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    request
-        .headers()
-        .get_all("cookie")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value))
+/// Returns the value of a cookie (RFC 6265), unless it is empty.
+pub fn cookie(request: &Request, name: &str) -> Option<String> {
+    let headers = request.headers().get_all("cookie");
+    let mut cookies =
+        headers.iter().filter_map(|value| value.to_str().ok()).flat_map(Cookie::split_parse).filter_map(Result::ok);
+    cookies.find(|cookie| cookie.name() == name && !cookie.value().is_empty()).map(|cookie| cookie.value().to_owned())
 }
 
 /// Authenticates the request.
 /// # Errors
 /// A 401 if the access token is missing or invalid; a 503 if it cannot be verified at the moment.
-pub async fn authenticate<L, C>(verifier: &Verifier<L, C>, request: &Request) -> Result<Principal, Problem>
-where
-    L: LoadKeys + Sync,
-    C: Clock + Sync,
-{
+pub async fn authenticate<L: LoadKeys + Sync>(verifier: &Verifier<L>, request: &Request) -> Result<Principal, Problem> {
     let Some(token) = access_token(request) else {
         return Err(Problem::unauthenticated(false, "no access token"));
     };
@@ -58,11 +48,7 @@ where
 /// Returns the claims of the request's access token, if it has one.
 /// # Errors
 /// A 401 if the token is invalid; a 503 if it cannot be verified at the moment.
-pub async fn claims<L, C>(verifier: &Verifier<L, C>, request: &Request) -> Result<Option<Claims>, Problem>
-where
-    L: LoadKeys + Sync,
-    C: Clock + Sync,
-{
+pub async fn claims<L: LoadKeys + Sync>(verifier: &Verifier<L>, request: &Request) -> Result<Option<Claims>, Problem> {
     let Some(token) = access_token(request) else { return Ok(None) };
     verifier.claims(token.expose()).await.map(Some).map_err(refuse)
 }

@@ -9,7 +9,7 @@
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::panic,
-    reason = "a test that cannot be set up fails, and says where"
+    reason = "a panic fails the test and names the line"
 )]
 
 pub mod http;

@@ -1,14 +1,17 @@
-//! Both contexts over in-process tables, with a manual clock and seeded randomness. All that the golden tests know of the
-//! code's names is here.
+//! Both contexts over in-process tables, with a manual clock and seeded randomness. No other file of the golden tests uses
+//! names of the code under test.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use account::app::cached_signing_key::CachedSigningKey;
+use account::app::change_password::ChangePassword;
+use account::app::end_session::EndSession;
 use account::app::reauthenticate::Reauthenticate;
 use account::app::refresh_session::RefreshSession;
 use account::app::sign_in::SignIn;
+use account::app::sign_out::SignOut;
 use account::app::sign_up::SignUp;
 use account::app::token_issuer::TokenIssuer;
 use account::app::verify_identifier::{ConfirmVerification, SendVerification};
@@ -43,7 +46,7 @@ const LIFETIMES: Lifetimes = Lifetimes {
 };
 const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// What a request is answered with: the status and the body.
+/// The status and the body of a response.
 pub(crate) type Outcome = (u16, Value);
 
 #[derive(Clone, Default)]
@@ -64,22 +67,24 @@ impl LoadSecrets for FixedSecret {
     }
 }
 
-/// One source of randomness for everything, so that who draws from it is no part of the golden files.
+/// One source of randomness for everything, so that the golden files do not depend on which component draws from it.
 type Shared = &'static SeededRandom;
 
 pub(crate) struct Platform {
     engine: Engine,
     pub(crate) clock: ManualClock,
     mailbox: Mailbox,
-    sign_up: SignUp<AccountTable, Shared, ManualClock>,
-    sign_in: SignIn<AccountTable, SigningKeyTable, Shared, ManualClock>,
-    refresh: RefreshSession<AccountTable, SigningKeyTable, Shared, ManualClock>,
-    sign_out: auth_api::Signout<AccountTable, TableKeys, SigningKeyTable, Shared, ManualClock>,
-    end_session: auth_api::EndSession<AccountTable, TableKeys, Shared, ManualClock>,
-    change_password: auth_api::ChangePassword<AccountTable, TableKeys, SigningKeyTable, Shared, ManualClock>,
-    update_me: auth_api::UpdateMe<AccountTable, TableKeys, Shared, ManualClock>,
-    send_code: auth_api::SendCodes<AccountTable, Mailbox, TableKeys, Shared, ManualClock>,
-    confirm_code: auth_api::ConfirmCode<AccountTable, TableKeys, Shared, ManualClock>,
+    accounts: AccountTable,
+    verifier: Verifier<TableKeys>,
+    sign_up: SignUp,
+    sign_in: SignIn,
+    refresh: RefreshSession,
+    sign_out: SignOut,
+    end_session: EndSession,
+    change_password: ChangePassword,
+    update_me: Reauthenticate,
+    send_code: SendVerification<Mailbox>,
+    confirm_code: ConfirmVerification,
     set_status: SetUserStatus,
     rotate: RotateKeys,
     store: Store,
@@ -107,13 +112,13 @@ impl Platform {
         let client = || engine.client.clone();
         let random: Shared = Box::leak(Box::new(SeededRandom::new(1)));
         let audit = AuditTable::new(client(), "AuditTable");
-        let users = || AccountTable::audited(client(), "AccountTable", random, audit.clone());
+        let accounts = AccountTable::audited(client(), "AccountTable", clock.clone(), random, audit.clone());
         let issuer = || TokenIssuer {
-            signing_key: CachedSigningKey::new(SigningKeyTable::new(client(), "SigningKeyTable")),
+            signing_key: CachedSigningKey::new(SigningKeyTable::new(client(), "SigningKeyTable"), clock.clone()),
             tokens: AccessTokens::new("issuer", "audience"),
         };
-        let verifier = || Verifier::new("issuer", "audience", TableKeys::new(client(), "AccountTable"), clock.clone());
-        let reauthenticate = || Reauthenticate { users: users(), audit_log: audit_log(), random, clock: clock.clone() };
+        let verifier = Verifier::new("issuer", "audience", TableKeys::new(client(), "AccountTable"), clock.clone());
+        let reauthenticate = || Reauthenticate { accounts: accounts.clone(), audit_log: audit_log() };
         let mailbox = Mailbox::default();
         let store = Store::new(client(), "PaymentTable", clock.clone(), random);
         let env = Env::from_iter([
@@ -126,72 +131,45 @@ impl Platform {
         ]);
         Self {
             sign_up: SignUp {
-                users: users(),
+                accounts: accounts.clone(),
                 password_policy: "8".parse().unwrap(),
                 audit_log: audit_log(),
-                random,
-                clock: clock.clone(),
             },
             sign_in: SignIn {
-                users: users(),
+                accounts: accounts.clone(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
                 audit_log: audit_log(),
-                random,
-                clock: clock.clone(),
             },
             refresh: RefreshSession {
-                sessions: users(),
+                accounts: accounts.clone(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
                 audit_log: audit_log(),
-                random,
-                clock: clock.clone(),
             },
-            sign_out: auth_api::Signout {
-                sessions: users(),
-                verifier: verifier(),
+            sign_out: SignOut {
+                accounts: accounts.clone(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
                 audit_log: audit_log(),
-                random,
-                clock: clock.clone(),
             },
-            end_session: auth_api::EndSession {
-                sessions: users(),
-                verifier: verifier(),
-                audit_log: audit_log(),
-                random,
-                clock: clock.clone(),
-            },
-            change_password: auth_api::ChangePassword {
-                verifier: verifier(),
+            end_session: EndSession { accounts: accounts.clone(), audit_log: audit_log() },
+            change_password: ChangePassword {
                 users: reauthenticate(),
                 password_policy: "8".parse().unwrap(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
             },
-            update_me: auth_api::UpdateMe { verifier: verifier(), users: reauthenticate() },
-            send_code: auth_api::SendCodes {
-                verifier: verifier(),
-                send: SendVerification {
-                    codes: users(),
-                    delivery: mailbox.clone(),
-                    audit_log: audit_log(),
-                    random,
-                    clock: clock.clone(),
-                },
-            },
-            confirm_code: auth_api::ConfirmCode {
-                verifier: verifier(),
-                confirm: ConfirmVerification { users: users(), audit_log: audit_log(), random, clock: clock.clone() },
-            },
-            set_status: SetUserStatus {
-                users: users(),
+            update_me: reauthenticate(),
+            send_code: SendVerification {
+                accounts: accounts.clone(),
+                delivery: mailbox.clone(),
                 audit_log: audit_log(),
-                random: Arc::new(random),
-                clock: Arc::new(clock.clone()),
             },
+            confirm_code: ConfirmVerification { accounts: accounts.clone(), audit_log: audit_log() },
+            set_status: SetUserStatus { accounts: accounts.clone(), audit_log: audit_log() },
+            accounts,
+            verifier,
             rotate: RotateKeys {
                 keys: KeyTables::new(client(), "AccountTable", "SigningKeyTable", audit.clone(), random),
                 policy: "30".parse().unwrap(),
@@ -227,28 +205,37 @@ impl Platform {
         if let Some(token) = token {
             request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
-        let query = |name: &str| BTreeMap::from([(name.to_owned(), vec![parameter.to_owned()])]).into_iter();
-        outcome(match endpoint {
-            "sign-up" => auth_api::signup(&self.sign_up, request).await,
-            "register" => auth_api::register(&self.sign_up, request).await,
-            "sign-in" => auth_api::signin(&self.sign_in, request).await,
-            "login" => auth_api::login(&self.sign_in, request).await,
-            "refresh" => auth_api::refresh(&self.refresh, request).await,
+        let parameters = |name: &str| HashMap::from([(name.to_owned(), parameter.to_owned())]);
+        let request = match endpoint {
+            "sign-out" => request.with_query_string_parameters(parameters("scope")),
+            "end-session" => request.with_path_parameters(parameters("id")),
+            _ => request,
+        };
+        outcome(self.respond(endpoint, request).await)
+    }
+
+    async fn respond(&self, endpoint: &str, request: Request) -> Result<Response, Problem> {
+        match endpoint {
+            "sign-up" => return auth_api::signup::handle(&self.sign_up, request).await,
+            "register" => return auth_api::register::handle(&self.sign_up, request).await,
+            "sign-in" => return auth_api::signin::handle(&self.sign_in, request).await,
+            "login" => return auth_api::login::handle(&self.sign_in, request).await,
+            "refresh" => return auth_api::refresh::handle(&self.refresh, request).await,
             "sign-out" => {
-                let request =
-                    request.with_query_string_parameters(query("scope").collect::<std::collections::HashMap<_, _>>());
-                auth_api::signout(&self.sign_out, request).await
+                let principal = account::authenticate_optional(&self.verifier, &request).await?;
+                return auth_api::signout::handle(&self.sign_out, principal, request).await;
             }
-            "end-session" => {
-                let parameters = std::collections::HashMap::from([("id".to_owned(), parameter.to_owned())]);
-                auth_api::end_session(&self.end_session, request.with_path_parameters(parameters)).await
-            }
-            "change-password" => auth_api::change_password(&self.change_password, request).await,
-            "update-me" => auth_api::update_me(&self.update_me, request).await,
-            "send-code" => auth_api::send_code(&self.send_code, request).await,
-            "confirm-code" => auth_api::confirm_code(&self.confirm_code, request).await,
+            _ => {}
+        }
+        let session = account::authenticate_session(&self.verifier, &self.accounts, &request).await?;
+        match endpoint {
+            "end-session" => auth_api::end_session::handle(&self.end_session, session, request).await,
+            "change-password" => auth_api::change_password::handle(&self.change_password, session, request).await,
+            "update-me" => auth_api::update_me::handle(&self.update_me, session, request).await,
+            "send-code" => auth_api::send_code::handle(&self.send_code, session, request).await,
+            "confirm-code" => auth_api::confirm_code::handle(&self.confirm_code, session, request).await,
             other => panic!("{other}"),
-        })
+        }
     }
 
     /// The last verification code that was sent.
@@ -265,7 +252,7 @@ impl Platform {
         serde_json::to_value(result).unwrap()
     }
 
-    /// Who a token speaks for, to the payment context.
+    /// The principal of a token, as the payment context sees it.
     pub(crate) async fn principal(&self, token: &str) -> Principal {
         let keys = TableKeys::new(self.engine.client.clone(), "AccountTable");
         Verifier::new("issuer", "audience", keys, self.clock.clone()).verify(token).await.unwrap()

@@ -1,40 +1,44 @@
 //! The current signing key, cached in memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use kernel::{Clock, SystemClock, Timestamp};
+use cache::Cached;
+use kernel::Clock;
 
-use crate::app::error::AccountError;
+use super::error::AccountError;
 use crate::domain::{SIGNING_KEY_TTL, SigningKey};
-use crate::store::LoadSigningKey;
+use crate::store::{SigningKeyTable, StoreError};
 
 /// The current signing key. A key older than [`SIGNING_KEY_TTL`] is reloaded before it signs again, so that the rotation knows
 /// when a replaced key has signed for the last time.
-#[derive(Debug)]
-pub struct CachedSigningKey<L, C = SystemClock> {
-    source: L,
-    clock: C,
-    loaded: Mutex<Option<Loaded>>,
+pub struct CachedSigningKey {
+    table: SigningKeyTable,
+    clock: Arc<dyn Clock + Send + Sync>,
+    key: Cached<Arc<SigningKey>, LoadError>,
 }
 
-#[derive(Debug, Clone)]
-struct Loaded {
-    key: Arc<SigningKey>,
-    /// The start of the load.
-    at: Timestamp,
+#[derive(Debug, Clone, thiserror::Error)]
+enum LoadError {
+    #[error("no signing key yet")]
+    Missing,
+    #[error(transparent)]
+    Store(StoreError),
 }
 
-impl<L: LoadSigningKey> CachedSigningKey<L> {
-    /// Creates a cache. Call [`warm_up`](Self::warm_up) during init.
-    pub fn new(source: L) -> Self {
-        Self::with_clock(source, SystemClock)
+impl From<LoadError> for AccountError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Missing => Self::NoSigningKey,
+            LoadError::Store(error) => Self::Store(error),
+        }
     }
 }
 
-impl<L: LoadSigningKey, C: Clock> CachedSigningKey<L, C> {
-    /// Creates a cache with this clock.
-    pub fn with_clock(source: L, clock: C) -> Self {
-        Self { source, clock, loaded: Mutex::default() }
+impl CachedSigningKey {
+    /// Creates a cache. Call [`warm_up`](Self::warm_up) during init.
+    pub fn new(table: SigningKeyTable, clock: impl Clock + Send + Sync + 'static) -> Self {
+        Self { table, clock: Arc::new(clock), key: Cached::new(SIGNING_KEY_TTL, Duration::ZERO) }
     }
 
     /// Loads the key during init, which also opens the connection. A failure is logged; the first request retries.
@@ -45,78 +49,52 @@ impl<L: LoadSigningKey, C: Clock> CachedSigningKey<L, C> {
     }
 
     /// Returns the key.
+    ///
     /// # Errors
+    ///
     /// [`AccountError`] if there is no key yet, or the load fails. An expired key is not used in its place.
     pub async fn get(&self) -> Result<Arc<SigningKey>, AccountError> {
-        let now = self.clock.now();
-        let held = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(Loaded { key, .. }) = held.filter(|held| now < held.at.plus(SIGNING_KEY_TTL)) {
-            return Ok(key);
-        }
-        let key = Arc::new(self.source.load_signing_key().await?.ok_or(AccountError::NoSigningKey)?);
-        let loaded = Loaded { key: Arc::clone(&key), at: now };
-        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
-        Ok(key)
+        Ok(self.key.get(self.clock.now(), || self.load()).await?)
+    }
+
+    async fn load(&self) -> Result<Arc<SigningKey>, LoadError> {
+        let key = self.table.load_signing_key().await.map_err(LoadError::Store)?;
+        key.map(Arc::new).ok_or(LoadError::Missing)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
-    use kernel::testing::FixedClock;
-    use kernel::testing::SeededRandom;
+    use kernel::testing::ManualClock;
 
     use super::*;
-    use crate::store::StoreError;
-
-    /// Answers as its loads are meant to end.
-    struct Source {
-        outcomes: Vec<Result<Option<u64>, StoreError>>,
-        loads: AtomicUsize,
-    }
-
-    impl LoadSigningKey for &Source {
-        async fn load_signing_key(&self) -> Result<Option<SigningKey>, StoreError> {
-            let load = self.loads.fetch_add(1, Ordering::SeqCst);
-            self.outcomes[load].clone().map(|seed| seed.map(key))
-        }
-    }
-
-    fn key(seed: u64) -> SigningKey {
-        SigningKey::generate(&SeededRandom::new(seed)).unwrap()
-    }
-
-    fn source(outcomes: impl Into<Vec<Result<Option<u64>, StoreError>>>) -> Source {
-        Source { outcomes: outcomes.into(), loads: AtomicUsize::new(0) }
-    }
-
-    fn current(source: &Source) -> CachedSigningKey<&Source, FixedClock> {
-        CachedSigningKey::with_clock(source, FixedClock(Timestamp::parse("2026-01-31T12:00:00Z").unwrap()))
-    }
+    use crate::testing::{TestApp, now, signing_key};
 
     #[tokio::test]
-    async fn a_key_that_is_not_there_yet_is_looked_for_again_and_one_that_is_there_is_not() {
-        let source = source([Ok(None), Ok(Some(1))]);
-        let current = current(&source);
-        assert!(matches!(current.get().await, Err(AccountError::NoSigningKey)));
+    async fn missing_key_is_loaded_again_and_found_key_is_cached() {
+        let app = TestApp::without_signing_key().await;
+        let cached = CachedSigningKey::new(app.signing_keys(), ManualClock::at(now()));
+        assert!(matches!(cached.get().await, Err(AccountError::NoSigningKey)));
+        app.create_signing_key(&signing_key()).await;
+        app.engine.round_trips();
         for _ in 0..3 {
-            assert_eq!(current.get().await.unwrap().kid(), key(1).kid());
+            assert_eq!(cached.get().await.unwrap().kid(), signing_key().kid());
         }
-        assert_eq!(source.loads.load(Ordering::SeqCst), 2);
+        assert_eq!(app.engine.round_trips(), ["Query"]);
     }
 
     #[tokio::test]
-    async fn a_key_that_was_held_for_long_enough_signs_no_more_even_if_no_other_can_be_had() {
-        let source = source([Ok(Some(1)), Err(StoreError::Unavailable("no answer".to_owned())), Ok(Some(2))]);
-        let mut current = current(&source);
-        let start = current.clock.0;
-        assert_eq!(current.get().await.unwrap().kid(), key(1).kid());
-        current.clock.0 = start.plus(SIGNING_KEY_TTL.saturating_sub(Duration::from_millis(1)));
-        assert_eq!(current.get().await.unwrap().kid(), key(1).kid());
-        current.clock.0 = start.plus(SIGNING_KEY_TTL);
-        assert!(matches!(current.get().await, Err(AccountError::Store(_))));
-        assert_eq!(current.get().await.unwrap().kid(), key(2).kid());
+    async fn expired_key_does_not_sign_even_if_the_reload_fails() {
+        let app = TestApp::new().await;
+        let clock = ManualClock::at(now());
+        let cached = CachedSigningKey::new(app.signing_keys(), clock.clone());
+        assert!(cached.get().await.is_ok());
+        clock.advance(SIGNING_KEY_TTL.saturating_sub(Duration::from_millis(1)));
+        assert!(cached.get().await.is_ok());
+        assert_eq!(app.engine.round_trips(), ["Query"]);
+        clock.advance(Duration::from_millis(1));
+        app.engine.reject("Query", 1, "AccessDeniedException");
+        assert!(matches!(cached.get().await, Err(AccountError::Store(_))));
+        assert!(cached.get().await.is_ok());
     }
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::app::refresh_session::RefusedRefreshToken;
-use crate::domain::{HashingError, IdentifierKind, Revoked, SigningError};
+use crate::domain::{HashingError, IdentifierKind, RefreshTokenRejection, Revoked, SigningError};
 use crate::notify::DeliveryError;
-use crate::store::StoreError;
+use crate::store::{StoreError, UpdateError};
 
 /// Why a request failed. [`http`](crate::http) maps each variant to a problem.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +21,7 @@ pub enum AccountError {
     #[error(transparent)]
     Revoked(#[from] Revoked),
     #[error("refresh token rejected: {0}")]
-    InvalidRefreshToken(#[from] RefusedRefreshToken),
+    InvalidRefreshToken(#[from] RefreshTokenRejection),
     #[error("the user has no such identifier")]
     NoSuchIdentifier(IdentifierKind),
     #[error("identifier already verified")]
@@ -50,4 +49,15 @@ pub enum AccountError {
     Hashing(#[from] HashingError),
     #[error(transparent)]
     Signing(#[from] SigningError),
+}
+
+impl From<UpdateError> for AccountError {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::IdentifierTaken(taken) => Self::IdentifierTaken(taken),
+            UpdateError::CodeExpired => Self::InvalidCode,
+            UpdateError::TooManyConflicts => Self::UserKeptChanging,
+            UpdateError::Store(error) => Self::Store(error),
+        }
+    }
 }

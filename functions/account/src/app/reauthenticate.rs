@@ -1,36 +1,27 @@
-//! Reauthentication before a change of credentials: `POST /auth/password` and `PATCH /auth/me` require the current password,
-//! since a token alone may be stolen.
+//! Changes that require the current password, since an access token alone may be stolen.
 
 use auth::Principal;
-use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
 use futures_util::future::join;
-use kernel::SystemRandom;
-use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
+use kernel::{Secret, Timestamp};
 
-use crate::app::error::AccountError;
-use crate::app::settings;
-use crate::app::sign_in::check;
+use super::active_session::{AuthenticatedSession, find_active_session};
+use super::error::AccountError;
+use super::settings;
+use super::sign_in::check_password;
+use crate::Clients;
 use crate::domain::throttle::RateLimit;
 use crate::domain::{
-    AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, PasswordHash, Revoked, Session, User,
+    AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, PasswordHash, Session, User,
     UserSession,
 };
-use crate::store::{
-    AccountTable, AppendAuditEvent, CountReauthentication, Credential, FindCredential, FindSession, UpdateOutcome,
-    UpdateUser, UserUpdate,
-};
+use crate::store::{AccountTable, Credential, UpdateConflict, UpdatePlan};
 
-/// The maximum number of attempts while the user changes concurrently.
-const MAX_ATTEMPTS: usize = 3;
-
-/// Updates users who know their password.
+/// Updates users who have confirmed their password.
 #[derive(Debug)]
-pub struct Reauthenticate<S, R, C> {
-    pub users: S,
+pub struct Reauthenticate {
+    pub accounts: AccountTable,
     pub audit_log: AuditLog,
-    pub random: R,
-    pub clock: C,
 }
 
 /// A signed-in user's request for a change.
@@ -39,7 +30,7 @@ pub struct ReauthRequest {
     pub principal: Principal,
     /// The current password, as entered.
     pub password: Secret<String>,
-    pub caller: ClientInfo,
+    pub client: ClientInfo,
 }
 
 /// A user who entered the correct password, as last loaded.
@@ -47,6 +38,12 @@ pub struct ReauthRequest {
 pub struct ReauthenticatedUser {
     found: UserSession,
     credential: Credential,
+}
+
+impl AsRef<User> for ReauthenticatedUser {
+    fn as_ref(&self) -> &User {
+        &self.found.user
+    }
 }
 
 /// The update that a use case plans.
@@ -63,34 +60,38 @@ pub struct PlannedUpdate {
     pub detail: Option<&'static str>,
 }
 
-impl<S, R, C> Reauthenticate<S, R, C>
-where
-    S: CountReauthentication + FindCredential + FindSession + UpdateUser + AppendAuditEvent,
-    R: Random,
-    C: Clock,
-{
+impl Reauthenticate {
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub fn from_env(env: &Env, clients: &Clients) -> Result<Self, ConfigError> {
+        let accounts = AccountTable::from_env(env, clients.dynamodb.clone())?;
+        Ok(Self { accounts, audit_log: settings::audit_log(env)? })
+    }
+
     /// Checks the current password. Attempts are counted, since a stolen token would otherwise allow any number of guesses, but
     /// apart from sign-ins: strangers must not be able to lock the owner out of a password change.
+    ///
     /// # Errors
+    ///
     /// [`AccountError::InvalidCredentials`] if the password is wrong; [`AccountError::TooManyAttempts`] after too many failures.
     pub async fn verify_password(
         &self,
-        asker: &ReauthRequest,
+        request: &ReauthRequest,
         found: UserSession,
     ) -> Result<ReauthenticatedUser, AccountError> {
-        let now = self.clock.now();
+        let now = self.accounts.now();
         let email = Identifier::Email(found.user.email.clone());
-        let counted = self.users.count_reauthentication(found.user.id, now);
-        let (counted, credential) = join(counted, self.users.find_credential(&email)).await;
+        let counted = self.accounts.count_reauthentication(found.user.id, now);
+        let (counted, credential) = join(counted, self.accounts.find_credential(&email)).await;
         let attempts = match counted? {
             RateLimit::Allowed(attempts) => attempts,
             RateLimit::Limited { retry_after } => return Err(AccountError::TooManyAttempts(retry_after)),
         };
-        let checked = asker.check(credential?);
+        let checked = request.check(credential?);
         if matches!(checked, Err(AccountError::InvalidCredentials)) {
-            let record = self.record(AuditEventKind::ReauthenticationFailed, asker, now);
-            let record = record.with_detail(format!("attempt {attempts}"));
-            self.users.append_audit_event(&record).await?;
+            let event = self.event(AuditEventKind::ReauthenticationFailed, request, now);
+            self.accounts.append_audit_event(&event.with_detail(format!("attempt {attempts}"))).await?;
         }
         checked.map(|credential| ReauthenticatedUser { found, credential })
     }
@@ -98,70 +99,72 @@ where
     /// Applies the planned update, if there is one, and resets the failed attempts. On a concurrent update the plan is made
     /// again, as long as token and password are still valid. If an identifier is taken, the attempt stays counted, so that
     /// accounts cannot be enumerated in bulk.
+    ///
     /// # Errors
+    ///
     /// [`AccountError::IdentifierTaken`] if an identifier is in use; [`AccountError::Revoked`] or
     /// [`AccountError::InvalidCredentials`] if the token or the password is no longer valid.
-    pub async fn change(
+    pub async fn update(
         &self,
-        asker: &ReauthRequest,
-        proven: ReauthenticatedUser,
+        request: &ReauthRequest,
+        user: ReauthenticatedUser,
         plan: impl Fn(&UserSession, Timestamp) -> Option<PlannedUpdate> + Sync,
     ) -> Result<UserSession, AccountError> {
-        let ReauthenticatedUser { mut found, mut credential } = proven;
-        for _ in 0..MAX_ATTEMPTS {
-            let now = self.clock.now();
-            let Some(PlannedUpdate { user, new_hash, retained_session, kind, detail }) = plan(&found, now) else {
-                return Ok(found);
-            };
-            let record = self.record(kind, asker, now);
-            let change = UserUpdate {
-                before: &found.user,
-                after: &user,
-                password_hash: Some(new_hash.as_ref().unwrap_or(&credential.password_hash)),
-                reset_failed_attempts: true,
-                retained_session: retained_session.as_ref(),
-                event: &detail.into_iter().fold(record, AuditEvent::with_detail),
-            };
-            match self.users.update_user(change).await? {
-                UpdateOutcome::Updated => {
-                    return Ok(UserSession { user, session: retained_session.unwrap_or(found.session) });
+        let mut verified = Some(user);
+        let load = |_: Option<UpdateConflict>| {
+            let verified = verified.take();
+            async {
+                match verified {
+                    Some(user) => Ok(user),
+                    None => self.reload(request).await,
                 }
-                UpdateOutcome::IdentifierTaken(identifiers) => return Err(AccountError::IdentifierTaken(identifiers)),
-                UpdateOutcome::VersionConflict(_) | UpdateOutcome::SessionConflict => {}
             }
-            let Principal { user_id, session_id, epoch, .. } = asker.principal;
-            found = self.users.find_session(user_id, session_id).await?.ok_or(Revoked::SessionNotFound)?;
-            // Everything may have been revoked meanwhile; then no session may be retained.
-            found.authorize(epoch, self.clock.now())?;
-            let email = Identifier::Email(found.user.email.clone());
-            credential = asker.check(self.users.find_credential(&email).await?)?;
-        }
-        Err(AccountError::UserKeptChanging)
+        };
+        let plan = |user: &ReauthenticatedUser| {
+            let now = self.accounts.now();
+            let planned = plan(&user.found, now)?;
+            let event = self.event(planned.kind, request, now);
+            Some(UpdatePlan {
+                password_hash: Some(planned.new_hash.unwrap_or_else(|| user.credential.password_hash.clone())),
+                reset_failed_attempts: true,
+                retained_session: planned.retained_session,
+                ..UpdatePlan::new(planned.user, planned.detail.into_iter().fold(event, AuditEvent::with_detail))
+            })
+        };
+        let (ReauthenticatedUser { found, .. }, update) =
+            self.accounts.update_user_with_retry::<_, AccountError, _>(load, plan).await?;
+        Ok(match update {
+            Some(update) => {
+                UserSession { user: update.user, session: update.retained_session.unwrap_or(found.session) }
+            }
+            None => found,
+        })
     }
 
-    fn record(&self, kind: AuditEventKind, asker: &ReauthRequest, now: Timestamp) -> AuditEvent {
-        let subject = AuditSubject::User(asker.principal.user_id);
-        self.audit_log.event(kind, subject, &asker.caller, now, &self.random).in_session(asker.principal.session_id)
+    /// Loads the user after a concurrent update, and checks token and password again.
+    async fn reload(&self, request: &ReauthRequest) -> Result<ReauthenticatedUser, AccountError> {
+        // Everything may have been revoked meanwhile; then no session may be retained.
+        let found = find_active_session(&self.accounts, &request.principal).await?;
+        let email = Identifier::Email(found.user.email.clone());
+        let credential = request.check(self.accounts.find_credential(&email).await?)?;
+        Ok(ReauthenticatedUser { found, credential })
+    }
+
+    fn event(&self, kind: AuditEventKind, request: &ReauthRequest, now: Timestamp) -> AuditEvent {
+        let subject = AuditSubject::User(request.principal.user_id);
+        let event = self.audit_log.event(kind, subject, &request.client, now, self.accounts.random());
+        event.in_session(request.principal.session_id)
     }
 }
 
 impl ReauthRequest {
+    pub fn new(session: &AuthenticatedSession, password: Secret<String>, client: ClientInfo) -> Self {
+        Self { principal: session.principal, password, client }
+    }
+
     /// Returns the credential if it is the user's and the password matches. The address may belong to another user by now.
     fn check(&self, credential: Option<Credential>) -> Result<Credential, AccountError> {
-        check(credential.filter(|credential| credential.user.id == self.principal.user_id), &self.password)
+        let own = credential.filter(|credential| credential.user.id == self.principal.user_id);
+        check_password(own, &self.password)
     }
-}
-
-/// # Errors
-/// [`ConfigError`] if a setting is missing.
-pub fn from_env(
-    env: &Env,
-    client: Client,
-) -> Result<Reauthenticate<AccountTable, SystemRandom, SystemClock>, ConfigError> {
-    Ok(Reauthenticate {
-        users: AccountTable::from_env(env, client)?,
-        audit_log: settings::audit_log(env)?,
-        random: SystemRandom,
-        clock: SystemClock,
-    })
 }

@@ -1,311 +1,314 @@
-//! Signing in: `POST /auth/signin` and `POST /api/auth/login`.
+//! Signing in.
 
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
 use futures_util::future::join;
-use kernel::SystemRandom;
-use kernel::{Clock, Random, Secret, SystemClock, Timestamp};
+use kernel::{Secret, Timestamp};
 
-use crate::app::error::AccountError;
-use crate::app::settings;
-use crate::app::token_issuer::{TokenIssuer, TokenPair};
+use super::error::AccountError;
+use super::settings;
+use super::token_issuer::{TokenIssuer, TokenPair};
 use crate::domain::throttle::{BURST, RateLimit};
 use crate::domain::{
     AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, Lifetimes, Password, PasswordHash, Session, User,
     UserStatus,
 };
-use crate::store::{
-    AccountTable, AppendAuditEvent, CountAttempt, CountedAttempt, Credential, FindCredential, LoadSigningKey,
-    NewSession, SigningKeyTable, StartSession, StartSessionOutcome,
-};
+use crate::store::{AccountTable, CountedAttempt, Credential, NewSession, StartSessionOutcome};
 
 /// The maximum number of attempts while the user changes concurrently.
 const MAX_ATTEMPTS: usize = 3;
 
-#[derive(Debug)]
-pub struct SignIn<S, L, R, C> {
-    pub users: S,
-    pub issuer: TokenIssuer<L>,
+pub struct SignIn {
+    pub accounts: AccountTable,
+    pub issuer: TokenIssuer,
     pub lifetimes: Lifetimes,
     pub audit_log: AuditLog,
-    pub random: R,
-    pub clock: C,
 }
 
 #[derive(Debug)]
-pub struct Attempt {
+pub struct SignInRequest {
     pub identifier: Identifier,
     /// As entered, whatever its length: the policy applies when a password is chosen.
     pub password: Secret<String>,
-    pub caller: ClientInfo,
+    pub client: ClientInfo,
 }
 
-impl<S, L, R, C> SignIn<S, L, R, C>
-where
-    S: CountAttempt + FindCredential + StartSession + AppendAuditEvent,
-    L: LoadSigningKey,
-    R: Random,
-    C: Clock,
-{
+impl SignIn {
+    /// Loads the signing key, which also opens the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub async fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
+        Ok(Self {
+            accounts: AccountTable::from_env(env, client.clone())?,
+            issuer: TokenIssuer::from_env(env, client).await?,
+            lifetimes: settings::lifetimes(env)?,
+            audit_log: settings::audit_log(env)?,
+        })
+    }
+
     /// Starts a session, in two round trips. Returns the user and the tokens.
     /// The attempt is counted before the password is checked, in the round trip that loads the credential, so that concurrent
     /// guesses count like sequential ones. A rejected attempt also takes two round trips and one hash computation, whether or
     /// not the identifier exists.
     /// The credential holds a copy of the user that may be stale, so the session is started on the condition that it is
     /// current. If it is not, the password may have changed too, and everything is loaded and checked again.
+    ///
     /// # Errors
+    ///
     /// [`AccountError::InvalidCredentials`] for every reason to reject the credentials; [`AccountError::TooManyAttempts`] after
     /// too many failures.
-    pub async fn sign_in(&self, attempt: &Attempt) -> Result<(User, TokenPair), AccountError> {
-        let now = self.clock.now();
+    pub async fn sign_in(&self, request: &SignInRequest) -> Result<(User, TokenPair), AccountError> {
+        let now = self.accounts.now();
         let (key, counted) =
-            join(self.issuer.signing_key.get(), self.users.count_attempt(&attempt.identifier, now)).await;
+            join(self.issuer.signing_key.get(), self.accounts.count_attempt(&request.identifier, now)).await;
         key?;
         let (credential, attempts) = match counted? {
             RateLimit::Allowed(CountedAttempt { credential, attempts }) => (credential, attempts),
             RateLimit::Limited { retry_after } => return Err(AccountError::TooManyAttempts(retry_after)),
         };
-        let whose = credential.as_ref().map(|credential| credential.user.id);
-        let signed_in = self.with_credential(attempt, credential, now).await;
-        if matches!(signed_in, Err(AccountError::InvalidCredentials)) {
+        let user_id = credential.as_ref().map(|credential| credential.user.id);
+        let outcome = self.with_credential(request, credential, now).await;
+        if matches!(outcome, Err(AccountError::InvalidCredentials)) {
             let subject =
-                whose.map_or_else(|| self.audit_log.unknown_identifier(&attempt.identifier), AuditSubject::User);
+                user_id.map_or_else(|| self.audit_log.unknown_identifier(&request.identifier), AuditSubject::User);
             let kind = if attempts < BURST { AuditEventKind::SignInFailed } else { AuditEventKind::IdentifierLocked };
-            let record = self.audit_log.event(kind, subject, &attempt.caller, now, &self.random);
-            let record = record.with_detail(format!("attempt {attempts} by {}", attempt.identifier.kind().name()));
-            self.users.append_audit_event(&record).await?;
+            let event = self.audit_log.event(kind, subject, &request.client, now, self.accounts.random());
+            let event = event.with_detail(format!("attempt {attempts} by {}", request.identifier.kind().name()));
+            self.accounts.append_audit_event(&event).await?;
         }
-        signed_in
+        outcome
     }
 
     async fn with_credential(
         &self,
-        attempt: &Attempt,
+        request: &SignInRequest,
         mut credential: Option<Credential>,
         now: Timestamp,
     ) -> Result<(User, TokenPair), AccountError> {
         for _ in 0..MAX_ATTEMPTS {
-            let Credential { user, password_hash } = check(credential, &attempt.password)?;
+            let Credential { user, password_hash } = check_password(credential, &request.password)?;
             if user.status != UserStatus::Active {
                 return Err(AccountError::InvalidCredentials);
             }
             let new_hash = if password_hash.is_outdated() {
-                let password = Password::existing(&attempt.password);
-                Some(PasswordHash::new(&password, &self.random)?)
+                let password = Password::existing(&request.password);
+                Some(PasswordHash::new(&password, self.accounts.random())?)
             } else {
                 None
             };
-            let user_agent = attempt.caller.user_agent.clone();
-            let (session, refresh_token) = Session::start(&user, user_agent, self.lifetimes, now, &self.random);
+            let user_agent = request.client.user_agent.clone();
+            let (session, refresh_token) =
+                Session::start(&user, user_agent, self.lifetimes, now, self.accounts.random());
             let subject = AuditSubject::User(user.id);
-            let record = self.audit_log.event(AuditEventKind::SignedIn, subject, &attempt.caller, now, &self.random);
+            let event =
+                self.audit_log.event(AuditEventKind::SignedIn, subject, &request.client, now, self.accounts.random());
             let new = NewSession {
                 user: &user,
-                identifier: &attempt.identifier,
+                identifier: &request.identifier,
                 new_hash: new_hash.as_ref(),
                 session: &session,
-                event: &record.in_session(session.id).with_detail(format!("by {}", attempt.identifier.kind().name())),
+                event: &event.in_session(session.id).with_detail(format!("by {}", request.identifier.kind().name())),
             };
-            match self.users.start_session(new).await? {
+            match self.accounts.start_session(new).await? {
                 StartSessionOutcome::Started => {
-                    let grant = self.issuer.grant(&user, &session, &refresh_token, now).await?;
-                    return Ok((user, grant));
+                    let tokens = self.issuer.issue(&user, &session, &refresh_token, now).await?;
+                    return Ok((user, tokens));
                 }
                 StartSessionOutcome::VersionConflict(Some(changed)) if changed.status == UserStatus::Active => {}
                 StartSessionOutcome::StaleCredential => {}
                 StartSessionOutcome::VersionConflict(_) => return Err(AccountError::InvalidCredentials),
             }
-            credential = self.users.find_credential(&attempt.identifier).await?;
+            credential = self.accounts.find_credential(&request.identifier).await?;
         }
         Err(AccountError::UserKeptChanging)
     }
 }
 
 /// Returns the credential if the password matches. Takes as long without a credential.
-pub(crate) fn check(credential: Option<Credential>, password: &Secret<String>) -> Result<Credential, AccountError> {
+pub(crate) fn check_password(
+    credential: Option<Credential>,
+    password: &Secret<String>,
+) -> Result<Credential, AccountError> {
     let hash = credential.as_ref().map_or_else(PasswordHash::dummy, |found| found.password_hash.clone());
     let matches = hash.matches(password);
     credential.filter(|_| matches).ok_or(AccountError::InvalidCredentials)
-}
-
-/// # Errors
-/// [`ConfigError`] if a setting is missing.
-pub async fn from_env(
-    env: &Env,
-    client: Client,
-) -> Result<SignIn<AccountTable, SigningKeyTable, SystemRandom, SystemClock>, ConfigError> {
-    Ok(SignIn {
-        users: AccountTable::from_env(env, client.clone())?,
-        issuer: TokenIssuer::from_env(env, client).await?,
-        lifetimes: settings::lifetimes(env)?,
-        audit_log: settings::audit_log(env)?,
-        random: SystemRandom,
-        clock: SystemClock,
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use contact::{Email, Phone};
+    use contact::Phone;
 
     use super::*;
-    use crate::app::cached_signing_key::CachedSigningKey;
-    use crate::domain::{AuditEvent, hash_computations};
-    use crate::testing::{Key, LIFETIMES, PASSWORD, ada, issuer, now, sign_in_of_ada, verifier};
+    use crate::domain::{RefreshToken, hash_computations};
+    use crate::testing::{LIFETIMES, PASSWORD, TestApp, ada, bob, hash, now};
 
-    fn by(identifier: Identifier, password: &str) -> Attempt {
-        Attempt { identifier, password: Secret::new(password.to_owned()), caller: ClientInfo::invocation("r-1") }
+    fn request(identifier: Identifier, password: &str) -> SignInRequest {
+        SignInRequest { identifier, password: Secret::new(password.to_owned()), client: ClientInfo::invocation("r-1") }
     }
 
-    fn right() -> Attempt {
-        by(Identifier::Email(ada().email), PASSWORD)
+    fn valid() -> SignInRequest {
+        request(Identifier::Email(ada().email), PASSWORD)
     }
 
-    fn ada_is_now(status: UserStatus, epoch: u64, version: u64) -> StartSessionOutcome {
-        StartSessionOutcome::VersionConflict(Some(Box::new(User { status, epoch, version, ..ada() })))
+    fn with_wrong_password() -> SignInRequest {
+        request(Identifier::Email(ada().email), "wrong")
     }
 
-    fn nobody() -> Identifier {
-        Identifier::Email(Email::parse("bob@example.com").unwrap())
+    fn of_unknown_identifier() -> SignInRequest {
+        request(Identifier::Email(bob().email), PASSWORD)
     }
 
     fn outdated_hash() -> PasswordHash {
-        // PASSWORD with half the memory and a pass more.
+        // PASSWORD with half the memory and one more pass.
         let stored = "$argon2id$v=19$m=9216,t=4,p=1$c29tZXNhbHRzb21lc2FsdA$CcopKA0VmqB2iA7hmj7LgX2vFql3N5fpiv/XY+jDSZg";
         PasswordHash::from_stored(stored).unwrap()
     }
 
     #[tokio::test]
-    async fn the_tokens_are_of_the_session_that_was_started_for_whom_the_identifier_names() {
+    async fn sign_in_returns_tokens_of_the_started_session() {
         for identifier in ada().identifiers() {
-            let sign_in = sign_in_of_ada([]);
-            let (user, grant) = sign_in.sign_in(&by(identifier, PASSWORD)).await.unwrap();
+            let app = TestApp::with_ada().await;
+            let (user, tokens) = app.sign_in().await.sign_in(&request(identifier, PASSWORD)).await.unwrap();
             assert_eq!(user, ada());
-            let principal = verifier().verify(grant.access.token.expose()).await.unwrap();
-            let started = sign_in.users.started.into_inner().unwrap();
-            assert_eq!((principal.user_id, principal.session_id), (ada().id, started[0].1.id));
-            assert_eq!(started[0].1.token_expires_at, now().plus(LIFETIMES.access_token));
-            let refresh = crate::domain::RefreshToken::parse(grant.refresh_token.expose()).unwrap();
-            assert_eq!(refresh.hash(), started[0].1.refresh_hash);
-            assert_eq!((grant.access.expires_in, grant.refresh_expires_in), (LIFETIMES.access_token, LIFETIMES.idle));
+            let principal = app.verifier.verify(tokens.access.token.expose()).await.unwrap();
+            let [session] = &app.sessions().await[..] else { panic!() };
+            assert_eq!((principal.user_id, principal.session_id), (ada().id, session.id));
+            assert_eq!(session.token_expires_at, now().plus(LIFETIMES.access_token));
+            let refresh = RefreshToken::parse(tokens.refresh_token.expose()).unwrap();
+            assert_eq!(refresh.hash(), session.refresh_hash);
+            assert_eq!((tokens.access.expires_in, tokens.refresh_expires_in), (LIFETIMES.access_token, LIFETIMES.idle));
+            let [event] = &app.audited().await[..] else { panic!() };
+            assert_eq!((event.kind.as_str(), &event.session), ("SIGNED_IN", &Some(session.id.to_string())));
         }
     }
 
     #[tokio::test]
-    async fn a_wrong_password_and_an_unknown_identifier_are_one_error_and_start_nothing() {
-        let sign_in = sign_in_of_ada([]);
-        for attempt in [
-            by(Identifier::Email(ada().email), "wrong"),
-            by(nobody(), PASSWORD),
-            by(Identifier::Phone(Phone::parse("+33600000000").unwrap()), PASSWORD),
-        ] {
-            assert!(matches!(sign_in.sign_in(&attempt).await, Err(AccountError::InvalidCredentials)));
+    async fn wrong_password_and_unknown_identifier_start_no_session() {
+        let app = TestApp::with_ada().await;
+        let sign_in = app.sign_in().await;
+        let unknown_phone = request(Identifier::Phone(Phone::parse("+33600000000").unwrap()), PASSWORD);
+        for request in [with_wrong_password(), of_unknown_identifier(), unknown_phone] {
+            assert!(matches!(sign_in.sign_in(&request).await, Err(AccountError::InvalidCredentials)));
         }
-        assert!(sign_in.users.started.into_inner().unwrap().is_empty());
+        assert!(app.sessions().await.is_empty());
     }
 
     #[tokio::test]
-    async fn whoever_is_refused_costs_one_hash_and_one_record_whether_they_exist_or_may_act() {
-        let suspended = User { status: UserStatus::Suspended, ..ada() };
-        for (known, attempt) in [
-            (Some(ada()), by(Identifier::Email(ada().email), "wrong")),
-            (Some(suspended.clone()), right()),
-            (Some(suspended), by(Identifier::Email(ada().email), "wrong")),
-            (None, right()),
+    async fn every_rejection_costs_one_hash_and_one_audit_event() {
+        for (suspended, request, is_known) in [
+            (false, with_wrong_password(), true),
+            (true, valid(), true),
+            (true, with_wrong_password(), true),
+            (false, of_unknown_identifier(), false),
         ] {
-            let mut sign_in = sign_in_of_ada([]);
-            sign_in.users.known = known.clone();
+            let app = TestApp::with_ada().await;
+            if suspended {
+                app.update_ada(|user| User { status: UserStatus::Suspended, ..user }).await;
+            }
+            let sign_in = app.sign_in().await;
             let before = hash_computations();
-            assert!(matches!(sign_in.sign_in(&attempt).await, Err(AccountError::InvalidCredentials)));
+            assert!(matches!(sign_in.sign_in(&request).await, Err(AccountError::InvalidCredentials)));
             assert_eq!(hash_computations() - before, 1);
-            let recorded = sign_in.users.recorded.into_inner().unwrap();
-            let [AuditEvent { kind: AuditEventKind::SignInFailed, subject, request_id, .. }] = recorded.as_slice()
-            else {
-                panic!("{recorded:?}")
-            };
-            assert_eq!(request_id, "r-1");
-            assert_eq!(subject == &AuditSubject::User(ada().id), known.is_some());
+            assert_eq!(app.engine.round_trips(), ["UpdateItem", "PutItem"]);
+            let [event] = &app.audited().await[..] else { panic!() };
+            assert_eq!((event.kind.as_str(), event.request_id.as_str()), ("SIGN_IN_FAILED", "r-1"));
+            assert_eq!(event.subject == format!("PERSON#{}", ada().id), is_known);
         }
     }
 
     #[tokio::test]
-    async fn while_an_identifier_waits_no_password_is_looked_at() {
-        let mut sign_in = sign_in_of_ada([]);
-        sign_in.users.locked = Some(Duration::from_secs(8));
+    async fn rate_limited_identifier_computes_no_hash() {
+        let app = TestApp::with_ada().await;
+        let sign_in = app.sign_in().await;
+        for _ in 0..BURST {
+            app.accounts.count_attempt(&valid().identifier, now()).await.unwrap();
+        }
         let before = hash_computations();
-        let Err(AccountError::TooManyAttempts(wait)) = sign_in.sign_in(&right()).await else { panic!() };
-        assert_eq!((wait, hash_computations() - before), (Duration::from_secs(8), 0));
-        assert!(sign_in.users.recorded.into_inner().unwrap().is_empty());
+        let Err(AccountError::TooManyAttempts(wait)) = sign_in.sign_in(&valid()).await else { panic!() };
+        assert_eq!((wait, hash_computations() - before), (Duration::from_secs(1), 0));
+        assert!(app.audited().await.is_empty());
     }
 
     #[tokio::test]
-    async fn the_failure_that_locks_an_identifier_is_written_down_as_that() {
-        for (attempts, kind) in [(3, AuditEventKind::SignInFailed), (4, AuditEventKind::IdentifierLocked)] {
-            let mut sign_in = sign_in_of_ada([]);
-            sign_in.users.attempts = attempts;
-            assert!(sign_in.sign_in(&by(nobody(), PASSWORD)).await.is_err());
-            assert_eq!(sign_in.users.recorded.into_inner().unwrap()[0].kind, kind);
+    async fn failure_that_exhausts_the_burst_is_audited_as_locked() {
+        for (attempts, kind) in [(BURST - 2, "SIGN_IN_FAILED"), (BURST - 1, "IDENTIFIER_LOCKED")] {
+            let app = TestApp::with_ada().await;
+            for _ in 0..attempts {
+                app.accounts.count_attempt(&of_unknown_identifier().identifier, now()).await.unwrap();
+            }
+            assert!(app.sign_in().await.sign_in(&of_unknown_identifier()).await.is_err());
+            assert_eq!(app.audited_kinds().await, [kind]);
         }
     }
 
     #[tokio::test]
-    async fn a_suspended_or_deleted_person_gets_that_same_error() {
-        for outcome in [ada_is_now(UserStatus::Suspended, 0, 2), StartSessionOutcome::VersionConflict(None)] {
-            let outcome = sign_in_of_ada([outcome]).sign_in(&right()).await;
-            assert!(matches!(outcome, Err(AccountError::InvalidCredentials)));
+    async fn user_suspended_or_deleted_during_sign_in_is_rejected() {
+        let app = TestApp::with_ada().await;
+        let suspend = app.updating_ada(|user| User { status: UserStatus::Suspended, ..user }, None);
+        app.engine.before_next("TransactWriteItems", suspend);
+        assert!(matches!(app.sign_in().await.sign_in(&valid()).await, Err(AccountError::InvalidCredentials)));
+        assert!(app.sessions().await.is_empty());
+
+        let app = TestApp::with_ada().await;
+        app.engine.before_next("TransactWriteItems", app.deleting_ada());
+        assert!(matches!(app.sign_in().await.sign_in(&valid()).await, Err(AccountError::InvalidCredentials)));
+    }
+
+    #[tokio::test]
+    async fn user_updated_during_sign_in_signs_in_as_updated() {
+        let app = TestApp::with_ada().await;
+        let sign_in = app.sign_in().await;
+        app.engine.before_next("TransactWriteItems", app.updating_ada(|user| User { epoch: 5, ..user }, None));
+        let (user, tokens) = sign_in.sign_in(&valid()).await.unwrap();
+        let operations = ["UpdateItem", "TransactWriteItems", "GetItem", "TransactWriteItems"];
+        assert_eq!(app.engine.round_trips(), operations);
+        assert_eq!((user.version, user.epoch), (2, 5));
+        assert_eq!(app.sessions().await[0].epoch, 5);
+        assert_eq!(app.verifier.verify(tokens.access.token.expose()).await.unwrap().epoch, 5);
+    }
+
+    #[tokio::test]
+    async fn password_changed_during_sign_in_is_rejected() {
+        let app = TestApp::with_ada().await;
+        let change = app.updating_ada(|user| user, Some(hash("another password")));
+        app.engine.before_next("TransactWriteItems", change);
+        assert!(matches!(app.sign_in().await.sign_in(&valid()).await, Err(AccountError::InvalidCredentials)));
+        assert!(app.sessions().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn outdated_hash_is_replaced_by_a_successful_sign_in() {
+        let app = TestApp::new().await;
+        app.create_user_with(ada(), outdated_hash()).await;
+        let sign_in = app.sign_in().await;
+        let stored = async || app.credential(&valid().identifier).await.unwrap().password_hash;
+        assert!(sign_in.sign_in(&with_wrong_password()).await.is_err());
+        assert_eq!(stored().await, outdated_hash());
+
+        sign_in.sign_in(&valid()).await.unwrap();
+        let upgraded = stored().await;
+        assert!(upgraded.matches(&valid().password) && !upgraded.is_outdated());
+        sign_in.sign_in(&valid()).await.unwrap();
+        assert_eq!(stored().await, upgraded, "a current hash stays");
+    }
+
+    #[tokio::test]
+    async fn sign_in_without_a_signing_key_fails() {
+        let app = TestApp::with_ada().await;
+        let sign_in = SignIn { issuer: app.issuer_without_key(), ..app.sign_in().await };
+        assert!(matches!(sign_in.sign_in(&valid()).await, Err(AccountError::NoSigningKey)));
+    }
+
+    #[tokio::test]
+    async fn sign_in_gives_up_on_a_user_that_keeps_changing() {
+        let app = TestApp::with_ada().await;
+        for _ in 0..MAX_ATTEMPTS {
+            app.engine.before_next("TransactWriteItems", app.updating_ada(|user| user, None));
         }
-    }
-
-    #[tokio::test]
-    async fn a_person_who_has_changed_signs_in_as_they_are_now() {
-        let sign_in = sign_in_of_ada([ada_is_now(UserStatus::Active, 5, 9)]);
-        let (_, grant) = sign_in.sign_in(&right()).await.unwrap();
-        let started = sign_in.users.started.into_inner().unwrap();
-        let versions: Vec<_> = started.iter().map(|(user, session)| (user.version, session.epoch)).collect();
-        assert_eq!(versions, [(1, 0), (9, 5)]);
-        assert_eq!(verifier().verify(grant.access.token.expose()).await.unwrap().epoch, 5);
-    }
-
-    #[tokio::test]
-    async fn a_copy_that_is_behind_is_read_again_and_checked_again() {
-        let sign_in = sign_in_of_ada([StartSessionOutcome::StaleCredential]);
-        assert!(sign_in.sign_in(&right()).await.is_ok());
-        let mut changed = sign_in_of_ada([StartSessionOutcome::StaleCredential]);
-        changed.users.password_changes_after = Some(1);
-        assert!(matches!(changed.sign_in(&right()).await, Err(AccountError::InvalidCredentials)));
-    }
-
-    #[tokio::test]
-    async fn a_password_that_changed_during_the_sign_in_is_no_longer_good() {
-        let mut sign_in = sign_in_of_ada([ada_is_now(UserStatus::Active, 1, 2)]);
-        sign_in.users.password_changes_after = Some(1);
-        assert!(matches!(sign_in.sign_in(&right()).await, Err(AccountError::InvalidCredentials)));
-    }
-
-    #[tokio::test]
-    async fn a_hash_by_other_parameters_is_made_anew_once_the_password_is_known() {
-        let mut sign_in = sign_in_of_ada([]);
-        sign_in.users.hash = Some(outdated_hash());
-        assert!(sign_in.sign_in(&by(Identifier::Email(ada().email), "wrong")).await.is_err());
-        assert!(sign_in.users.upgraded.lock().unwrap().is_empty());
-
-        sign_in.sign_in(&right()).await.unwrap();
-        let upgraded = sign_in.users.upgraded.into_inner().unwrap();
-        assert!(upgraded[0].matches(&right().password) && !upgraded[0].is_outdated());
-        let today = sign_in_of_ada([]);
-        today.sign_in(&right()).await.unwrap();
-        assert!(today.users.upgraded.into_inner().unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn without_a_key_nobody_signs_in_and_one_who_keeps_changing_is_given_up() {
-        let issuer = TokenIssuer { signing_key: CachedSigningKey::new(Key(None)), ..issuer() };
-        let keyless = SignIn { issuer, ..sign_in_of_ada([]) };
-        assert!(matches!(keyless.sign_in(&right()).await, Err(AccountError::NoSigningKey)));
-        let restless =
-            sign_in_of_ada((2..).map(|version| ada_is_now(UserStatus::Active, 0, version)).take(MAX_ATTEMPTS));
-        assert!(matches!(restless.sign_in(&right()).await, Err(AccountError::UserKeptChanging)));
+        assert!(matches!(app.sign_in().await.sign_in(&valid()).await, Err(AccountError::UserKeptChanging)));
     }
 }

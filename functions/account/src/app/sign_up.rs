@@ -1,23 +1,20 @@
-//! Signing up: `POST /auth/signup` and `POST /api/auth/register`.
+//! Signing up.
 
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
 use contact::{Email, Phone};
-use kernel::SystemRandom;
-use kernel::{Clock, Random, SystemClock, UserId};
+use kernel::UserId;
 
-use crate::app::error::AccountError;
-use crate::app::settings;
+use super::error::AccountError;
+use super::settings;
 use crate::domain::{AuditEventKind, AuditLog, AuditSubject, ClientInfo, Password, PasswordHash, PasswordPolicy, User};
-use crate::store::{AccountTable, CreateUser, CreateUserOutcome};
+use crate::store::{AccountTable, CreateUserOutcome};
 
 #[derive(Debug)]
-pub struct SignUp<S, R, C> {
-    pub users: S,
+pub struct SignUp {
+    pub accounts: AccountTable,
     pub password_policy: PasswordPolicy,
     pub audit_log: AuditLog,
-    pub random: R,
-    pub clock: C,
 }
 
 #[derive(Debug)]
@@ -25,34 +22,36 @@ pub struct SignUpParams {
     pub email: Email,
     pub phone: Option<Phone>,
     pub password: Password,
-    pub caller: ClientInfo,
+    pub client: ClientInfo,
 }
 
-impl<S: CreateUser, R: Random, C: Clock> SignUp<S, R, C> {
-    /// Creates a user, in one round trip.
+impl SignUp {
     /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
+        Ok(Self {
+            accounts: AccountTable::from_env(env, client)?,
+            password_policy: env.parsed("PASSWORD_MIN_LENGTH")?,
+            audit_log: settings::audit_log(env)?,
+        })
+    }
+
+    /// Creates a user, in one round trip.
+    ///
+    /// # Errors
+    ///
     /// [`AccountError::IdentifierTaken`] if the e-mail address or the phone number is in use.
-    pub async fn sign_up(&self, newcomer: SignUpParams) -> Result<User, AccountError> {
-        let hash = PasswordHash::new(&newcomer.password, &self.random)?;
-        let now = self.clock.now();
-        let user = User::new(UserId::random(&self.random), newcomer.email, newcomer.phone, now);
+    pub async fn sign_up(&self, params: SignUpParams) -> Result<User, AccountError> {
+        let random = self.accounts.random();
+        let hash = PasswordHash::new(&params.password, random)?;
+        let now = self.accounts.now();
+        let user = User::new(UserId::random(random), params.email, params.phone, now);
         let subject = AuditSubject::User(user.id);
-        let record = self.audit_log.event(AuditEventKind::SignedUp, subject, &newcomer.caller, now, &self.random);
-        match self.users.create_user(&user, &hash, &record).await? {
+        let event = self.audit_log.event(AuditEventKind::SignedUp, subject, &params.client, now, random);
+        match self.accounts.create_user(&user, &hash, &event).await? {
             CreateUserOutcome::Created => Ok(user),
             CreateUserOutcome::IdentifierTaken(identifiers) => Err(AccountError::IdentifierTaken(identifiers)),
         }
     }
-}
-
-/// # Errors
-/// [`ConfigError`] if a setting is missing.
-pub fn from_env(env: &Env, client: Client) -> Result<SignUp<AccountTable, SystemRandom, SystemClock>, ConfigError> {
-    Ok(SignUp {
-        users: AccountTable::from_env(env, client)?,
-        password_policy: env.parsed("PASSWORD_MIN_LENGTH")?,
-        audit_log: settings::audit_log(env)?,
-        random: SystemRandom,
-        clock: SystemClock,
-    })
 }

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
-use kernel::{Secret, Timestamp};
+use kernel::{Secret, SystemClock, Timestamp};
 
-use crate::app::cached_signing_key::CachedSigningKey;
-use crate::app::error::AccountError;
+use super::cached_signing_key::CachedSigningKey;
+use super::error::AccountError;
 use crate::domain::{AccessTokens, RefreshToken, Session, User};
-use crate::store::{LoadSigningKey, SigningKeyTable};
+use crate::store::SigningKeyTable;
 
-#[derive(Debug)]
-pub struct TokenIssuer<L> {
-    pub signing_key: CachedSigningKey<L>,
+pub struct TokenIssuer {
+    pub signing_key: CachedSigningKey,
     pub tokens: AccessTokens,
 }
 
@@ -32,9 +31,11 @@ pub struct TokenPair {
     pub refresh_expires_in: Duration,
 }
 
-impl TokenIssuer<SigningKeyTable> {
+impl TokenIssuer {
     /// Loads the signing key, which also opens the connection.
+    ///
     /// # Errors
+    ///
     /// [`ConfigError`] if a setting is missing.
     pub async fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
         let issuer = Self::without_key(env, client)?;
@@ -43,20 +44,18 @@ impl TokenIssuer<SigningKeyTable> {
     }
 
     /// Creates an issuer that loads the signing key on first use, for functions that seldom issue tokens.
+    ///
     /// # Errors
+    ///
     /// [`ConfigError`] if a setting is missing.
     pub fn without_key(env: &Env, client: Client) -> Result<Self, ConfigError> {
-        let signing_key = CachedSigningKey::new(SigningKeyTable::new(client, env.required("SIGNING_KEY_TABLE")?));
+        let signing_key =
+            CachedSigningKey::new(SigningKeyTable::new(client, env.required("SIGNING_KEY_TABLE")?), SystemClock);
         let tokens = AccessTokens::new(env.required("TOKEN_ISSUER")?, env.required("TOKEN_AUDIENCE")?);
         Ok(Self { signing_key, tokens })
     }
-}
 
-impl<L: LoadSigningKey> TokenIssuer<L> {
-    /// Issues an access token.
-    /// # Errors
-    /// [`AccountError`] if no signing key is available.
-    pub async fn access(
+    async fn issue_access_token(
         &self,
         user: &User,
         session: &Session,
@@ -68,9 +67,11 @@ impl<L: LoadSigningKey> TokenIssuer<L> {
     }
 
     /// Issues an access token and returns it with the refresh token.
+    ///
     /// # Errors
+    ///
     /// [`AccountError`] if no signing key is available.
-    pub async fn grant(
+    pub async fn issue(
         &self,
         user: &User,
         session: &Session,
@@ -78,7 +79,7 @@ impl<L: LoadSigningKey> TokenIssuer<L> {
         now: Timestamp,
     ) -> Result<TokenPair, AccountError> {
         Ok(TokenPair {
-            access: self.access(user, session, now).await?,
+            access: self.issue_access_token(user, session, now).await?,
             refresh_token: refresh_token.to_text(),
             refresh_expires_in: now.until(session.expires_at),
         })

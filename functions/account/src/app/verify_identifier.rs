@@ -1,29 +1,30 @@
-//! Verifying identifiers: `POST /auth/verifications` and `POST /auth/verifications/confirm`.
+//! Verifying identifiers by a code that is sent to them.
 
-use kernel::{Clock, Random, Timestamp};
+use std::future::ready;
 
-use crate::app::error::AccountError;
+use config::{ConfigError, Env};
+use kernel::Timestamp;
+
+use super::active_session::AuthenticatedSession;
+use super::error::AccountError;
+use super::settings;
+use crate::Clients;
 use crate::domain::verification_code::{CODE_LIFETIME, Code, CodeHash};
 use crate::domain::{
     AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, IdentifierKind, Revoked, User,
     UserSession,
 };
 use crate::notify::SendCode;
-use crate::store::{
-    AppendAuditEvent, CountCodeAttempt, FindCodeHistory, NewCode, StoreCode, StoreCodeOutcome, StoreError, UserUpdate,
-    VerifyIdentifier, VerifyOutcome,
-};
+use crate::store::{AccountTable, NewCode, StoreCodeOutcome, StoreError, UpdateConflict, UpdatePlan};
 
 /// The maximum number of attempts in case of concurrent writes.
 const MAX_ATTEMPTS: usize = 3;
 
 #[derive(Debug)]
-pub struct SendVerification<S, D, R, C> {
-    pub codes: S,
+pub struct SendVerification<D> {
+    pub accounts: AccountTable,
     pub delivery: D,
     pub audit_log: AuditLog,
-    pub random: R,
-    pub clock: C,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,40 +35,39 @@ pub struct Sent {
 }
 
 #[derive(Debug)]
-pub struct ConfirmVerification<S, R, C> {
-    pub users: S,
+pub struct ConfirmVerification {
+    pub accounts: AccountTable,
     pub audit_log: AuditLog,
-    pub random: R,
-    pub clock: C,
 }
 
-impl<S, D, R, C> SendVerification<S, D, R, C>
-where
-    S: FindCodeHistory + StoreCode,
-    D: SendCode,
-    R: Random,
-    C: Clock,
-{
+impl<D: SendCode> SendVerification<D> {
     /// Sends a verification code, which replaces the previous one.
     /// The code is stored before it is sent: a sent code can always be confirmed, and a failed delivery counts, so that a failing
     /// service is not called repeatedly.
+    ///
     /// # Errors
+    ///
     /// [`AccountError::NoSuchIdentifier`] if the user has no such identifier, [`AccountError::AlreadyVerified`],
     /// [`AccountError::CodeSentRecently`], or [`AccountError::CodeNotSent`].
-    pub async fn send(&self, user: &User, kind: IdentifierKind, caller: &ClientInfo) -> Result<Sent, AccountError> {
-        let now = self.clock.now();
+    pub async fn send(&self, user: &User, kind: IdentifierKind, client: &ClientInfo) -> Result<Sent, AccountError> {
+        let now = self.accounts.now();
         let address = unverified(user, kind)?.ok_or(AccountError::NoSuchIdentifier(kind))?;
-        let mut sent_before = self.codes.find_code_history(user.id, kind).await?;
+        let mut sent_before = self.accounts.find_code_history(user.id, kind).await?;
         let mut sent = sent_before.with_code_sent_at(now).map_err(AccountError::CodeSentRecently)?;
-        let code = Code::random(&self.random);
-        let hash = CodeHash::new(&code, &address, &self.random)?;
+        let code = Code::random(self.accounts.random());
+        let hash = CodeHash::new(&code, &address, self.accounts.random())?;
         let expires_at = now.plus(CODE_LIFETIME);
-        let record =
-            self.audit_log.event(AuditEventKind::CodeSent, AuditSubject::User(user.id), caller, now, &self.random);
-        let record = record.with_detail(format!("by {}", kind.name()));
+        let event = self.audit_log.event(
+            AuditEventKind::CodeSent,
+            AuditSubject::User(user.id),
+            client,
+            now,
+            self.accounts.random(),
+        );
+        let event = event.with_detail(format!("by {}", kind.name()));
         for _ in 0..MAX_ATTEMPTS {
-            let new = NewCode { user: user.id, kind, history: &sent, hash: &hash, expires_at, event: &record };
-            match self.codes.store_code(new).await? {
+            let new = NewCode { user: user.id, kind, history: &sent, hash: &hash, expires_at, event: &event };
+            match self.accounts.store_code(new).await? {
                 StoreCodeOutcome::Stored => {
                     let resend_after = sent.next_at(now);
                     if let Err(reason) = self.delivery.send_code(&address, &code).await {
@@ -79,74 +79,76 @@ where
             }
             sent = sent_before.with_code_sent_at(now).map_err(AccountError::CodeSentRecently)?;
         }
-        Err(StoreError::Unavailable("others kept sending codes".to_owned()).into())
+        Err(StoreError::Unavailable("concurrent requests kept storing codes".to_owned()).into())
     }
 }
 
-impl<S, R, C> ConfirmVerification<S, R, C>
-where
-    S: CountCodeAttempt + VerifyIdentifier + AppendAuditEvent,
-    R: Random,
-    C: Clock,
-{
-    /// Verifies the identifier if the code is the one that was sent to it. Returns the updated user. The attempt is counted
-    /// before the code is checked. `epoch` is that of the access token.
+impl ConfirmVerification {
     /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub fn from_env(env: &Env, clients: &Clients) -> Result<Self, ConfigError> {
+        let accounts = AccountTable::from_env(env, clients.dynamodb.clone())?;
+        Ok(Self { accounts, audit_log: settings::audit_log(env)? })
+    }
+
+    /// Verifies the identifier if the code is the one that was sent to it. Returns the updated user. The attempt is counted
+    /// before the code is checked.
+    ///
+    /// # Errors
+    ///
     /// [`AccountError::InvalidCode`] for every reason to reject the code; [`AccountError::AlreadyVerified`];
     /// [`AccountError::Revoked`] if the token has been revoked.
     pub async fn confirm(
         &self,
-        who: UserSession,
-        epoch: u64,
+        AuthenticatedSession { principal, user_session }: AuthenticatedSession,
         kind: IdentifierKind,
         code: &Code,
-        caller: &ClientInfo,
+        client: &ClientInfo,
     ) -> Result<User, AccountError> {
-        let now = self.clock.now();
-        let UserSession { mut user, session } = who;
-        let address = unverified(&user, kind)?.ok_or(AccountError::InvalidCode)?;
-        let attempt = self.users.count_code_attempt(user.id, kind, now).await?;
+        let now = self.accounts.now();
+        let UserSession { user, session } = &user_session;
+        let address = unverified(user, kind)?.ok_or(AccountError::InvalidCode)?;
+        let attempt = self.accounts.count_code_attempt(user.id, kind, now).await?;
         let attempt = attempt.ok_or(AccountError::InvalidCode)?;
-        let record = |kind_of_record, detail: String| -> AuditEvent {
+        let event = |event_kind, detail: String| -> AuditEvent {
             let subject = AuditSubject::User(user.id);
-            let record = self.audit_log.event(kind_of_record, subject, caller, now, &self.random);
-            record.in_session(session.id).with_detail(detail)
+            let event = self.audit_log.event(event_kind, subject, client, now, self.accounts.random());
+            event.in_session(session.id).with_detail(detail)
         };
         if !attempt.hash.matches(code, &address) {
-            let refused = record(AuditEventKind::CodeRefused, format!("attempt {} by {}", attempt.number, kind.name()));
-            self.users.append_audit_event(&refused).await?;
+            let detail = format!("attempt {} by {}", attempt.number, kind.name());
+            self.accounts.append_audit_event(&event(AuditEventKind::CodeRefused, detail)).await?;
             return Err(AccountError::InvalidCode);
         }
-        let verified = record(AuditEventKind::IdentifierVerified, kind.name().to_owned());
-        for _ in 0..MAX_ATTEMPTS {
-            let after = user.next_version(now).with_verified(kind);
-            let change = UserUpdate {
-                before: &user,
-                after: &after,
-                password_hash: None,
-                reset_failed_attempts: false,
-                retained_session: None,
-                event: &verified,
+        let verified = event(AuditEventKind::IdentifierVerified, kind.name().to_owned());
+        let load = |conflict: Option<UpdateConflict>| {
+            let found = match conflict {
+                None => Ok(user_session.clone()),
+                Some(UpdateConflict::Version(Some(user))) => Ok(UserSession { user: *user, session: session.clone() }),
+                Some(UpdateConflict::Version(None) | UpdateConflict::Session) => Err(Revoked::SessionNotFound.into()),
             };
-            match self.users.verify_identifier(change, kind, &attempt.hash).await? {
-                VerifyOutcome::Verified => return Ok(after),
-                VerifyOutcome::CodeExpired => return Err(AccountError::InvalidCode),
-                VerifyOutcome::VersionConflict(None) => return Err(Revoked::SessionNotFound.into()),
-                VerifyOutcome::VersionConflict(Some(changed)) => {
-                    let who = UserSession { user: *changed, session: session.clone() };
-                    who.authorize(epoch, now)?;
-                    // A code is valid only for the address it was sent to.
-                    if unverified(&who.user, kind)?.as_ref() != Some(&address) {
-                        return Err(AccountError::InvalidCode);
-                    }
-                    user = who.user;
+            ready(found.and_then(|found| {
+                found.authorize(principal.epoch, now)?;
+                // A code is valid only for the address it was sent to.
+                if unverified(&found.user, kind)?.as_ref() == Some(&address) {
+                    Ok(found)
+                } else {
+                    Err(AccountError::InvalidCode)
                 }
-            }
-        }
-        Err(AccountError::UserKeptChanging)
+            }))
+        };
+        let plan = |found: &UserSession| {
+            let after = found.user.next_version(now).with_verified(kind);
+            let used_code = Some((kind, attempt.hash.clone()));
+            Some(UpdatePlan { used_code, ..UpdatePlan::new(after, verified.clone()) })
+        };
+        let (found, update) = self.accounts.update_user_with_retry::<_, AccountError, _>(load, plan).await?;
+        Ok(update.map_or(found.user, |update| update.user))
     }
 }
 
+/// Returns the identifier, unless it is verified already.
 fn unverified(user: &User, kind: IdentifierKind) -> Result<Option<Identifier>, AccountError> {
     let identifier = user.identifier(kind);
     if identifier.is_some() && user.has_verified(kind) {
@@ -157,307 +159,264 @@ fn unverified(user: &User, kind: IdentifierKind) -> Result<Option<Identifier>, A
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
     use std::sync::Mutex;
 
     use contact::Email;
-    use kernel::UserId;
-    use kernel::testing::FixedClock;
-    use kernel::testing::SeededRandom;
 
     use super::*;
-    use crate::domain::verification_code::{CODE_INTERVAL, CodeHistory};
-    use crate::domain::{UserStatus, hash_computations};
+    use crate::domain::verification_code::{CODE_INTERVAL, CodeHistory, MAX_CODE_ATTEMPTS};
+    use crate::domain::{Session, UserStatus, hash_computations};
     use crate::notify::DeliveryError;
-    use crate::store::CodeAttempt;
-    use crate::testing::sessions::session;
-    use crate::testing::{ada, audit_log, now};
+    use crate::testing::{TestApp, ada, audit_log, now, request_of};
 
     const EMAIL: IdentifierKind = IdentifierKind::Email;
 
-    fn code() -> Code {
-        Code::parse("012345").unwrap()
-    }
-
-    /// What was sent so far, what keeping a code comes to, and what was kept.
+    /// Keeps the codes that it is given to send, or fails.
     #[derive(Default)]
-    struct Codes {
-        sent: CodeHistory,
-        outcomes: Mutex<VecDeque<StoreCodeOutcome>>,
-        kept: Mutex<Vec<(IdentifierKind, CodeHash, Timestamp, AuditEvent)>>,
-    }
-
-    impl FindCodeHistory for Codes {
-        async fn find_code_history(&self, user: UserId, _kind: IdentifierKind) -> Result<CodeHistory, StoreError> {
-            assert_eq!(user, ada().id);
-            Ok(self.sent.clone())
-        }
-    }
-
-    impl StoreCode for Codes {
-        async fn store_code(&self, new: NewCode<'_>) -> Result<StoreCodeOutcome, StoreError> {
-            let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(StoreCodeOutcome::Stored);
-            if outcome == StoreCodeOutcome::Stored {
-                self.kept.lock().unwrap().push((new.kind, new.hash.clone(), new.expires_at, new.event.clone()));
-            }
-            Ok(outcome)
-        }
-    }
-
-    /// Remembers what it was given to send, or refuses.
-    #[derive(Default)]
-    struct Post {
+    struct FakeSender {
         sent: Mutex<Vec<(Identifier, Code)>>,
-        refuses: Option<DeliveryError>,
+        failure: Option<DeliveryError>,
     }
 
-    impl SendCode for Post {
+    impl SendCode for FakeSender {
         async fn send_code(&self, to: &Identifier, code: &Code) -> Result<(), DeliveryError> {
             self.sent.lock().unwrap().push((to.clone(), code.clone()));
-            self.refuses.clone().map_or(Ok(()), Err)
+            self.failure.clone().map_or(Ok(()), Err)
         }
     }
 
-    fn sender(codes: Codes, delivery: Post) -> SendVerification<Codes, Post, SeededRandom, FixedClock> {
-        SendVerification {
-            codes,
-            delivery,
-            audit_log: audit_log(),
-            random: SeededRandom::new(1),
-            clock: FixedClock(now()),
-        }
+    fn sender(app: &TestApp) -> SendVerification<FakeSender> {
+        SendVerification { accounts: app.accounts.clone(), delivery: FakeSender::default(), audit_log: audit_log() }
     }
 
     async fn send(
-        sender: &SendVerification<Codes, Post, SeededRandom, FixedClock>,
+        sender: &SendVerification<FakeSender>,
         user: &User,
         kind: IdentifierKind,
     ) -> Result<Sent, AccountError> {
         sender.send(user, kind, &ClientInfo::invocation("r-1")).await
     }
 
+    /// The last code that was sent.
+    fn sent_code(sender: &SendVerification<FakeSender>) -> Code {
+        sender.delivery.sent.lock().unwrap().last().unwrap().1.clone()
+    }
+
     #[tokio::test]
-    async fn the_code_that_is_sent_is_the_one_that_is_kept_and_only_as_a_hash() {
+    async fn sent_code_is_stored_as_a_hash() {
         for address in ada().identifiers() {
-            let sender = sender(Codes::default(), Post::default());
+            let app = TestApp::with_ada().await;
+            let sender = sender(&app);
             let sent = send(&sender, &ada(), address.kind()).await.unwrap();
             let expected = Sent { expires_at: now().plus(CODE_LIFETIME), resend_after: now().plus(CODE_INTERVAL) };
             assert_eq!(sent, expected);
-            let posted = sender.delivery.sent.into_inner().unwrap();
-            let kept = sender.codes.kept.into_inner().unwrap();
-            let ([(to, code)], [(kind, hash, expires_at, record)]) = (&posted[..], &kept[..]) else { panic!() };
-            assert_eq!((to, *kind, *expires_at), (&address, address.kind(), expected.expires_at));
-            assert!(hash.matches(code, &address));
-            assert_eq!(record.kind, AuditEventKind::CodeSent);
-            assert!(!format!("{record:?}").contains(code.expose()));
+            assert_eq!(sender.delivery.sent.lock().unwrap()[0].0, address);
+            let code = sent_code(&sender);
+            let attempt = app.accounts.count_code_attempt(ada().id, address.kind(), now()).await.unwrap().unwrap();
+            assert!(attempt.hash.matches(&code, &address));
+            let audited = app.audited().await;
+            assert_eq!(audited[0].kind, "CODE_SENT");
+            assert!(!format!("{audited:?}").contains(code.expose()));
         }
     }
 
     #[tokio::test]
-    async fn who_has_no_phone_or_has_verified_it_is_sent_nothing() {
-        let nobody = sender(Codes::default(), Post::default());
+    async fn missing_or_verified_identifier_is_sent_nothing() {
+        let app = TestApp::with_ada().await;
+        let sender = sender(&app);
         let phoneless = User { phone: None, ..ada() };
-        let outcome = send(&nobody, &phoneless, IdentifierKind::Phone).await;
+        let outcome = send(&sender, &phoneless, IdentifierKind::Phone).await;
         assert!(matches!(outcome, Err(AccountError::NoSuchIdentifier(IdentifierKind::Phone))));
         let verified = ada().with_verified(EMAIL);
-        assert!(matches!(send(&nobody, &verified, EMAIL).await, Err(AccountError::AlreadyVerified(EMAIL))));
-        assert!(nobody.codes.kept.into_inner().unwrap().is_empty());
-        assert!(nobody.delivery.sent.into_inner().unwrap().is_empty());
+        assert!(matches!(send(&sender, &verified, EMAIL).await, Err(AccountError::AlreadyVerified(EMAIL))));
+        assert_eq!(app.accounts.find_code_history(ada().id, EMAIL).await, Ok(CodeHistory::default()));
+        assert!(sender.delivery.sent.lock().unwrap().is_empty());
     }
 
     #[tokio::test]
-    async fn too_soon_after_the_last_code_nothing_is_hashed_kept_or_sent() {
-        let sent = CodeHistory { version: 1, times: vec![now()] };
-        let sender = sender(Codes { sent, ..Codes::default() }, Post::default());
+    async fn code_requested_too_soon_is_neither_hashed_nor_sent() {
+        let app = TestApp::with_ada().await;
+        let sender = sender(&app);
+        send(&sender, &ada(), EMAIL).await.unwrap();
         let before = hash_computations();
         let outcome = send(&sender, &ada(), EMAIL).await;
         assert!(matches!(outcome, Err(AccountError::CodeSentRecently(CODE_INTERVAL))));
         assert_eq!(hash_computations(), before);
-        assert!(sender.delivery.sent.into_inner().unwrap().is_empty());
+        assert_eq!(sender.delivery.sent.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]
-    async fn who_was_sent_a_code_at_the_same_moment_is_sent_no_second_one() {
-        let meanwhile = CodeHistory { version: 1, times: vec![now()] };
-        let codes =
-            Codes { outcomes: Mutex::new([StoreCodeOutcome::VersionConflict(meanwhile)].into()), ..Codes::default() };
-        let sender = sender(codes, Post::default());
+    async fn concurrent_request_for_a_code_is_sent_no_second_one() {
+        let app = TestApp::with_ada().await;
+        let (sender, other) = (sender(&app), sender(&app));
+        app.engine.before_next("TransactWriteItems", async move {
+            send(&other, &ada(), EMAIL).await.unwrap();
+        });
         let outcome = send(&sender, &ada(), EMAIL).await;
         assert!(matches!(outcome, Err(AccountError::CodeSentRecently(CODE_INTERVAL))));
-        assert!(sender.delivery.sent.into_inner().unwrap().is_empty());
+        assert!(sender.delivery.sent.lock().unwrap().is_empty());
     }
 
     #[tokio::test]
-    async fn a_code_that_could_not_be_sent_stays_and_the_next_one_has_to_wait() {
-        let refuses = Some(DeliveryError::because("Throttled"));
-        let sender = sender(Codes::default(), Post { refuses, ..Post::default() });
+    async fn failed_delivery_keeps_the_code_and_the_interval() {
+        let app = TestApp::with_ada().await;
+        let failure = Some(DeliveryError::because("Throttled"));
+        let sender = SendVerification { delivery: FakeSender { failure, ..FakeSender::default() }, ..sender(&app) };
         let outcome = send(&sender, &ada(), EMAIL).await;
         assert!(matches!(&outcome, Err(AccountError::CodeNotSent { resend_after: CODE_INTERVAL, .. })), "{outcome:?}");
-        assert_eq!(sender.codes.kept.into_inner().unwrap().len(), 1);
+        assert_eq!(app.accounts.find_code_history(ada().id, EMAIL).await.unwrap().times, [now()]);
     }
 
-    /// A code that was sent to Ada, and what verifying comes to.
-    struct FakeUserStore {
-        attempt: Option<CodeAttempt>,
-        outcomes: Mutex<VecDeque<VerifyOutcome>>,
-        changes: Mutex<Vec<(User, User)>>,
-        recorded: Mutex<Vec<AuditEvent>>,
+    /// Ada with a session, who was sent a code to her e-mail address.
+    struct Scene {
+        app: TestApp,
+        session: Session,
+        code: Code,
     }
 
-    impl FakeUserStore {
-        fn with_code(outcomes: impl IntoIterator<Item = VerifyOutcome>) -> Self {
-            let address = Identifier::Email(ada().email);
-            let hash = CodeHash::new(&code(), &address, &SeededRandom::new(1)).unwrap();
-            Self {
-                attempt: Some(CodeAttempt { hash, number: 3 }),
-                outcomes: Mutex::new(outcomes.into_iter().collect()),
-                changes: Mutex::default(),
-                recorded: Mutex::default(),
-            }
+    impl Scene {
+        async fn new() -> Self {
+            let app = TestApp::with_ada().await;
+            let session = app.start_session(2).await;
+            let sender = sender(&app);
+            send(&sender, &ada(), EMAIL).await.unwrap();
+            let code = sent_code(&sender);
+            app.engine.round_trips();
+            Self { app, session, code }
         }
 
-        fn without_code() -> Self {
-            Self { attempt: None, ..Self::with_code([]) }
+        fn wrong_code(&self) -> Code {
+            let number: u32 = self.code.expose().parse().unwrap();
+            Code::parse(&format!("{:06}", (number + 1) % 1_000_000)).unwrap()
         }
-    }
 
-    impl CountCodeAttempt for FakeUserStore {
-        async fn count_code_attempt(
+        async fn confirm(&self, kind: IdentifierKind, code: &Code) -> Result<User, AccountError> {
+            let session = self.app.authenticate(&request_of(&self.session)).await.unwrap();
+            self.confirm_in(session, kind, code).await
+        }
+
+        async fn confirm_in(
             &self,
-            user: UserId,
-            _kind: IdentifierKind,
-            _now: Timestamp,
-        ) -> Result<Option<CodeAttempt>, StoreError> {
-            assert_eq!(user, ada().id);
-            Ok(self.attempt.clone())
+            session: AuthenticatedSession,
+            kind: IdentifierKind,
+            code: &Code,
+        ) -> Result<User, AccountError> {
+            let confirm = ConfirmVerification { accounts: self.app.accounts.clone(), audit_log: audit_log() };
+            confirm.confirm(session, kind, code, &ClientInfo::invocation("r-1")).await
         }
-    }
 
-    impl VerifyIdentifier for FakeUserStore {
-        async fn verify_identifier(
+        /// The audit events since the code was sent.
+        async fn audited(&self) -> Vec<String> {
+            let mut kinds = self.app.audited_kinds().await;
+            kinds.retain(|kind| kind != "CODE_SENT");
+            kinds
+        }
+
+        /// Confirms the code while Ada is updated concurrently.
+        async fn confirm_during(
             &self,
-            change: UserUpdate<'_>,
-            _kind: IdentifierKind,
-            hash: &CodeHash,
-        ) -> Result<VerifyOutcome, StoreError> {
-            assert_eq!(Some(hash), self.attempt.as_ref().map(|attempt| &attempt.hash));
-            self.changes.lock().unwrap().push((change.before.clone(), change.after.clone()));
-            let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(VerifyOutcome::Verified);
-            if outcome == VerifyOutcome::Verified {
-                self.append_audit_event(change.event).await?;
-            }
-            Ok(outcome)
+            change: impl FnOnce(User) -> User + Send + 'static,
+        ) -> Result<User, AccountError> {
+            self.app.engine.before_next("TransactWriteItems", self.app.updating_ada(change, None));
+            self.confirm(EMAIL, &self.code).await
         }
-    }
-
-    impl AppendAuditEvent for FakeUserStore {
-        async fn append_audit_event(&self, record: &AuditEvent) -> Result<(), StoreError> {
-            self.recorded.lock().unwrap().push(record.clone());
-            Ok(())
-        }
-    }
-
-    /// What came of it, the changes that were tried, and the kinds of what was written down.
-    async fn confirm(
-        users: FakeUserStore,
-        user: User,
-        kind: IdentifierKind,
-        code: &str,
-    ) -> (Result<User, AccountError>, Vec<(User, User)>, Vec<AuditEventKind>) {
-        let confirm = ConfirmVerification {
-            users,
-            audit_log: audit_log(),
-            random: SeededRandom::new(1),
-            clock: FixedClock(now()),
-        };
-        let who = UserSession { user, session: session(2) };
-        let outcome = confirm.confirm(who, 0, kind, &Code::parse(code).unwrap(), &ClientInfo::invocation("r-1")).await;
-        let recorded = confirm.users.recorded.into_inner().unwrap().iter().map(|record| record.kind).collect();
-        (outcome, confirm.users.changes.into_inner().unwrap(), recorded)
-    }
-
-    fn is_now(user: User) -> VerifyOutcome {
-        VerifyOutcome::VersionConflict(Some(Box::new(user)))
     }
 
     #[tokio::test]
-    async fn the_code_that_was_sent_verifies_the_address_in_the_next_version() {
-        let (outcome, changes, recorded) = confirm(FakeUserStore::with_code([]), ada(), EMAIL, "012345").await;
+    async fn sent_code_verifies_the_address_in_the_next_version() {
+        let scene = Scene::new().await;
         let after = User { version: 2, email_verified: true, ..ada() };
-        assert_eq!(outcome.unwrap(), after);
-        assert_eq!((changes, recorded), (vec![(ada(), after)], vec![AuditEventKind::IdentifierVerified]));
+        assert_eq!(scene.confirm(EMAIL, &scene.code).await.unwrap(), after);
+        assert_eq!((scene.app.ada().await, scene.audited().await), (after, vec!["IDENTIFIER_VERIFIED".to_owned()]));
     }
 
     #[tokio::test]
-    async fn a_wrong_code_costs_one_hash_is_written_down_and_changes_nothing() {
-        let users = FakeUserStore::with_code([]);
+    async fn wrong_code_costs_one_hash_and_changes_nothing() {
+        let scene = Scene::new().await;
         let before = hash_computations();
-        let (outcome, changes, recorded) = confirm(users, ada(), EMAIL, "012346").await;
+        let outcome = scene.confirm(EMAIL, &scene.wrong_code()).await;
         assert!(matches!(outcome, Err(AccountError::InvalidCode)));
-        assert_eq!((changes, recorded), (Vec::new(), vec![AuditEventKind::CodeRefused]));
+        assert_eq!((scene.app.ada().await, scene.audited().await), (ada(), vec!["CODE_REFUSED".to_owned()]));
         assert_eq!(hash_computations(), before + 1);
     }
 
     #[tokio::test]
-    async fn without_a_code_that_may_be_tried_nothing_is_hashed() {
-        let users = FakeUserStore::without_code();
-        let before = hash_computations();
-        let (outcome, changes, recorded) = confirm(users, ada(), EMAIL, "012345").await;
-        assert!(matches!(outcome, Err(AccountError::InvalidCode)));
-        assert_eq!((changes.len(), recorded.len(), hash_computations()), (0, 0, before));
-    }
-
-    #[tokio::test]
-    async fn a_code_says_nothing_of_another_address_than_it_was_sent_to() {
-        let moved = User { email: Email::parse("ada@example.org").unwrap(), ..ada() };
-        let (outcome, changes, _) = confirm(FakeUserStore::with_code([]), moved.clone(), EMAIL, "012345").await;
-        assert!(matches!(outcome, Err(AccountError::InvalidCode)) && changes.is_empty());
-        let (outcome, changes, _) = confirm(FakeUserStore::with_code([]), ada(), IdentifierKind::Phone, "012345").await;
-        assert!(matches!(outcome, Err(AccountError::InvalidCode)) && changes.is_empty());
-        // Nor if the address changes at the same moment.
-        let users = FakeUserStore::with_code([is_now(User { version: 2, ..moved })]);
-        let (outcome, changes, recorded) = confirm(users, ada(), EMAIL, "012345").await;
-        assert!(matches!(outcome, Err(AccountError::InvalidCode)));
-        assert_eq!((changes.len(), recorded.len()), (1, 0));
-    }
-
-    #[tokio::test]
-    async fn a_person_who_changes_otherwise_is_verified_as_they_are_now() {
-        let user = User { version: 7, phone: None, ..ada() };
-        let (outcome, changes, _) =
-            confirm(FakeUserStore::with_code([is_now(user.clone())]), ada(), EMAIL, "012345").await;
-        let after = User { version: 8, email_verified: true, ..user.clone() };
-        assert_eq!(outcome.unwrap(), after);
-        assert_eq!(changes[1], (user, after));
-    }
-
-    #[tokio::test]
-    async fn whoever_verified_it_before_is_told_so_however_close_in_time() {
-        let verified = User { version: 2, ..ada().with_verified(EMAIL) };
-        let (outcome, changes, _) = confirm(FakeUserStore::with_code([]), verified.clone(), EMAIL, "012345").await;
-        assert!(matches!(outcome, Err(AccountError::AlreadyVerified(EMAIL))) && changes.is_empty());
-        let (outcome, ..) = confirm(FakeUserStore::with_code([is_now(verified)]), ada(), EMAIL, "012345").await;
-        assert!(matches!(outcome, Err(AccountError::AlreadyVerified(EMAIL))));
-    }
-
-    #[tokio::test]
-    async fn who_is_suspended_revoked_or_deleted_at_the_same_moment_verifies_nothing() {
-        let suspended = User { version: 2, status: UserStatus::Suspended, ..ada() };
-        let revoked = User { version: 2, epoch: 1, ..ada() };
-        for outcome in [is_now(suspended), is_now(revoked), VerifyOutcome::VersionConflict(None)] {
-            let (outcome, changes, _) = confirm(FakeUserStore::with_code([outcome]), ada(), EMAIL, "012345").await;
-            assert!(matches!(outcome, Err(AccountError::Revoked(_))));
-            assert_eq!(changes.len(), 1);
+    async fn exhausted_code_is_not_hashed() {
+        let scene = Scene::new().await;
+        for _ in 0..MAX_CODE_ATTEMPTS {
+            scene.app.accounts.count_code_attempt(ada().id, EMAIL, now()).await.unwrap();
         }
+        let before = hash_computations();
+        assert!(matches!(scene.confirm(EMAIL, &scene.code).await, Err(AccountError::InvalidCode)));
+        assert_eq!((scene.app.ada().await, hash_computations()), (ada(), before));
+        assert!(scene.audited().await.is_empty());
     }
 
     #[tokio::test]
-    async fn a_code_that_another_replaces_at_the_same_moment_is_refused_and_one_who_keeps_changing_is_given_up() {
-        let (outcome, ..) =
-            confirm(FakeUserStore::with_code([VerifyOutcome::CodeExpired]), ada(), EMAIL, "012345").await;
-        assert!(matches!(outcome, Err(AccountError::InvalidCode)));
-        let restless = (2..).map(|version| is_now(User { version, ..ada() })).take(MAX_ATTEMPTS);
-        let (outcome, ..) = confirm(FakeUserStore::with_code(restless), ada(), EMAIL, "012345").await;
-        assert!(matches!(outcome, Err(AccountError::UserKeptChanging)));
+    async fn code_does_not_verify_another_address() {
+        let moved = |user| User { email: Email::parse("ada@example.org").unwrap(), ..user };
+        let scene = Scene::new().await;
+        scene.app.update_ada(moved).await;
+        assert!(matches!(scene.confirm(EMAIL, &scene.code).await, Err(AccountError::InvalidCode)));
+        let by_phone = scene.confirm(IdentifierKind::Phone, &scene.code).await;
+        assert!(matches!(by_phone, Err(AccountError::InvalidCode)));
+        assert_eq!(scene.app.ada().await.version, 2);
+
+        let scene = Scene::new().await;
+        assert!(matches!(scene.confirm_during(moved).await, Err(AccountError::InvalidCode)));
+        assert_eq!(scene.app.ada().await.version, 2);
+        assert!(scene.audited().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn user_updated_during_confirmation_is_verified_as_updated() {
+        let scene = Scene::new().await;
+        let user = scene.confirm_during(|user| User { phone: None, ..user }).await.unwrap();
+        assert_eq!((user.version, user.email_verified, &user.phone), (3, true, &None));
+        assert_eq!(scene.app.ada().await, user);
+    }
+
+    #[tokio::test]
+    async fn identifier_verified_before_or_meanwhile_is_reported() {
+        let verify = |user: User| user.with_verified(EMAIL);
+        let scene = Scene::new().await;
+        assert!(matches!(scene.confirm_during(verify).await, Err(AccountError::AlreadyVerified(EMAIL))));
+        assert!(matches!(scene.confirm(EMAIL, &scene.code).await, Err(AccountError::AlreadyVerified(EMAIL))));
+        assert_eq!(scene.app.ada().await.version, 2);
+    }
+
+    #[tokio::test]
+    async fn user_revoked_or_deleted_during_confirmation_is_rejected() {
+        let suspend: fn(User) -> User = |user| User { status: UserStatus::Suspended, ..user };
+        for change in [suspend, User::revoked] {
+            let scene = Scene::new().await;
+            assert!(matches!(scene.confirm_during(change).await, Err(AccountError::Revoked(_))));
+            assert!(!scene.app.ada().await.email_verified);
+        }
+        let scene = Scene::new().await;
+        scene.app.engine.before_next("TransactWriteItems", scene.app.deleting_ada());
+        assert!(matches!(scene.confirm(EMAIL, &scene.code).await, Err(AccountError::Revoked(_))));
+    }
+
+    #[tokio::test]
+    async fn code_replaced_during_confirmation_is_rejected() {
+        let scene = Scene::new().await;
+        let sender = sender(&scene.app);
+        let clock = scene.app.clock.clone();
+        scene.app.engine.before_next("TransactWriteItems", async move {
+            clock.advance(CODE_INTERVAL);
+            send(&sender, &ada(), EMAIL).await.unwrap();
+        });
+        assert!(matches!(scene.confirm(EMAIL, &scene.code).await, Err(AccountError::InvalidCode)));
+        assert!(!scene.app.ada().await.email_verified);
+    }
+
+    #[tokio::test]
+    async fn confirmation_gives_up_on_a_user_that_keeps_changing() {
+        let scene = Scene::new().await;
+        for _ in 0..crate::store::UPDATE_ATTEMPTS - 1 {
+            scene.app.engine.before_next("TransactWriteItems", scene.app.updating_ada(|user| user, None));
+        }
+        assert!(matches!(scene.confirm_during(|user| user).await, Err(AccountError::UserKeptChanging)));
     }
 }

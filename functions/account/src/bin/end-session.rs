@@ -2,24 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::app::{settings, verifier};
-use account::http::{EndSession, end_session};
-use account::store::AccountTable;
-use kernel::SystemClock;
-use kernel::SystemRandom;
+use account::http::end_session::{State, handle};
 
 fn main() -> ExitCode {
-    http_api::serve(
-        |env| async move {
-            let client = aws::dynamodb_client(&env)?;
-            Ok(EndSession {
-                verifier: verifier::from_env(&env, client.clone()).await?,
-                sessions: AccountTable::from_env(&env, client)?,
-                audit_log: settings::audit_log(&env)?,
-                random: SystemRandom,
-                clock: SystemClock,
-            })
-        },
-        end_session,
-    )
+    account::serve_with_session(State::from_env, handle)
 }

@@ -2,16 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::http::{Jwks, jwks};
-use auth::table_keys::TableKeys;
-use kernel::SystemClock;
+use account::http::jwks::{State, handle};
 
 fn main() -> ExitCode {
-    http_api::serve(
-        |env| async move {
-            let keys = TableKeys::new(aws::dynamodb_client(&env)?, env.required("ACCOUNT_TABLE")?);
-            Ok(Jwks::new(keys, SystemClock))
-        },
-        jwks,
-    )
+    http_api::serve(|env| async move { State::from_env(&env) }, handle)
 }

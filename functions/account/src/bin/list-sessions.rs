@@ -2,22 +2,14 @@
 
 use std::process::ExitCode;
 
-use account::app::verifier;
-use account::http::{ListSessions, list_sessions};
-use account::store::AccountTable;
-use kernel::SystemClock;
-use kernel::SystemRandom;
+use account::http::list_sessions::{State, handle};
+use kernel::{SystemClock, SystemRandom};
 
 fn main() -> ExitCode {
-    http_api::serve(
-        |env| async move {
-            let client = aws::dynamodb_client(&env)?;
-            Ok(ListSessions {
-                verifier: verifier::from_env(&env, client.clone()).await?,
-                sessions: AccountTable::new(client, env.required("ACCOUNT_TABLE")?, SystemRandom),
-                clock: SystemClock,
-            })
+    account::serve_with_token(
+        |env, clients| {
+            Ok(State::new(clients.dynamodb.clone(), env.required("ACCOUNT_TABLE")?, SystemClock, SystemRandom))
         },
-        list_sessions,
+        handle,
     )
 }

@@ -2,22 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::app::verifier;
-use account::http::{Me, me};
-use account::store::AccountTable;
-use kernel::SystemClock;
-use kernel::SystemRandom;
+use account::http::me::{State, handle};
 
 fn main() -> ExitCode {
-    http_api::serve(
-        |env| async move {
-            let client = aws::dynamodb_client(&env)?;
-            Ok(Me {
-                verifier: verifier::from_env(&env, client.clone()).await?,
-                sessions: AccountTable::new(client, env.required("ACCOUNT_TABLE")?, SystemRandom),
-                clock: SystemClock,
-            })
-        },
-        me,
-    )
+    account::serve_with_session(|_, _| Ok(State), handle)
 }

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::app::refresh_session::from_env;
-use account::http::refresh;
+use account::http::refresh::{State, handle};
 
 fn main() -> ExitCode {
-    http_api::serve(|env| async move { from_env(&env, aws::dynamodb_client(&env)?).await }, refresh)
+    http_api::serve(|env| async move { State::from_env(&env, aws::dynamodb_client(&env)?).await }, handle)
 }

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::app::sign_in;
-use account::http::signin;
+use account::http::signin::{State, handle};
 
 fn main() -> ExitCode {
-    http_api::serve(|env| async move { sign_in::from_env(&env, aws::dynamodb_client(&env)?).await }, signin)
+    http_api::serve(|env| async move { State::from_env(&env, aws::dynamodb_client(&env)?).await }, handle)
 }

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::app::sign_up;
-use account::http::signup;
+use account::http::signup::{State, handle};
 
 fn main() -> ExitCode {
-    http_api::serve(|env| async move { sign_up::from_env(&env, aws::dynamodb_client(&env)?) }, signup)
+    http_api::serve(|env| async move { State::from_env(&env, aws::dynamodb_client(&env)?) }, handle)
 }

@@ -2,18 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::app::{reauthenticate, verifier};
-use account::http::{UpdateMe, update_me};
+use account::http::update_me::{State, handle};
 
 fn main() -> ExitCode {
-    http_api::serve(
-        |env| async move {
-            let client = aws::dynamodb_client(&env)?;
-            Ok(UpdateMe {
-                verifier: verifier::from_env(&env, client.clone()).await?,
-                users: reauthenticate::from_env(&env, client)?,
-            })
-        },
-        update_me,
-    )
+    account::serve_with_session(State::from_env, handle)
 }

@@ -2,12 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::app::verifier;
-use account::http::{Validate, validate};
+use account::http::validate::{State, handle};
 
 fn main() -> ExitCode {
-    http_api::serve(
-        |env| async move { Ok(Validate { verifier: verifier::from_env(&env, aws::dynamodb_client(&env)?).await? }) },
-        validate,
-    )
+    http_api::serve(State::from_env, handle)
 }

@@ -99,7 +99,7 @@ mod tests {
         Session::start(user, None, lifetimes, now(), &SeededRandom::new(3)).0
     }
 
-    fn verifier(key: &SigningKey, at: Timestamp) -> Verifier<Published, FixedClock> {
+    fn verifier(key: &SigningKey, at: Timestamp) -> Verifier<Published> {
         let published = Published(PublicKey { kid: key.kid().clone(), x: key.public_key().to_owned() });
         Verifier::new("issuer", "audience", published, FixedClock(at))
     }

@@ -6,6 +6,8 @@ use kernel::{Random, Secret, SessionId, UserId};
 use ring::{digest, hmac};
 use zeroize::Zeroize;
 
+use super::Revoked;
+
 /// A refresh token: the session that it belongs to, and a secret. `Debug` output is redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshToken {
@@ -27,6 +29,21 @@ pub struct RotationNonce(pub String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a refresh token")]
 pub struct InvalidRefreshToken;
+
+/// The reason why a refresh token was rejected. It is logged, but not returned to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshTokenRejection {
+    #[error("missing")]
+    Missing,
+    #[error("malformed")]
+    Malformed,
+    /// The session has ended or never existed.
+    #[error(transparent)]
+    Revoked(#[from] Revoked),
+    /// Used before or forged; its session was ended.
+    #[error("reused; its session was ended")]
+    Reused,
+}
 
 impl RefreshToken {
     /// Creates the first token of a session.

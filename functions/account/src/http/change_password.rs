@@ -1,28 +1,18 @@
 //! `POST /auth/password`: changes the password and ends every other session of the user.
 
-use auth::{LoadKeys, Verifier};
-use futures_util::future::join;
 use http_api::{Problem, Request, Response, json_body};
-use kernel::{Clock, Random, Secret};
+use kernel::Secret;
+use openapi::Endpoint;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::client_info::caller;
-use super::session_auth::signed_in;
-use super::token_response::reissued;
-use crate::app::error::AccountError;
-use crate::app::reauthenticate::{PlannedUpdate, ReauthRequest, Reauthenticate};
-use crate::app::token_issuer::TokenIssuer;
-use crate::domain::{AuditEventKind, Lifetimes, PasswordHash, PasswordPolicy, RefreshToken};
-use crate::store::{AppendAuditEvent, CountReauthentication, FindCredential, FindSession, LoadSigningKey, UpdateUser};
-
-pub struct ChangePassword<S, P, L, R, C> {
-    pub verifier: Verifier<P, C>,
-    pub users: Reauthenticate<S, R, C>,
-    pub password_policy: PasswordPolicy,
-    pub issuer: TokenIssuer<L>,
-    pub lifetimes: Lifetimes,
-}
+use super::client_info::client_info;
+use super::token_response::{Reissued, reissued};
+use super::{ACCOUNT, examples, problems};
+use crate::app::active_session::AuthenticatedSession;
+pub use crate::app::change_password::ChangePassword as State;
+use crate::app::reauthenticate::ReauthRequest;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -34,282 +24,262 @@ pub(super) struct Body {
     new_password: Secret<String>,
 }
 
-/// Changes the password in three sequential round trips: the session; the check of the current password, joined with loading
-/// the signing key; the update.
 /// # Errors
-/// A 400 if the new password is rejected or unchanged; a 401 if the token or the current password is invalid; a 429 after
-/// too many failed attempts.
-pub async fn change_password<S, P, L, R, C>(
-    deps: &ChangePassword<S, P, L, R, C>,
-    request: Request,
-) -> Result<Response, Problem>
-where
-    S: CountReauthentication + FindCredential + FindSession + UpdateUser + AppendAuditEvent + Sync,
-    P: LoadKeys + Sync,
-    L: LoadSigningKey + Sync,
-    R: Random + Sync,
-    C: Clock + Sync,
-{
-    let ChangePassword { users, issuer, lifetimes, .. } = deps;
-    let (principal, found) = signed_in(&users.users, &deps.verifier, &users.clock, &request).await?;
+///
+/// A 400 if the new password is rejected or unchanged; a 401 if the current password is wrong; a 429 after too many failed
+/// attempts.
+pub async fn handle(state: &State, session: AuthenticatedSession, request: Request) -> Result<Response, Problem> {
     let Body { current_password, new_password } = json_body(&request)?;
-    let (email, phone) = (Some(&found.user.email), found.user.phone.as_ref());
-    let new = deps.password_policy.accept(new_password, email, phone);
-    let new = new.map_err(|refused| Problem::field("newPassword", refused))?;
+    let user = &session.user_session.user;
+    let new = state.password_policy.accept(new_password, Some(&user.email), user.phone.as_ref());
+    let new = new.map_err(|rejected| Problem::field("newPassword", rejected))?;
     if new.matches(&current_password) {
         return Err(Problem::field("newPassword", "must be another than the one you have"));
     }
-    let asker = ReauthRequest { principal, password: current_password, caller: caller(&request) };
-    // The signing key is loaded first: without it the current session would be lost.
-    let (key, proven) = join(issuer.signing_key.get(), users.verify_password(&asker, found)).await;
-    let proven = proven?;
-    key?;
-    let hash = PasswordHash::new(&new, &users.random).map_err(AccountError::from)?;
-    let token = RefreshToken::new(principal.user_id, principal.session_id, &users.random);
-    let changed = users
-        .change(&asker, proven, |found, now| {
-            let user = found.user.next_version(now).revoked();
-            let retained_session = found.session.rebind_to_epoch(user.epoch, &token, *lifetimes, now);
-            let (new_hash, kind) = (Some(hash.clone()), AuditEventKind::PasswordChanged);
-            Some(PlannedUpdate { user, new_hash, retained_session: Some(retained_session), kind, detail: None })
-        })
-        .await?;
-    let grant = issuer.grant(&changed.user, &changed.session, &token, users.clock.now()).await?;
-    reissued("Your password is changed. All your other sessions have ended.", &grant, &request)
+    let reauth = ReauthRequest::new(&session, current_password, client_info(&request));
+    let tokens = state.change_password(&reauth, session, &new).await?;
+    reissued("Your password is changed. All your other sessions have ended.", &tokens, &request)
+}
+
+pub(super) fn describe() -> Endpoint {
+    let reissued = json!({
+        "message": "Your password is changed. All your other sessions have ended.",
+        "access_token": "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl", "token_type": "Bearer", "expires_in": 900,
+        "refresh_token": "AZChslw9Tm-KexydXy06Sw", "refresh_expires_in": 3600
+    });
+    Endpoint::new("post", "/auth/password", ACCOUNT, "changePassword", "Change the password")
+        .description(
+            "A password has 8 to 128 characters (the deployment may require more than 8), in any script, without composition \
+             rules. Common passwords, your e-mail address, its local part and your phone number are rejected. Every other \
+             session ends. The current one stays active with new tokens; its former tokens are revoked. Failed attempts \
+             are rate-limited separately from sign-ins.",
+        )
+        .authenticated()
+        .request_body::<Body>(&[(
+            "example",
+            json!({"currentPassword": examples::PASSWORD, "newPassword": "another correct horse battery"}),
+        )])
+        .response::<Reissued<'_>>(200, "The password was changed. Browsers receive the tokens in cookies only.", &reissued)
+        .with_header(200, "Set-Cookie", "TokenCookies")
+        .problems(&[&problems::INVALID_CREDENTIALS, &problems::TOO_MANY_ATTEMPTS])
 }
 
 #[cfg(test)]
 mod tests {
     use contact::Email;
     use http_api::problem_types::{INVALID_REQUEST, UNAUTHENTICATED, UNAVAILABLE};
-    use kernel::testing::FixedClock;
-    use kernel::testing::SeededRandom;
-    use kernel::{SessionId, UserId};
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::*;
-    use crate::app::cached_signing_key::CachedSigningKey;
-    use crate::app::token_issuer::TokenIssuer;
     use crate::domain::throttle::RateLimit;
-    use crate::domain::{Identifier, Session, User, UserStatus, hash_computations};
-    use crate::http::problem_types::{INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS};
-    use crate::testing::ada_on_engine::{AdaOnEngine, Meanwhile, Table, asks};
-    use crate::testing::{Key, LIFETIMES, PASSWORD, PublicKeys, ada, body_of, cookie_of, hash, issuer, now, verifier};
+    use crate::domain::{Identifier, RefreshToken, Session, User, UserStatus, hash_computations};
+    use crate::testing::{
+        LIFETIMES, PASSWORD, TestApp, ada, bob, body_of, by_cookie, cookie_of, hash, now, pointers, request_of,
+        session_and_token, with_body,
+    };
 
     const NEW: &str = "another correct horse battery";
 
-    fn deps(ada: &AdaOnEngine) -> ChangePassword<Table, PublicKeys, Key, SeededRandom, FixedClock> {
-        ChangePassword {
-            verifier: verifier(),
-            users: ada.reauthenticate(),
-            password_policy: "8".parse().unwrap(),
-            issuer: issuer(),
-            lifetimes: LIFETIMES,
+    /// Ada has a session, which sends the requests.
+    struct Scene {
+        app: TestApp,
+        state: State,
+        own: Session,
+    }
+
+    impl Scene {
+        async fn new() -> Self {
+            let app = TestApp::with_ada().await;
+            let own = app.start_session(1).await;
+            let (users, issuer) = (app.reauthenticate(), app.issuer().await);
+            let state = State { users, password_policy: "8".parse().unwrap(), issuer, lifetimes: LIFETIMES };
+            Self { app, state, own }
+        }
+
+        async fn send(&self, request: Request) -> Result<Response, Problem> {
+            let session = self.app.authenticate(&request).await?;
+            Box::pin(handle(&self.state, session, request)).await
+        }
+
+        async fn change(&self, current: &str, new: &str) -> Result<Response, Problem> {
+            self.send(self.request(current, new)).await
+        }
+
+        fn request(&self, current: &str, new: &str) -> Request {
+            with_body(request_of(&self.own), &body(current, new))
+        }
+
+        /// Which of the two passwords is valid for each of Ada's identifiers.
+        async fn valid_passwords(&self) -> Vec<&'static str> {
+            let mut valid = Vec::new();
+            for identifier in self.app.ada().await.identifiers() {
+                let hash = self.app.credential(&identifier).await.unwrap().password_hash;
+                let matches = |password: &&str| hash.matches(&Secret::new((*password).to_owned()));
+                valid.extend([PASSWORD, NEW].into_iter().filter(matches));
+            }
+            valid
         }
     }
 
-    fn change(current: &str, new: &str) -> Value {
+    fn body(current: &str, new: &str) -> Value {
         json!({"currentPassword": current, "newPassword": new})
     }
 
-    /// Which of the two passwords is good for each of Ada's identifiers.
-    async fn good(ada: &AdaOnEngine) -> Vec<&'static str> {
-        let mut good = Vec::new();
-        for identifier in ada.ada().await.identifiers() {
-            let hash = ada.credential(&identifier).await.unwrap().password_hash;
-            good.extend(
-                [PASSWORD, NEW].into_iter().filter(|password| hash.matches(&Secret::new((*password).to_owned()))),
-            );
-        }
-        good
-    }
-
     #[tokio::test]
-    async fn the_password_changes_the_own_session_goes_on_with_a_fresh_token_and_every_other_ends() {
-        let ada = AdaOnEngine::new().await;
-        let (own, other) = (ada.session(1).await, ada.session(2).await);
-        let (deps, before) = (deps(&ada), hash_computations());
-        let answer = change_password(&deps, asks(&own, &change(PASSWORD, NEW))).await.unwrap();
-        assert_eq!(ada.engine.round_trips(), ["BatchGetItem", "UpdateItem", "GetItem", "TransactWriteItems"]);
+    async fn change_keeps_the_session_with_new_tokens_and_ends_others() {
+        let scene = Scene::new().await;
+        let other = scene.app.start_session(2).await;
+        let before = hash_computations();
+        let response = scene.change(PASSWORD, NEW).await.unwrap();
+        let operations = ["BatchGetItem", "UpdateItem", "GetItem", "TransactWriteItems"];
+        assert_eq!(scene.app.engine.round_trips(), operations);
         assert_eq!(hash_computations() - before, 2);
 
-        let body = body_of(&answer);
-        let principal = deps.verifier.verify(body["access_token"].as_str().unwrap()).await.unwrap();
-        let session = ada.find(&own).await;
-        assert_eq!((principal.session_id, session.authorize(principal.epoch, now())), (own.id, Ok(())));
+        let body = body_of(&response);
+        let principal = scene.app.verifier.verify(body["access_token"].as_str().unwrap()).await.unwrap();
+        let session = scene.app.session(&scene.own).await;
+        assert_eq!((principal.session_id, session.authorize(principal.epoch, now())), (scene.own.id, Ok(())));
         assert_eq!(principal.expires_at, session.session.token_expires_at);
         assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(900)));
-        assert!(session.authorize(0, now()).is_err(), "the token that asked is good no more");
-        assert!(ada.find(&other).await.ensure_active(now()).is_err());
-        assert_eq!(good(&ada).await, [NEW, NEW]);
-        assert_eq!(ada.recorded().await, [("PASSWORD_CHANGED".to_owned(), None)]);
+        assert!(session.authorize(0, now()).is_err(), "the token of the request is revoked");
+        assert!(scene.app.session(&other).await.ensure_active(now()).is_err());
+        assert_eq!(scene.valid_passwords().await, [NEW, NEW]);
+        let [event] = &scene.app.audited().await[..] else { panic!() };
+        assert_eq!((event.kind.as_str(), &event.detail), ("PASSWORD_CHANGED", &None));
     }
 
     #[tokio::test]
-    async fn a_browser_has_the_fresh_tokens_in_its_cookies_alone() {
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        let mut request = asks(&own, &change(PASSWORD, NEW));
-        let token = request.headers_mut().remove("authorization").unwrap();
-        let cookie = format!("access_token={}", token.to_str().unwrap().trim_start_matches("Bearer "));
-        request.headers_mut().insert("cookie", cookie.parse().unwrap());
-        let deps = deps(&ada);
-        let answer = change_password(&deps, request).await.unwrap();
-        let fresh = cookie_of(&answer, "access_token").unwrap();
-        assert_eq!(deps.verifier.verify(&fresh).await.unwrap().epoch, 1);
-        let refresh_token = RefreshToken::parse(&cookie_of(&answer, "refresh_token").unwrap()).unwrap();
-        assert_eq!(ada.find(&own).await.session.refresh_hash, refresh_token.hash());
-        assert!(!answer.body.contains(&fresh));
+    async fn browser_receives_the_new_tokens_in_cookies_only() {
+        let scene = Scene::new().await;
+        let response = scene.send(by_cookie(scene.request(PASSWORD, NEW))).await.unwrap();
+        let access_token = cookie_of(&response, "access_token").unwrap();
+        assert_eq!(scene.app.verifier.verify(&access_token).await.unwrap().epoch, 1);
+        let refresh_token = RefreshToken::parse(&cookie_of(&response, "refresh_token").unwrap()).unwrap();
+        assert_eq!(scene.app.session(&scene.own).await.session.refresh_hash, refresh_token.hash());
+        assert!(!response.body.contains(&access_token));
     }
 
     #[tokio::test]
-    async fn a_password_that_may_not_be_chosen_is_pointed_at_before_anything_is_counted_or_hashed() {
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        let (deps, before) = (deps(&ada), hash_computations());
-        for (new, why) in [
+    async fn rejected_new_password_is_neither_counted_nor_hashed() {
+        let scene = Scene::new().await;
+        let before = hash_computations();
+        for (new, reason) in [
             ("7 chars", "characters"),
             ("Password1", "common"),
             ("ADA@example.com", "e-mail"),
             ("06 12 34 56 78", "phone"),
             (PASSWORD, "another"),
         ] {
-            let problem = change_password(&deps, asks(&own, &change(PASSWORD, new))).await.unwrap_err();
-            assert_eq!(
-                (problem.problem_type, problem.errors[0].pointer.as_str()),
-                (&INVALID_REQUEST, "/newPassword"),
-                "{new}"
-            );
-            assert!(problem.errors[0].detail.contains(why), "{}", problem.errors[0].detail);
-            assert_eq!(ada.engine.round_trips(), ["BatchGetItem"]);
+            let problem = scene.change(PASSWORD, new).await.unwrap_err();
+            assert_eq!((problem.problem_type, pointers(&problem)), (&INVALID_REQUEST, vec!["/newPassword"]), "{new}");
+            assert!(problem.errors[0].detail.contains(reason), "{}", problem.errors[0].detail);
+            assert_eq!(scene.app.engine.round_trips(), ["BatchGetItem"]);
         }
         assert_eq!(hash_computations(), before);
     }
 
     #[tokio::test]
-    async fn whoever_does_not_know_the_password_changes_nothing_and_has_as_few_guesses_as_one_who_signs_in() {
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        let deps = deps(&ada);
+    async fn wrong_password_changes_nothing_and_is_rate_limited() {
+        let scene = Scene::new().await;
         for attempt in 1..=5 {
             let before = hash_computations();
-            let problem = change_password(&deps, asks(&own, &change("wrong", NEW))).await.unwrap_err();
-            assert_eq!((problem.problem_type, hash_computations() - before), (&INVALID_CREDENTIALS, 1), "{attempt}");
+            let problem = scene.change("wrong", NEW).await.unwrap_err();
+            let cost = hash_computations() - before;
+            assert_eq!((problem.problem_type, cost), (&problems::INVALID_CREDENTIALS, 1), "{attempt}");
         }
         let before = hash_computations();
-        let problem = change_password(&deps, asks(&own, &change(PASSWORD, NEW))).await.unwrap_err();
-        assert_eq!((problem.problem_type, hash_computations() - before), (&TOO_MANY_ATTEMPTS, 0));
+        let problem = scene.change(PASSWORD, NEW).await.unwrap_err();
+        assert_eq!((problem.problem_type, hash_computations() - before), (&problems::TOO_MANY_ATTEMPTS, 0));
         assert_eq!(problem.headers, [("retry-after", "1".to_owned())]);
-        assert_eq!(good(&ada).await, [PASSWORD, PASSWORD]);
-        let kinds: Vec<_> = ada.recorded().await.into_iter().map(|(kind, _)| kind).collect();
-        assert_eq!(kinds, ["REAUTHENTICATION_FAILED"; 5], "which locks no identifier");
+        assert_eq!(scene.valid_passwords().await, [PASSWORD, PASSWORD]);
+        assert_eq!(scene.app.audited_kinds().await, ["REAUTHENTICATION_FAILED"; 5], "the identifier is not locked");
     }
 
     #[tokio::test]
-    async fn one_who_does_know_it_has_their_failed_guesses_forgotten() {
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        let deps = deps(&ada);
+    async fn correct_password_resets_the_failed_attempts() {
+        let scene = Scene::new().await;
         for password in ["wrong", "wrong", "wrong", PASSWORD] {
-            let request = asks(&own, &change(password, NEW));
-            assert_eq!(change_password(&deps, request).await.is_ok(), password == PASSWORD);
+            assert_eq!(scene.change(password, NEW).await.is_ok(), password == PASSWORD);
         }
-        assert_eq!(ada.users().count_reauthentication(self::ada().id, now()).await, Ok(RateLimit::Allowed(1)));
+        let counted = scene.app.accounts.count_reauthentication(ada().id, now()).await;
+        assert_eq!(counted, Ok(RateLimit::Allowed(1)));
     }
 
     #[tokio::test]
-    async fn whoever_is_not_signed_in_is_asked_for_no_password() {
-        let ada = AdaOnEngine::new().await;
-        let gone = Session { id: SessionId::random(&SeededRandom::new(9)), ..ada.session(1).await };
-        let problem = change_password(&deps(&ada), asks(&gone, &change(PASSWORD, NEW))).await.unwrap_err();
-        assert_eq!(problem.problem_type, &UNAUTHENTICATED);
-        assert_eq!(ada.engine.round_trips(), ["BatchGetItem"]);
-    }
-
-    /// What comes of a change of the password, if this happens just before.
-    async fn although(ada: &AdaOnEngine, own: &Session, meanwhile: Meanwhile) -> Result<Response, Problem> {
-        ada.before_change.happens(meanwhile);
-        change_password(&deps(ada), asks(own, &change(PASSWORD, NEW))).await
+    async fn unknown_session_is_rejected_before_the_password_is_checked() {
+        let scene = Scene::new().await;
+        let unknown = with_body(request_of(&session_and_token(9).0), &body(PASSWORD, NEW));
+        assert_eq!(scene.send(unknown).await.unwrap_err().problem_type, &UNAUTHENTICATED);
+        assert_eq!(scene.app.engine.round_trips(), ["BatchGetItem"]);
     }
 
     #[tokio::test]
-    async fn a_change_of_something_else_meanwhile_is_kept() {
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        let verified = ada.change(|ada| User { phone_verified: true, ..ada }, None);
-        assert!(although(&ada, &own, verified).await.is_ok());
-        let now = ada.ada().await;
-        assert_eq!((now.phone_verified, now.version, now.epoch), (true, 3, 1));
-        assert_eq!(good(&ada).await, [NEW, NEW]);
+    async fn concurrent_update_of_other_attributes_is_kept() {
+        let scene = Scene::new().await;
+        let verify = scene.app.updating_ada(|user| User { phone_verified: true, ..user }, None);
+        scene.app.engine.before_next("TransactWriteItems", verify);
+        assert!(scene.change(PASSWORD, NEW).await.is_ok());
+        let user = scene.app.ada().await;
+        assert_eq!((user.phone_verified, user.version, user.epoch), (true, 3, 1));
+        assert_eq!(scene.valid_passwords().await, [NEW, NEW]);
     }
 
     #[tokio::test]
-    async fn a_password_that_another_device_changed_meanwhile_stays_that_one() {
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        let changed = ada.change(|ada| ada, Some(hash("yet another correct horse")));
-        assert_eq!(although(&ada, &own, changed).await.unwrap_err().problem_type, &INVALID_CREDENTIALS);
-        assert_eq!(good(&ada).await, Vec::<&str>::new());
+    async fn concurrent_change_of_the_password_wins() {
+        let scene = Scene::new().await;
+        let change = scene.app.updating_ada(|user| user, Some(hash("yet another correct horse")));
+        scene.app.engine.before_next("TransactWriteItems", change);
+        let problem = scene.change(PASSWORD, NEW).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problems::INVALID_CREDENTIALS);
+        assert_eq!(scene.valid_passwords().await, Vec::<&str>::new());
     }
 
     #[tokio::test]
-    async fn a_session_that_was_revoked_meanwhile_is_not_carried_on() {
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        let revoked = ada.change(User::revoked, None);
-        assert_eq!(although(&ada, &own, revoked).await.unwrap_err().problem_type, &UNAUTHENTICATED);
-
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        let suspended = ada.change(|ada| User { status: UserStatus::Suspended, ..ada }, None);
-        assert_eq!(although(&ada, &own, suspended).await.unwrap_err().problem_type, &UNAUTHENTICATED);
-
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        let (table, session) = (std::sync::Arc::clone(&ada.table), own.id);
-        let record = ada.record(AuditEventKind::SessionEnded);
-        let ended = Box::pin(async move {
-            table.end_session(self::ada().id, session, now(), &record).await.unwrap();
-        });
-        assert_eq!(although(&ada, &own, ended).await.unwrap_err().problem_type, &UNAUTHENTICATED);
-        assert_eq!(good(&ada).await, [PASSWORD, PASSWORD]);
+    async fn session_revoked_meanwhile_is_not_retained() {
+        let suspend: fn(User) -> User = |user| User { status: UserStatus::Suspended, ..user };
+        for change in [User::revoked, suspend] {
+            let scene = Scene::new().await;
+            scene.app.engine.before_next("TransactWriteItems", scene.app.updating_ada(change, None));
+            assert_eq!(scene.change(PASSWORD, NEW).await.unwrap_err().problem_type, &UNAUTHENTICATED);
+            assert_eq!(scene.valid_passwords().await, [PASSWORD, PASSWORD]);
+        }
+        let scene = Scene::new().await;
+        scene.app.engine.before_next("TransactWriteItems", scene.app.ending_session(&scene.own));
+        assert_eq!(scene.change(PASSWORD, NEW).await.unwrap_err().problem_type, &UNAUTHENTICATED);
+        assert_eq!(scene.valid_passwords().await, [PASSWORD, PASSWORD]);
     }
 
     #[tokio::test]
-    async fn an_address_that_is_somebody_elses_meanwhile_shows_nothing_about_its_former_owner() {
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
+    async fn email_claimed_by_another_user_meanwhile_is_not_accepted() {
+        let scene = Scene::new().await;
         let email = Email::parse("ada@example.org").unwrap();
-        let moved = ada.change(|ada| User { email, phone: None, ..ada }, None);
-        let bob = User { id: UserId::random(&SeededRandom::new(8)), ..self::ada() };
-        let claimed = ada.signs_up(bob.clone());
-        ada.before_look.happens(Box::pin(async move {
-            moved.await;
-            claimed.await;
-        }));
-        let problem = change_password(&deps(&ada), asks(&own, &change(PASSWORD, NEW))).await.unwrap_err();
-        assert_eq!(problem.problem_type, &INVALID_CREDENTIALS, "although Bob has the same password");
-        assert_eq!(ada.credential(&Identifier::Email(bob.email.clone())).await.unwrap().user, bob);
+        let move_ada = scene.app.updating_ada(|user| User { email, phone: None, ..user }, None);
+        let bob = User { email: ada().email, ..bob() };
+        let claim = scene.app.create_user_with(bob.clone(), hash(PASSWORD));
+        scene.app.engine.before_next("GetItem", async move {
+            move_ada.await;
+            claim.await;
+        });
+        let problem = scene.change(PASSWORD, NEW).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problems::INVALID_CREDENTIALS, "although Bob has the same password");
+        assert_eq!(scene.app.credential(&Identifier::Email(ada().email)).await.unwrap().user, bob);
     }
 
     #[tokio::test]
-    async fn one_who_keeps_changing_is_to_try_again() {
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        for _ in 0..2 {
-            ada.before_change.happens(ada.change(|ada| ada, None));
+    async fn user_that_keeps_changing_is_a_503() {
+        let scene = Scene::new().await;
+        for _ in 0..crate::store::UPDATE_ATTEMPTS {
+            scene.app.engine.before_next("TransactWriteItems", scene.app.updating_ada(|user| user, None));
         }
-        let problem = although(&ada, &own, ada.change(|ada| ada, None)).await.unwrap_err();
-        assert_eq!(problem.problem_type, &UNAVAILABLE);
+        assert_eq!(scene.change(PASSWORD, NEW).await.unwrap_err().problem_type, &UNAVAILABLE);
     }
 
     #[tokio::test]
-    async fn nothing_changes_where_there_is_no_key_to_sign_the_fresh_token_with() {
-        let ada = AdaOnEngine::new().await;
-        let own = ada.session(1).await;
-        let signing_key = CachedSigningKey::new(Key(None));
-        let deps = ChangePassword { issuer: TokenIssuer { signing_key, ..issuer() }, ..deps(&ada) };
-        let problem = change_password(&deps, asks(&own, &change(PASSWORD, NEW))).await.unwrap_err();
-        assert_eq!((problem.problem_type, good(&ada).await), (&UNAVAILABLE, vec![PASSWORD, PASSWORD]));
+    async fn missing_signing_key_is_a_503_and_changes_nothing() {
+        let scene = Scene::new().await;
+        let state = State { issuer: scene.app.issuer_without_key(), ..scene.state };
+        let scene = Scene { state, ..scene };
+        let problem = scene.change(PASSWORD, NEW).await.unwrap_err();
+        assert_eq!((problem.problem_type, scene.valid_passwords().await), (&UNAVAILABLE, vec![PASSWORD, PASSWORD]));
     }
 }

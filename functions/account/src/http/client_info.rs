@@ -11,7 +11,7 @@ use crate::domain::ClientInfo;
 const USER_AGENT_CHARACTERS: usize = 200;
 
 /// Returns the client's address as seen by API Gateway, not as claimed by a header, and its user agent.
-pub(super) fn caller(request: &Request) -> ClientInfo {
+pub(super) fn client_info(request: &Request) -> ClientInfo {
     let address = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
         _ => None,

@@ -6,7 +6,7 @@ use kernel::Secret;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::app::sign_in::Attempt;
+use crate::app::sign_in::SignInRequest;
 use crate::app::sign_up::SignUpParams;
 use crate::domain::{ClientInfo, Identifier, PasswordPolicy};
 
@@ -25,7 +25,7 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    pub(super) fn try_into_domain(self, caller: ClientInfo) -> Result<Attempt, Problem> {
+    pub(super) fn try_into_domain(self, client: ClientInfo) -> Result<SignInRequest, Problem> {
         let identifier = match (self.email, self.phone) {
             (Some(email), None) => {
                 Email::parse(&email).map(Identifier::Email).map_err(|error| Problem::field("email", error))?
@@ -36,17 +36,17 @@ impl Credentials {
             (None, None) => return Err(Problem::field("email", "send an email or a phone")),
             (Some(_), Some(_)) => return Err(Problem::field("phone", "send an email or a phone, not both")),
         };
-        Ok(Attempt { identifier, password: self.password, caller })
+        Ok(SignInRequest { identifier, password: self.password, client })
     }
 }
 
 /// Parses a sign-up, collecting the errors of all fields.
-pub(super) fn newcomer(
+pub(super) fn sign_up_params(
     email: &str,
     phone: Option<&str>,
     password: Secret<String>,
     policy: PasswordPolicy,
-    caller: ClientInfo,
+    client: ClientInfo,
 ) -> Result<SignUpParams, Problem> {
     let mut fields = FieldErrors::default();
     let email = fields.read("email", Email::parse(email));
@@ -54,7 +54,7 @@ pub(super) fn newcomer(
     let known_phone = phone.as_ref().and_then(Option::as_ref);
     let password = fields.read("password", policy.accept(password, email.as_ref(), known_phone));
     match (email, phone, password) {
-        (Some(email), Some(phone), Some(password)) => Ok(SignUpParams { email, phone, password, caller }),
+        (Some(email), Some(phone), Some(password)) => Ok(SignUpParams { email, phone, password, client }),
         _ => Err(fields.problem()),
     }
 }
@@ -67,7 +67,7 @@ mod tests {
     use crate::testing::{PASSWORD, ada};
 
     #[test]
-    fn every_spelling_of_an_identifier_names_the_same_person() {
+    fn every_spelling_of_an_identifier_is_normalized() {
         for (field, spelling, identifier) in [
             ("email", "ADA@Example.com", Identifier::Email(ada().email)),
             ("phone", "+33612345678", Identifier::Phone(ada().phone.unwrap())),
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_identifier_and_it_can_be_one() {
+    fn exactly_one_valid_identifier_is_required() {
         for (body, pointer) in [
             (json!({"password": PASSWORD}), "/email"),
             (json!({"email": "ada@example.com", "phone": "+33612345678", "password": PASSWORD}), "/phone"),
@@ -96,10 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn every_field_of_a_newcomer_that_is_wrong_is_named_at_once() {
+    fn every_invalid_field_of_a_sign_up_is_reported() {
         let policy = "8".parse().unwrap();
         let problem =
-            newcomer("ada", Some("0612345678"), Secret::new("short".to_owned()), policy, ClientInfo::default())
+            sign_up_params("ada", Some("0612345678"), Secret::new("short".to_owned()), policy, ClientInfo::default())
                 .unwrap_err();
         let pointers: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(pointers, ["/email", "/phone", "/password"]);

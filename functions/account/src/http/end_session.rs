@@ -1,130 +1,132 @@
 //! `DELETE /auth/sessions/{id}`: ends a session of the user.
 
-use auth::{LoadKeys, Verifier};
 use http_api::{Problem, Request, Response};
-use kernel::{Clock, Random, SessionId};
+use kernel::SessionId;
 use lambda_http::RequestExt;
+use openapi::Endpoint;
+use serde_json::json;
 
-use super::client_info::caller;
-use super::session_auth::signed_in;
-use super::{cookies, problem_types};
-use crate::app::error::AccountError;
-use crate::domain::{AuditEventKind, AuditLog, AuditSubject};
-use crate::store::{self, EndSessionOutcome, FindSession};
+use super::client_info::client_info;
+use super::{ACCOUNT, cookies, examples, problems};
+use crate::app::active_session::AuthenticatedSession;
+pub use crate::app::end_session::EndSession as State;
+use crate::store::EndSessionOutcome;
 
-pub struct EndSession<S, L, R, C> {
-    pub sessions: S,
-    pub verifier: Verifier<L, C>,
-    pub audit_log: AuditLog,
-    pub random: R,
-    pub clock: C,
-}
-
-/// Ends the session in two round trips. Ending an ended session succeeds. If it is the current one, the cookies are cleared.
+/// Ends the session. Ending an ended session succeeds. If it is the current one, the cookies are cleared.
+///
 /// # Errors
-/// A 401 if the token is invalid or its session has ended; a 404 if the user has no such session.
-pub async fn end_session<S, L, R, C>(deps: &EndSession<S, L, R, C>, request: Request) -> Result<Response, Problem>
-where
-    S: FindSession + store::EndSession + Sync,
-    L: LoadKeys + Sync,
-    R: Random + Sync,
-    C: Clock + Sync,
-{
-    let (principal, _) = signed_in(&deps.sessions, &deps.verifier, &deps.clock, &request).await?;
+///
+/// A 404 if the user has no such session.
+pub async fn handle(state: &State, session: AuthenticatedSession, request: Request) -> Result<Response, Problem> {
     let parameters = request.path_parameters_ref();
     let id = parameters.and_then(|parameters| parameters.first("id")).and_then(|id| SessionId::parse(id).ok());
     let id = id.ok_or_else(not_found)?;
-    let now = deps.clock.now();
-    let subject = AuditSubject::User(principal.user_id);
-    let record = deps.audit_log.event(AuditEventKind::SessionEnded, subject, &caller(&request), now, &deps.random);
-    let record = record.in_session(id).with_detail(format!("from session {}", principal.session_id));
-    let ended = deps.sessions.end_session(principal.user_id, id, now, &record).await.map_err(AccountError::from)?;
+    let ended = state.end(&session.principal, id, &client_info(&request)).await?;
     if ended == EndSessionOutcome::NotFound {
         return Err(not_found());
     }
-    let mut answer = Response::no_content();
-    if id == principal.session_id {
-        answer.headers.extend(cookies::cleared());
+    let mut response = Response::no_content();
+    if id == session.principal.session_id {
+        response.headers.extend(cookies::cleared());
     }
-    Ok(answer)
+    Ok(response)
 }
 
 fn not_found() -> Problem {
-    Problem::new(&problem_types::SESSION_NOT_FOUND, "You have no session of this id. GET /auth/sessions lists them.")
+    Problem::new(&problems::SESSION_NOT_FOUND, "You have no session of this id. GET /auth/sessions lists them.")
+}
+
+pub(super) fn describe() -> Endpoint {
+    let id = json!({"type": "string", "format": "uuid", "example": examples::SESSION_ID});
+    Endpoint::new("delete", "/auth/sessions/{id}", ACCOUNT, "endSession", "End a session")
+        .authenticated()
+        .path_parameter("id", "The session's id.", &id)
+        .response_content(204, "The session has ended, now or before.", json!({}))
+        .with_header(204, "Set-Cookie", "TokenCookies")
+        .problems(&[&problems::SESSION_NOT_FOUND])
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
-    use http_api::problem_types as shared;
-    use kernel::testing::FixedClock;
-    use kernel::testing::SeededRandom;
+    use http_api::problem_types;
     use lambda_http::http::StatusCode;
 
     use super::*;
-    use crate::testing::sessions::{Sessions, session};
-    use crate::testing::{PublicKeys, audit_log, now, signed_in_as_ada, verifier};
+    use crate::domain::{Session, User};
+    use crate::testing::{TestApp, audit_log, now, request_of, session_and_token};
 
-    type Deps = EndSession<Sessions, PublicKeys, SeededRandom, FixedClock>;
-
-    /// With Ada's session, and another of hers.
-    fn deps() -> Deps {
-        deps_with(Sessions::of_ada([session(5), session(6)]))
+    /// Ada has two sessions. The first sends the requests.
+    struct Scene {
+        app: TestApp,
+        own: Session,
+        other: Session,
     }
 
-    fn deps_with(sessions: Sessions) -> Deps {
-        let (random, clock) = (SeededRandom::new(1), FixedClock(now()));
-        EndSession { sessions, verifier: verifier(), audit_log: audit_log(), random, clock }
-    }
+    impl Scene {
+        async fn new() -> Self {
+            let app = TestApp::with_ada().await;
+            let (own, other) = (app.start_session(5).await, app.start_session(6).await);
+            Self { app, own, other }
+        }
 
-    async fn end(deps: &Deps, id: impl ToString) -> Result<Response, Problem> {
-        let parameters = HashMap::from([("id".to_owned(), id.to_string())]);
-        end_session(deps, signed_in_as_ada(session(5).id, now()).with_path_parameters(parameters)).await
+        async fn end(&self, id: impl ToString) -> Result<Response, Problem> {
+            let parameters = HashMap::from([("id".to_owned(), id.to_string())]);
+            let request = request_of(&self.own).with_path_parameters(parameters);
+            let session = self.app.authenticate(&request).await?;
+            let state = State { accounts: self.app.accounts.clone(), audit_log: audit_log() };
+            handle(&state, session, request).await
+        }
     }
 
     #[tokio::test]
-    async fn another_session_of_the_person_is_ended_once_however_often_it_is_asked() {
-        let deps = deps();
+    async fn ending_another_session_twice_ends_it_once() {
+        let scene = Scene::new().await;
         for _ in 0..2 {
-            let answer = end(&deps, session(6).id).await.unwrap();
-            assert_eq!((answer.status, answer.body.as_str(), answer.headers), (StatusCode::NO_CONTENT, "", vec![]));
+            let response = scene.end(scene.other.id).await.unwrap();
+            let expected = (StatusCode::NO_CONTENT, "", vec![]);
+            assert_eq!((response.status, response.body.as_str(), response.headers), expected);
         }
-        let mut state = deps.sessions.state();
-        assert_eq!(state.session(session(6).id).ended_at, Some(now()));
-        assert_eq!(state.session(session(5).id).ended_at, None);
-        let [record] = state.recorded.as_slice() else { panic!("{:?}", state.recorded) };
-        assert_eq!((record.kind, record.session), (AuditEventKind::SessionEnded, Some(session(6).id)));
-        assert_eq!(record.detail, Some(format!("from session {}", session(5).id)));
+        assert_eq!(scene.app.session(&scene.other).await.session.ended_at, Some(now()));
+        assert_eq!(scene.app.session(&scene.own).await.session.ended_at, None);
+        let [event] = &scene.app.audited().await[..] else { panic!() };
+        assert_eq!((event.kind.as_str(), &event.session), ("SESSION_ENDED", &Some(scene.other.id.to_string())));
+        assert_eq!(event.detail, Some(format!("from session {}", scene.own.id)));
     }
 
     #[tokio::test]
-    async fn the_session_that_asks_may_be_ended_too_and_its_cookies_are_cleared() {
-        let deps = deps();
-        assert_eq!(end(&deps, session(5).id).await.unwrap().headers, cookies::cleared());
-        assert_eq!(end(&deps, session(6).id).await.unwrap_err().problem_type, &shared::UNAUTHENTICATED);
-        assert_eq!(deps.sessions.recorded(), ["SESSION_ENDED"]);
+    async fn ending_the_current_session_clears_the_cookies() {
+        let scene = Scene::new().await;
+        assert_eq!(scene.end(scene.own.id).await.unwrap().headers, cookies::cleared());
+        let problem = scene.end(scene.other.id).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
+        assert_eq!(scene.app.audited_kinds().await, ["SESSION_ENDED"]);
     }
 
     #[tokio::test]
-    async fn what_is_no_session_of_the_person_is_a_404() {
-        let no_uuid = ["", "1", "0190A1B2-5C3D-4E6F-8A7B-9C0D1E2F3A4B"].map(str::to_owned);
-        for id in no_uuid.into_iter().chain([session(7).id.to_string()]) {
-            let deps = deps();
-            assert_eq!(end(&deps, &id).await.unwrap_err().problem_type, &problem_types::SESSION_NOT_FOUND, "{id}");
-            assert!(deps.sessions.recorded().is_empty());
+    async fn unknown_session_is_a_404() {
+        let scene = Scene::new().await;
+        let invalid = ["", "1", "0190A1B2-5C3D-4E6F-8A7B-9C0D1E2F3A4B"].map(str::to_owned);
+        for id in invalid.into_iter().chain([session_and_token(7).0.id.to_string()]) {
+            assert_eq!(scene.end(&id).await.unwrap_err().problem_type, &problems::SESSION_NOT_FOUND, "{id}");
         }
+        assert!(scene.app.audited().await.is_empty());
     }
 
     #[tokio::test]
-    async fn a_token_that_stands_for_nothing_any_more_ends_nothing() {
-        let deps = deps();
-        deps.sessions.state().user.as_mut().unwrap().epoch = 1;
-        assert_eq!(end(&deps, session(6).id).await.unwrap_err().problem_type, &shared::UNAUTHENTICATED);
-        assert!(deps.sessions.recorded().is_empty());
-        assert_eq!(
-            end(&deps_with(Sessions::busy()), session(6).id).await.unwrap_err().problem_type,
-            &shared::UNAVAILABLE
-        );
+    async fn revoked_token_ends_no_session() {
+        let scene = Scene::new().await;
+        scene.app.update_ada(User::revoked).await;
+        let problem = scene.end(scene.other.id).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
+        assert!(scene.app.audited().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn unavailable_store_is_a_503() {
+        let scene = Scene::new().await;
+        scene.app.engine.reject("TransactWriteItems", 3, "ThrottlingException");
+        assert_eq!(scene.end(scene.other.id).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
     }
 }

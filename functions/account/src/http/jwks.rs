@@ -1,34 +1,48 @@
 //! `GET /.well-known/jwks.json`: the public keys of access tokens.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use auth::{LoadKeys, PublicKey};
-use http_api::{Problem, Request, Response};
-use kernel::{Clock, KeyId, Timestamp};
+use auth::table_keys::TableKeys;
+use auth::{LoadKeys, LoadKeysError, PublicKey};
+use cache::Cached;
+use config::{ConfigError, Env};
+use http_api::{Problem, Request, Response, problem_types};
+use kernel::{Clock, KeyId, SystemClock};
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
+use super::ACCOUNT;
+
 /// RFC 7517, section 8.5.2.
-pub(super) const MEDIA_TYPE: &str = "application/jwk-set+json";
-/// The time for which the response is cached in memory: at most one query per ten seconds and execution environment.
-const HELD_FOR: Duration = Duration::from_secs(10);
-/// The time for which clients may cache the response. Together with [`HELD_FOR`] it is far shorter than the time for which a
+const MEDIA_TYPE: &str = "application/jwk-set+json";
+/// The time for which the keys are cached in memory: at most one query per ten seconds and execution environment.
+const CACHE_TTL: Duration = Duration::from_secs(10);
+/// The time for which clients may cache the response. Together with [`CACHE_TTL`] it is far shorter than the time for which a
 /// key is published before it signs.
 const MAX_AGE: Duration = Duration::from_mins(10);
-const SOON: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-#[derive(Debug)]
-pub struct Jwks<L, C> {
-    keys: L,
-    clock: C,
-    held: Mutex<Option<(Response, Timestamp)>>,
+pub struct State {
+    keys: TableKeys,
+    clock: Arc<dyn Clock + Send + Sync>,
+    cached: Cached<Vec<PublicKey>, LoadKeysError>,
 }
 
-impl<L, C> Jwks<L, C> {
-    pub fn new(keys: L, clock: C) -> Self {
-        Self { keys, clock, held: Mutex::default() }
+impl State {
+    pub fn new(keys: TableKeys, clock: impl Clock + Send + Sync + 'static) -> Self {
+        Self { keys, clock: Arc::new(clock), cached: Cached::new(CACHE_TTL, Duration::ZERO) }
+    }
+
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let keys = TableKeys::new(aws::dynamodb_client(env)?, env.required("ACCOUNT_TABLE")?);
+        Ok(Self::new(keys, SystemClock))
     }
 }
 
@@ -58,24 +72,16 @@ struct JsonWebKey {
 }
 
 /// Returns every key that may have signed an unexpired token, and the next key before it signs.
+///
 /// # Errors
+///
 /// A 503 if the keys cannot be loaded. A stale response is not used: it may lack a key, and clients have their own copy.
-pub async fn jwks<L, C>(deps: &Jwks<L, C>, _request: Request) -> Result<Response, Problem>
-where
-    L: LoadKeys + Sync,
-    C: Clock + Sync,
-{
-    let now = deps.clock.now();
-    let held = deps.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some((answer, _)) = held.filter(|(_, at)| now < at.plus(HELD_FOR)) {
-        return Ok(answer);
-    }
-    let keys = deps.keys.load_keys().await.map_err(|error| Problem::unavailable(SOON, &error))?;
+pub async fn handle(state: &State, _request: Request) -> Result<Response, Problem> {
+    let keys = state.cached.get(state.clock.now(), || state.keys.load_keys()).await;
+    let keys = keys.map_err(|error| Problem::unavailable(RETRY_AFTER, &error))?;
     let keys = JsonWebKeySet { keys: keys.into_iter().map(JsonWebKey::from).collect() };
-    let answer = Response { media_type: MEDIA_TYPE, ..Response::json(StatusCode::OK, &keys)? };
-    let answer = answer.header("cache-control", format!("public, max-age={}", MAX_AGE.as_secs()));
-    *deps.held.lock().unwrap_or_else(PoisonError::into_inner) = Some((answer.clone(), now));
-    Ok(answer)
+    let response = Response { media_type: MEDIA_TYPE, ..Response::json(StatusCode::OK, &keys)? };
+    Ok(response.header("cache-control", format!("public, max-age={}", MAX_AGE.as_secs())))
 }
 
 impl From<PublicKey> for JsonWebKey {
@@ -84,78 +90,83 @@ impl From<PublicKey> for JsonWebKey {
     }
 }
 
+pub(super) fn describe() -> Endpoint {
+    let key = json!({
+        "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "use": "sig", "alg": "EdDSA"
+    });
+    Endpoint::new("get", "/.well-known/jwks.json", ACCOUNT, "getJwks", "Get the public keys (JWKS)")
+        .description("The public keys of access tokens (RFC 7517). A key is published an hour before it signs, and stays until the last token \
+             it signed has expired.")
+        .response_in::<JsonWebKeySet>(MEDIA_TYPE, 200, "The keys.", &json!({"keys": [key]}))
+        .with_header(200, "Cache-Control", "CacheControl")
+        .problems(&[&problem_types::UNAVAILABLE])
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
-    use auth::LoadKeysError;
-    use http_api::problem_types;
-    use kernel::testing::FixedClock;
+    use kernel::testing::ManualClock;
     use lambda_http::Body;
-    use serde_json::json;
 
     use super::*;
     use crate::domain::PROPAGATION_DELAY;
-    use crate::testing::{body_of, now};
+    use crate::testing::{TestApp, body_of, now, signing_key};
 
-    /// Answers as its loads are meant to end, and then with nothing more.
-    struct Source(Mutex<VecDeque<Result<Vec<PublicKey>, LoadKeysError>>>);
-
-    impl LoadKeys for Source {
-        async fn load_keys(&self) -> Result<Vec<PublicKey>, LoadKeysError> {
-            self.0.lock().unwrap().pop_front().unwrap()
-        }
+    fn state(app: &TestApp) -> (State, ManualClock) {
+        let clock = ManualClock::at(now());
+        (State::new(TableKeys::new(app.engine.client.clone(), "AccountTable"), clock.clone()), clock)
     }
 
-    fn deps(loads: impl Into<VecDeque<Result<Vec<PublicKey>, LoadKeysError>>>) -> Jwks<Source, FixedClock> {
-        Jwks::new(Source(Mutex::new(loads.into())), FixedClock(now()))
+    async fn get(state: &State) -> Result<Response, Problem> {
+        handle(state, Request::new(Body::Empty)).await
     }
 
-    fn key() -> PublicKey {
+    #[test]
+    fn key_has_the_members_of_rfc_8037() {
         // RFC 8037, appendices A.2 and A.3.
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".to_owned();
-        PublicKey { kid: KeyId::new("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"), x }
-    }
-
-    fn refused() -> Result<Vec<PublicKey>, LoadKeysError> {
-        Err(LoadKeysError("no answer".to_owned()))
-    }
-
-    async fn ask(deps: &Jwks<Source, FixedClock>) -> Result<Response, Problem> {
-        jwks(deps, Request::new(Body::Empty)).await
+        let kid = KeyId::new("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let expected = json!({
+            "kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid, "use": "sig", "alg": "EdDSA"
+        });
+        assert_eq!(serde_json::to_value(JsonWebKey::from(PublicKey { kid, x })).unwrap(), expected);
     }
 
     #[tokio::test]
-    async fn a_key_is_told_as_rfc_8037_has_it_and_may_be_kept_for_less_than_the_next_one_waits() {
-        let answer = ask(&deps([Ok(vec![key()])])).await.unwrap();
-        assert_eq!(
-            body_of(&answer),
-            json!({"keys": [{
-                "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-                "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "use": "sig", "alg": "EdDSA"
-            }]})
-        );
-        assert_eq!((answer.status, answer.media_type), (StatusCode::OK, "application/jwk-set+json"));
-        assert_eq!(answer.headers, [("cache-control", "public, max-age=600".to_owned())]);
-        assert!(HELD_FOR + MAX_AGE < PROPAGATION_DELAY);
+    async fn published_keys_are_returned_with_a_max_age() {
+        let (state, _) = state(&TestApp::new().await);
+        let response = get(&state).await.unwrap();
+        let body = body_of(&response);
+        let [key] = &body["keys"].as_array().unwrap()[..] else { panic!() };
+        assert_eq!((&key["kid"], &key["x"]), (&json!(signing_key().kid()), &json!(signing_key().public_key())));
+        assert_eq!((response.status, response.media_type), (StatusCode::OK, "application/jwk-set+json"));
+        assert_eq!(response.headers, [("cache-control", "public, max-age=600".to_owned())]);
+        assert!(CACHE_TTL + MAX_AGE < PROPAGATION_DELAY);
     }
 
     #[tokio::test]
-    async fn the_table_is_asked_once_in_a_while_however_many_ask() {
-        let mut deps = deps([Ok(vec![]), Ok(vec![key()])]);
+    async fn table_is_queried_once_per_cache_ttl() {
+        let app = TestApp::without_signing_key().await;
+        let (state, clock) = state(&app);
         for _ in 0..50 {
-            assert_eq!(body_of(&ask(&deps).await.unwrap()), json!({"keys": []}));
+            assert_eq!(body_of(&get(&state).await.unwrap()), json!({"keys": []}));
         }
-        deps.clock.0 = now().plus(HELD_FOR);
-        assert_ne!(body_of(&ask(&deps).await.unwrap()), json!({"keys": []}));
+        assert_eq!(app.engine.round_trips(), ["Query"]);
+        app.create_signing_key(&signing_key()).await;
+        clock.advance(CACHE_TTL);
+        assert_ne!(body_of(&get(&state).await.unwrap()), json!({"keys": []}));
     }
 
     #[tokio::test]
-    async fn keys_that_cannot_be_had_are_a_503_also_where_there_were_some_a_while_ago() {
-        let mut deps = deps([refused(), Ok(vec![key()]), refused()]);
-        assert_eq!(ask(&deps).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
-        assert!(ask(&deps).await.is_ok());
-        deps.clock.0 = now().plus(HELD_FOR);
-        assert_eq!(ask(&deps).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
+    async fn failed_load_is_a_503_even_after_a_success() {
+        let app = TestApp::new().await;
+        let (state, clock) = state(&app);
+        let fail = || app.engine.reject("Query", 3, "ThrottlingException");
+        fail();
+        assert_eq!(get(&state).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
+        assert!(get(&state).await.is_ok());
+        clock.advance(CACHE_TTL);
+        fail();
+        assert_eq!(get(&state).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
     }
 }

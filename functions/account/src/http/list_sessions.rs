@@ -1,23 +1,18 @@
 //! `GET /auth/sessions`: lists the active sessions of the user.
 
-use std::cmp::Reverse;
-
-use auth::{LoadKeys, Verifier};
-use http_api::{Problem, Request, Response, authenticate};
-use kernel::{Clock, SessionId, Timestamp};
+use auth::Principal;
+use http_api::{Problem, Request, Response};
+use kernel::{SessionId, Timestamp};
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::app::error::AccountError;
-use crate::domain::{Revoked, Session, UserSession};
-use crate::store;
-
-pub struct ListSessions<S, L, C> {
-    pub sessions: S,
-    pub verifier: Verifier<L, C>,
-    pub clock: C,
-}
+use super::{ACCOUNT, examples};
+use crate::app::list_sessions::list_sessions;
+use crate::domain::Session;
+pub use crate::store::AccountTable as State;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct SessionList<'a> {
@@ -43,26 +38,11 @@ struct SessionEntry<'a> {
     current: bool,
 }
 
-/// Lists the sessions in one round trip.
 /// # Errors
-/// A 401 if the token is invalid or its session has ended.
-pub async fn list_sessions<S, L, C>(deps: &ListSessions<S, L, C>, request: Request) -> Result<Response, Problem>
-where
-    S: store::ListSessions + Sync,
-    L: LoadKeys + Sync,
-    C: Clock + Sync,
-{
-    let principal = authenticate(&deps.verifier, &request).await?;
-    let found = deps.sessions.list_sessions(principal.user_id).await.map_err(AccountError::from)?;
-    let (user, mut sessions) = found.ok_or(Revoked::SessionNotFound).map_err(AccountError::from)?;
-    let now = deps.clock.now();
-    let own = sessions.iter().find(|session| session.id == principal.session_id).cloned();
-    let session = own.ok_or(Revoked::SessionNotFound).map_err(AccountError::from)?;
-    let signed_in = UserSession { user, session };
-    signed_in.authorize(principal.epoch, now).map_err(AccountError::from)?;
-
-    sessions.retain(|session| session.ensure_active(&signed_in.user, now).is_ok());
-    sessions.sort_by_key(|session| Reverse((session.started_at, session.id)));
+///
+/// A 401 if the session of the token has ended.
+pub async fn handle(state: &State, principal: Principal, _request: Request) -> Result<Response, Problem> {
+    let sessions = list_sessions(state, &principal).await?;
     let data = sessions.iter().map(|session| SessionEntry::new(session, principal.session_id)).collect();
     Response::json(StatusCode::OK, &SessionList { data })
 }
@@ -80,40 +60,46 @@ impl<'a> SessionEntry<'a> {
     }
 }
 
+pub(super) fn describe() -> Endpoint {
+    let session = json!({
+        "id": examples::SESSION_ID, "createdAt": examples::TIME, "lastUsedAt": examples::TIME, "expiresAt": "2026-01-31T13:00:00.000Z",
+        "userAgent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0", "current": true
+    });
+    Endpoint::new("get", "/auth/sessions", ACCOUNT, "listSessions", "List sessions")
+        .authenticated()
+        .response::<SessionList<'_>>(200, "Your active sessions.", &json!({"data": [session]}))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use http_api::problem_types;
-    use kernel::testing::FixedClock;
-    use lambda_http::Body;
-    use serde_json::json;
+    use http_api::{authenticate, problem_types};
 
     use super::*;
-    use crate::domain::UserStatus;
-    use crate::testing::sessions::{Sessions, State, session};
-    use crate::testing::{PublicKeys, body_of, now, signed_in_as_ada, verifier};
+    use crate::testing::{LIFETIMES, TestApp, ada, body_of, now, request_of, session_and_token};
 
-    fn deps(sessions: Sessions) -> ListSessions<Sessions, PublicKeys, FixedClock> {
-        ListSessions { sessions, verifier: verifier(), clock: FixedClock(now()) }
-    }
-
-    fn request() -> Request {
-        signed_in_as_ada(session(5).id, now())
+    async fn list(app: &TestApp, own: &Session) -> Result<Response, Problem> {
+        let request = request_of(own);
+        handle(&app.accounts, authenticate(&app.verifier, &request).await?, request).await
     }
 
     #[tokio::test]
-    async fn the_sessions_that_go_on_are_shown_the_newest_first_and_which_one_asks() {
+    async fn active_sessions_are_listed_newest_first() {
+        let app = TestApp::with_ada().await;
         let earlier = Timestamp::from_unix_seconds(now().unix_seconds() - 60).unwrap();
-        let older = Session { started_at: earlier, user_agent: None, ..session(6) };
-        let ended = Session { ended_at: Some(now()), ..session(7) };
-        let expired = Session { expires_at: now(), ..session(8) };
-        let deps = deps(Sessions::of_ada([older.clone(), ended, session(5), expired]));
-        let answer = list_sessions(&deps, request()).await.unwrap();
-        let in_an_hour = now().plus(Duration::from_hours(1));
+        let older = Session { started_at: earlier, user_agent: None, ..session_and_token(6).0 };
+        let expired = Session { expires_at: now(), ..session_and_token(8).0 };
+        let (own, ended) = (app.start_session(5).await, app.start_session(7).await);
+        for session in [&older, &expired] {
+            app.start(session.clone()).await;
+        }
+        app.end_session(&ended).await;
+
+        let response = list(&app, &own).await.unwrap();
+        assert_eq!(app.engine.round_trips(), ["Query"]);
+        let in_an_hour = now().plus(LIFETIMES.idle);
         let expected = json!({"data": [
             {
-                "id": session(5).id, "createdAt": now(), "lastUsedAt": now(), "expiresAt": in_an_hour,
+                "id": own.id, "createdAt": now(), "lastUsedAt": now(), "expiresAt": in_an_hour,
                 "userAgent": "a browser", "current": true
             },
             {
@@ -121,47 +107,52 @@ mod tests {
                 "userAgent": null, "current": false
             },
         ]});
-        assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, expected));
+        assert_eq!((response.status, body_of(&response)), (StatusCode::OK, expected));
     }
 
     #[tokio::test]
-    async fn a_session_that_an_epoch_has_left_behind_is_not_shown() {
-        let retained_session = Session { epoch: 1, ..session(5) };
-        let deps = deps(Sessions::of_ada([retained_session, session(6)]));
-        let answer = |deps| async move { list_sessions(deps, request()).await };
-        assert_eq!(body_of(&answer(&deps).await.unwrap())["data"].as_array().unwrap().len(), 2);
-        deps.sessions.state().user.as_mut().unwrap().epoch = 1;
-        assert_eq!(
-            answer(&deps).await.unwrap_err().problem_type,
-            &problem_types::UNAUTHENTICATED,
-            "the token is of epoch 0"
-        );
+    async fn sessions_of_a_former_epoch_are_not_listed() {
+        let app = TestApp::with_ada().await;
+        app.start_session(6).await;
+        app.update_ada(crate::domain::User::revoked).await;
+        let own = app.start(Session { epoch: 1, ..session_and_token(5).0 }).await;
+        let principal = Principal { epoch: 1, ..principal(&app, &own).await };
+        let response = handle(&app.accounts, principal, request_of(&own)).await.unwrap();
+        assert_eq!(body_of(&response)["data"].as_array().unwrap().len(), 1);
+        let problem = list(&app, &own).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED, "the token is of epoch 0");
+    }
+
+    async fn principal(app: &TestApp, own: &Session) -> Principal {
+        authenticate(&app.verifier, &request_of(own)).await.unwrap()
     }
 
     #[tokio::test]
-    async fn a_token_that_stands_for_nothing_any_more_is_a_401() {
-        let changes: [fn(&mut State); 5] = [
-            |state| state.session(session(5).id).ended_at = Some(now()),
-            |state| state.session(session(5).id).expires_at = now(),
-            |state| state.sessions.retain(|found| found.id != session(5).id),
-            |state| state.user = None,
-            |state| state.user.as_mut().unwrap().status = UserStatus::Suspended,
-        ];
-        for change in changes {
-            let deps = deps(Sessions::of_ada([session(5), session(6)]));
-            change(&mut deps.sessions.state());
-            assert_eq!(
-                list_sessions(&deps, request()).await.unwrap_err().problem_type,
-                &problem_types::UNAUTHENTICATED
-            );
-        }
+    async fn token_of_an_inactive_session_is_a_401() {
+        let unauthenticated = async |app: &TestApp, own: &Session| {
+            assert_eq!(list(app, own).await.unwrap_err().problem_type, &problem_types::UNAUTHENTICATED);
+        };
+        let app = TestApp::with_ada().await;
+        let (own, other) = (app.start_session(5).await, app.start_session(6).await);
+        unauthenticated(&app, &session_and_token(7).0).await;
+        app.end_session(&own).await;
+        unauthenticated(&app, &own).await;
+        app.update_ada(|user| crate::domain::User { status: crate::domain::UserStatus::Suspended, ..user }).await;
+        unauthenticated(&app, &other).await;
+        app.deleting_ada().await;
+        unauthenticated(&app, &other).await;
+
+        let app = TestApp::with_ada().await;
+        let own = app.start(Session { expires_at: now(), ..session_and_token(5).0 }).await;
+        unauthenticated(&app, &own).await;
+        assert_eq!(app.ada().await, ada());
     }
 
     #[tokio::test]
-    async fn without_a_token_nothing_is_looked_up_and_a_table_that_does_not_answer_is_a_503() {
-        let busy = deps(Sessions::busy());
-        let problem = list_sessions(&busy, Request::new(Body::Empty)).await.unwrap_err();
-        assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
-        assert_eq!(list_sessions(&busy, request()).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
+    async fn unavailable_store_is_a_503() {
+        let app = TestApp::with_ada().await;
+        let own = app.start_session(5).await;
+        app.engine.reject("Query", 3, "ThrottlingException");
+        assert_eq!(list(&app, &own).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
     }
 }

@@ -1,22 +1,19 @@
 //! `GET /auth/me`: the current user.
 
-use auth::{LoadKeys, Verifier};
 use contact::{Email, Phone};
 use http_api::{Problem, Request, Response};
-use kernel::{Clock, Timestamp, UserId};
+use kernel::{Timestamp, UserId};
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::session_auth::signed_in;
+use super::{ACCOUNT, examples};
+use crate::app::active_session::AuthenticatedSession;
 use crate::domain::User;
-use crate::store::FindSession;
 
-pub struct Me<S, L, C> {
-    pub sessions: S,
-    pub verifier: Verifier<L, C>,
-    pub clock: C,
-}
+/// The endpoint needs nothing but the session, which is loaded for authentication.
+pub struct State;
 
 /// The current user.
 #[derive(Serialize, ToSchema)]
@@ -33,17 +30,12 @@ pub(super) struct SignedInUser<'a> {
     updated_at: Timestamp,
 }
 
-/// Returns the user in one round trip.
 /// # Errors
-/// A 401 if the token is invalid or its session has ended.
-pub async fn me<S, L, C>(deps: &Me<S, L, C>, request: Request) -> Result<Response, Problem>
-where
-    S: FindSession + Sync,
-    L: LoadKeys + Sync,
-    C: Clock + Sync,
-{
-    let (_, signed_in) = signed_in(&deps.sessions, &deps.verifier, &deps.clock, &request).await?;
-    Response::json(StatusCode::OK, &SignedInUser::from(&signed_in.user))
+///
+/// A 500 if the response cannot be serialized.
+#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
+pub async fn handle(_state: &State, session: AuthenticatedSession, _request: Request) -> Result<Response, Problem> {
+    Response::json(StatusCode::OK, &SignedInUser::from(&session.user_session.user))
 }
 
 impl<'a> From<&'a User> for SignedInUser<'a> {
@@ -60,75 +52,34 @@ impl<'a> From<&'a User> for SignedInUser<'a> {
     }
 }
 
+pub(super) fn describe() -> Endpoint {
+    Endpoint::new("get", "/auth/me", ACCOUNT, "getMe", "Get the current user")
+        .authenticated()
+        .response::<SignedInUser<'_>>(200, "The current user.", &examples::user())
+}
+
 #[cfg(test)]
 mod tests {
-    use http_api::problem_types;
-    use kernel::SessionId;
-    use kernel::testing::FixedClock;
-    use kernel::testing::SeededRandom;
-    use lambda_http::Body;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::UserSession;
-    use crate::store::StoreError;
-    use crate::testing::{PublicKeys, ada, now, session_of_ada, signed_in_as_ada, verifier};
-
-    struct Sessions(Result<Option<UserSession>, StoreError>);
-
-    impl FindSession for Sessions {
-        async fn find_session(&self, user: UserId, session: SessionId) -> Result<Option<UserSession>, StoreError> {
-            let asked_for = |found: &UserSession| (found.user.id, found.session.id) == (user, session);
-            self.0.clone().map(|found| found.filter(asked_for))
-        }
-    }
-
-    fn signed_in() -> UserSession {
-        UserSession { user: ada(), session: session_of_ada(SessionId::random(&SeededRandom::new(5)), now()) }
-    }
-
-    async fn ask(found: Result<Option<UserSession>, StoreError>) -> Result<Response, Problem> {
-        let deps: Me<_, PublicKeys, _> =
-            Me { sessions: Sessions(found), verifier: verifier(), clock: FixedClock(now()) };
-        me(&deps, signed_in_as_ada(signed_in().session.id, now())).await
-    }
+    use crate::testing::{TestApp, ada, body_of, now, request_of};
 
     #[tokio::test]
-    async fn the_person_is_shown_and_their_phone_is_null_where_there_is_none() {
-        let mut phoneless = signed_in();
-        phoneless.user.phone = None;
-        for (signed_in, phone) in [(signed_in(), json!("+33612345678")), (phoneless, Value::Null)] {
-            let answer = ask(Ok(Some(signed_in))).await.unwrap();
+    async fn user_is_returned_with_phone_or_null() {
+        let app = TestApp::with_ada().await;
+        let own = app.start_session(5).await;
+        for phone in [json!("+33612345678"), Value::Null] {
+            let session = app.authenticate(&request_of(&own)).await.unwrap();
+            let response = handle(&State, session, request_of(&own)).await.unwrap();
             let expected = json!({
                 "id": ada().id, "email": "ada@example.com", "emailVerified": false, "phone": phone,
                 "phoneVerified": false, "createdAt": now(), "updatedAt": now()
             });
-            assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap(), expected);
+            assert_eq!(body_of(&response), expected);
+            if phone != Value::Null {
+                app.update_ada(|user| User { phone: None, ..user }).await;
+            }
         }
-    }
-
-    #[tokio::test]
-    async fn a_session_that_is_gone_or_ended_is_a_401() {
-        let mut ended = signed_in();
-        ended.session.ended_at = Some(now());
-        let session = session_of_ada(SessionId::random(&SeededRandom::new(6)), now());
-        let another = UserSession { session, ..signed_in() };
-        for found in [None, Some(ended), Some(another)] {
-            assert_eq!(ask(Ok(found)).await.unwrap_err().problem_type, &problem_types::UNAUTHENTICATED);
-        }
-    }
-
-    #[tokio::test]
-    async fn without_a_token_nothing_is_looked_up() {
-        let broken = Sessions(Err(StoreError::Internal("looked up".to_owned())));
-        let deps: Me<_, PublicKeys, _> = Me { sessions: broken, verifier: verifier(), clock: FixedClock(now()) };
-        let problem = me(&deps, Request::new(Body::Empty)).await.unwrap_err();
-        assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
-    }
-
-    #[tokio::test]
-    async fn a_store_that_does_not_answer_is_a_503() {
-        let problem = ask(Err(StoreError::Unavailable("busy".to_owned()))).await.unwrap_err();
-        assert_eq!(problem.problem_type, &problem_types::UNAVAILABLE);
     }
 }

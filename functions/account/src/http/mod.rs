@@ -1,43 +1,54 @@
-//! The endpoints: one file each, with its tests.
+//! The HTTP API: one file per endpoint, with its types, handler, OpenAPI operation and tests.
 
-mod change_password;
+pub mod change_password;
+pub mod confirm_code;
+pub mod end_session;
+pub mod jwks;
+pub mod list_sessions;
+pub mod login;
+pub mod me;
+pub mod problems;
+pub mod refresh;
+pub mod register;
+pub mod send_code;
+pub mod signin;
+pub mod signout;
+pub mod signup;
+pub mod update_me;
+pub mod validate;
+
 mod client_info;
-mod confirm_code;
 mod cookies;
 mod credentials;
-mod describe;
-mod end_session;
-mod jwks;
-mod list_sessions;
-mod login;
-mod me;
-mod problems;
-mod refresh;
-mod register;
-mod send_code;
-mod session_auth;
-mod signin;
-mod signout;
-mod signup;
+mod examples;
 mod token_response;
 mod tokens;
-mod update_me;
-mod validate;
 
-pub use change_password::{ChangePassword, change_password};
-pub use confirm_code::{ConfirmCode, confirm_code};
-pub use describe::describe;
-pub use end_session::{EndSession, end_session};
-pub use jwks::{Jwks, jwks};
-pub use list_sessions::{ListSessions, list_sessions};
-pub use login::login;
-pub use me::{Me, me};
-pub use problems::problem_types;
-pub use refresh::refresh;
-pub use register::register;
-pub use send_code::{SendCodes, send_code};
-pub use signin::signin;
-pub use signout::{Signout, signout};
-pub use signup::signup;
-pub use update_me::{UpdateMe, update_me};
-pub use validate::{Validate, validate};
+use openapi::Schemas;
+use serde_json::{Map, Value};
+
+/// The OpenAPI tag of this context's operations.
+const ACCOUNT: &str = "Account";
+
+/// Adds the operations of this context to the OpenAPI document.
+pub fn describe(paths: &mut Map<String, Value>, schemas: &mut Schemas) {
+    for operation in [
+        signup::describe(),
+        signin::describe(),
+        refresh::describe(),
+        signout::describe(),
+        list_sessions::describe(),
+        end_session::describe(),
+        me::describe(),
+        update_me::describe(),
+        change_password::describe(),
+        register::describe(),
+        login::describe(),
+        validate::describe(),
+        jwks::describe(),
+        send_code::describe(),
+        confirm_code::describe(),
+    ] {
+        operation.write(paths, schemas);
+    }
+}

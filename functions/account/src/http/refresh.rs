@@ -1,17 +1,18 @@
 //! `POST /auth/refresh`: returns new tokens, in the body or in cookies as the refresh token was sent.
 
-use http_api::{Problem, Request, Response, json_body, refresh_token_cookie};
-use kernel::{Clock, Random, Secret};
+use http_api::{Problem, Request, Response, json_body, problem_types};
+use kernel::Secret;
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::client_info::caller;
+use super::client_info::client_info;
 use super::tokens::Tokens;
-use super::{cookies, problem_types};
-use crate::app::refresh_session::RefreshSession;
+use super::{ACCOUNT, cookies, examples, problems};
+pub use crate::app::refresh_session::RefreshSession as State;
 use crate::app::token_issuer::TokenPair;
-use crate::store::{EndSession, FindSession, LoadSigningKey, RotateRefreshToken};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,27 +32,21 @@ pub(super) struct Lifetimes {
     refresh_expires_in: u64,
 }
 
-/// Refreshes the session.
 /// # Errors
+///
 /// The same 401 for every reason to reject the token. It clears the cookies if the token came in one.
-pub async fn refresh<S, L, R, C>(deps: &RefreshSession<S, L, R, C>, request: Request) -> Result<Response, Problem>
-where
-    S: FindSession + RotateRefreshToken + EndSession + Sync,
-    L: LoadSigningKey + Sync,
-    R: Random + Sync,
-    C: Clock + Sync,
-{
-    let caller = caller(&request);
+pub async fn handle(state: &State, request: Request) -> Result<Response, Problem> {
+    let client = client_info(&request);
     if !request.body().is_empty() {
         let token = json_body::<Body>(&request)?.refresh_token;
-        let grant = deps.refresh(Some(&token), &caller).await?;
-        return Response::json(StatusCode::OK, &Tokens::from(&grant));
+        let tokens = state.refresh(Some(&token), &client).await?;
+        return Response::json(StatusCode::OK, &Tokens::from(&tokens));
     }
-    let token = refresh_token_cookie(&request);
-    match deps.refresh(token.as_ref(), &caller).await.map_err(Problem::from) {
-        Ok(grant) => Ok(cookies::set_both(Response::json(StatusCode::OK, &Lifetimes::from(&grant))?, &grant)),
+    let token = cookies::refresh_token(&request);
+    match state.refresh(token.as_ref(), &client).await.map_err(Problem::from) {
+        Ok(tokens) => Ok(cookies::set_both(Response::json(StatusCode::OK, &Lifetimes::from(&tokens))?, &tokens)),
         Err(mut problem) => {
-            if token.is_some() && *problem.problem_type == problem_types::INVALID_REFRESH_TOKEN {
+            if token.is_some() && *problem.problem_type == problems::INVALID_REFRESH_TOKEN {
                 problem.headers.extend(cookies::cleared());
             }
             Err(problem)
@@ -60,9 +55,27 @@ where
 }
 
 impl From<&TokenPair> for Lifetimes {
-    fn from(grant: &TokenPair) -> Self {
-        Self { expires_in: grant.access.expires_in.as_secs(), refresh_expires_in: grant.refresh_expires_in.as_secs() }
+    fn from(tokens: &TokenPair) -> Self {
+        Self { expires_in: tokens.access.expires_in.as_secs(), refresh_expires_in: tokens.refresh_expires_in.as_secs() }
     }
+}
+
+pub(super) fn describe() -> Endpoint {
+    let token = json!({"type": "string"});
+    Endpoint::new("post", "/auth/refresh", ACCOUNT, "refresh", "Refresh tokens")
+        .description(
+            "A refresh token is valid once. If the response was lost, send the token again within ten seconds to get the \
+             same response. After that, reuse of a token ends the session.",
+        )
+        .optional_request_body::<Body>(&[("token in the body", json!({"refresh_token": examples::REFRESH_TOKEN}))])
+        .cookie("refresh_token", "Sent by browsers. Used if there is no body.", &token)
+        .either_response::<Tokens<'_>, Lifetimes>(
+            200,
+            "The next tokens: in the body if the request had one, else as cookies.",
+            &[("token in the body", examples::tokens()), ("cookies", json!({"expires_in": 900, "refresh_expires_in": 3600}))],
+        )
+        .with_header(200, "Set-Cookie", "TokenCookies")
+        .problems(&[&problems::INVALID_REFRESH_TOKEN, &problem_types::UNAVAILABLE])
 }
 
 #[cfg(test)]
@@ -70,32 +83,30 @@ mod tests {
     use std::time::Duration;
 
     use kernel::SessionId;
-    use kernel::testing::FixedClock;
-    use kernel::testing::SeededRandom;
     use lambda_http::Body as HttpBody;
-    use serde_json::json;
 
     use super::*;
-    use crate::testing::sessions::{Sessions, session_and_token};
-    use crate::testing::{Key, LIFETIMES, audit_log, body_of, cookie_of, issuer, now, post, verifier};
+    use crate::testing::{TestApp, body_of, cookie_of, pointers, post, session_and_token, with_header};
 
-    type Deps = RefreshSession<Sessions, Key, SeededRandom, FixedClock>;
-
-    /// With Ada's session, and its refresh token.
-    fn deps() -> (Deps, SessionId, String) {
-        let (session, token) = session_and_token(2);
-        let id = session.id;
-        (deps_with(Sessions::of_ada([session])), id, token.to_text().expose().clone())
+    struct Scene {
+        app: TestApp,
+        state: State,
+        session: SessionId,
+        token: String,
     }
 
-    fn deps_with(sessions: Sessions) -> Deps {
-        RefreshSession {
-            sessions,
-            issuer: issuer(),
-            lifetimes: LIFETIMES,
-            audit_log: audit_log(),
-            random: SeededRandom::new(1),
-            clock: FixedClock(now()),
+    impl Scene {
+        /// Ada has a session and its refresh token.
+        async fn new() -> Self {
+            let app = TestApp::with_ada().await;
+            let (session, token) = session_and_token(2);
+            app.start(session.clone()).await;
+            let state = app.refresh_session().await;
+            Self { app, state, session: session.id, token: token.to_text().expose().clone() }
+        }
+
+        async fn refresh(&self, request: Request) -> Result<Response, Problem> {
+            handle(&self.state, request).await
         }
     }
 
@@ -104,50 +115,48 @@ mod tests {
     }
 
     fn in_cookie(token: &str) -> Request {
-        let mut request = Request::new(HttpBody::Empty);
-        request.headers_mut().insert("cookie", format!("refresh_token={token}").parse().unwrap());
-        request
+        with_header("cookie", &format!("refresh_token={token}"))
     }
 
     #[tokio::test]
-    async fn a_token_in_the_body_is_answered_with_tokens_in_the_body_and_no_cookie() {
-        let (deps, id, token) = deps();
-        let mut request = in_body(&token);
+    async fn token_in_the_body_returns_tokens_in_the_body() {
+        let scene = Scene::new().await;
+        let mut request = in_body(&scene.token);
         request.headers_mut().insert("cookie", "refresh_token=another".parse().unwrap());
-        let answer = refresh(&deps, request).await.unwrap();
-        assert_eq!(answer.headers, []);
-        let body = body_of(&answer);
+        let response = scene.refresh(request).await.unwrap();
+        assert_eq!(response.headers, []);
+        let body = body_of(&response);
         let (access, refresh) = (body["access_token"].as_str().unwrap(), body["refresh_token"].as_str().unwrap());
         let expected = json!({
             "access_token": access, "token_type": "Bearer", "expires_in": 900,
             "refresh_token": refresh, "refresh_expires_in": 3600
         });
         assert_eq!(body, expected);
-        assert_eq!(verifier().verify(access).await.unwrap().session_id, id);
-        assert!(super::refresh(&deps, in_body(refresh)).await.is_ok());
+        assert_eq!(scene.app.verifier.verify(access).await.unwrap().session_id, scene.session);
+        assert!(scene.refresh(in_body(refresh)).await.is_ok());
     }
 
     #[tokio::test]
-    async fn a_token_in_a_cookie_is_answered_with_both_cookies_and_none_in_the_body() {
-        let (deps, id, token) = deps();
-        let answer = refresh(&deps, in_cookie(&token)).await.unwrap();
-        assert_eq!(body_of(&answer), json!({"expires_in": 900, "refresh_expires_in": 3600}));
-        let access = cookie_of(&answer, "access_token").unwrap();
-        assert_eq!(verifier().verify(&access).await.unwrap().session_id, id);
-        let next = cookie_of(&answer, "refresh_token").unwrap();
-        assert!(refresh(&deps, in_cookie(&next)).await.is_ok());
+    async fn token_in_a_cookie_returns_tokens_in_cookies() {
+        let scene = Scene::new().await;
+        let response = scene.refresh(in_cookie(&scene.token)).await.unwrap();
+        assert_eq!(body_of(&response), json!({"expires_in": 900, "refresh_expires_in": 3600}));
+        let access = cookie_of(&response, "access_token").unwrap();
+        assert_eq!(scene.app.verifier.verify(&access).await.unwrap().session_id, scene.session);
+        let next = cookie_of(&response, "refresh_token").unwrap();
+        assert!(scene.refresh(in_cookie(&next)).await.is_ok());
     }
 
     #[tokio::test]
-    async fn every_token_that_is_not_good_is_one_and_the_same_401() {
-        let (mut deps, _, token) = deps();
+    async fn every_invalid_token_is_the_same_401() {
+        let scene = Scene::new().await;
         let (_, unknown) = session_and_token(3);
-        refresh(&deps, in_body(&token)).await.unwrap();
-        deps.clock.0 = now().plus(Duration::from_mins(1));
+        scene.refresh(in_body(&scene.token)).await.unwrap();
+        scene.app.clock.advance(Duration::from_mins(1));
         let mut problems = Vec::new();
-        for other in [unknown.to_text().expose().as_str(), "made up", "", &token, &token] {
-            let problem = refresh(&deps, in_body(other)).await.unwrap_err();
-            assert_eq!(problem.problem_type, &problem_types::INVALID_REFRESH_TOKEN);
+        for other in [unknown.to_text().expose().as_str(), "made up", "", &scene.token, &scene.token] {
+            let problem = scene.refresh(in_body(other)).await.unwrap_err();
+            assert_eq!(problem.problem_type, &problems::INVALID_REFRESH_TOKEN);
             problems.push((problem.detail, problem.headers));
         }
         assert!(problems.iter().all(|problem| *problem == problems[0]), "{problems:#?}");
@@ -155,28 +164,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn cookies_are_cleared_where_the_token_came_in_one_and_is_not_good() {
-        let (deps, _, _) = deps();
-        let problem = refresh(&deps, in_cookie("made-up")).await.unwrap_err();
-        assert_eq!(problem.problem_type, &problem_types::INVALID_REFRESH_TOKEN);
+    async fn invalid_token_in_a_cookie_clears_the_cookies() {
+        let scene = Scene::new().await;
+        let problem = scene.refresh(in_cookie("made-up")).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problems::INVALID_REFRESH_TOKEN);
         assert_eq!(problem.headers[1..], cookies::cleared());
-        let problem = refresh(&deps, Request::new(HttpBody::Empty)).await.unwrap_err();
-        assert_eq!((problem.problem_type, problem.headers.len()), (&problem_types::INVALID_REFRESH_TOKEN, 1));
+        let problem = scene.refresh(Request::new(HttpBody::Empty)).await.unwrap_err();
+        assert_eq!((problem.problem_type, problem.headers.len()), (&problems::INVALID_REFRESH_TOKEN, 1));
     }
 
     #[tokio::test]
-    async fn a_table_that_does_not_answer_is_a_503_that_leaves_the_cookies() {
-        let (_, _, token) = deps();
-        let problem = refresh(&deps_with(Sessions::busy()), in_cookie(&token)).await.unwrap_err();
-        assert_eq!(problem.problem_type, &http_api::problem_types::UNAVAILABLE);
+    async fn unavailable_store_is_a_503_that_keeps_the_cookies() {
+        let scene = Scene::new().await;
+        scene.app.engine.reject("BatchGetItem", 3, "ThrottlingException");
+        let problem = scene.refresh(in_cookie(&scene.token)).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problem_types::UNAVAILABLE);
         assert_eq!(problem.headers, [("retry-after", "1".to_owned())]);
     }
 
     #[tokio::test]
-    async fn a_body_that_names_no_token_is_a_400() {
+    async fn body_without_a_token_is_a_400() {
+        let scene = Scene::new().await;
         for (body, pointer) in [(json!({}), "/refresh_token"), (json!({"refreshToken": "a"}), "/refreshToken")] {
-            let problem = refresh(&deps().0, post(&body)).await.unwrap_err();
-            assert_eq!((problem.problem_type.status, problem.errors[0].pointer.as_str()), (400, pointer));
+            let problem = scene.refresh(post(&body)).await.unwrap_err();
+            assert_eq!((problem.problem_type.status, pointers(&problem)), (400, vec![pointer]));
         }
     }
 }

@@ -1,17 +1,19 @@
 //! `POST /api/auth/register`: creates a user with a phone number.
 
 use contact::{Email, Phone};
-use http_api::{Problem, Request, Response, json_body};
-use kernel::{Clock, Random, Secret, UserId};
+use http_api::{Problem, Request, Response, json_body, problem_types};
+use kernel::{Secret, UserId};
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::client_info::caller;
-use super::credentials::newcomer;
-use crate::app::sign_up::SignUp;
+use super::client_info::client_info;
+use super::credentials::sign_up_params;
+use super::{ACCOUNT, examples, problems};
+pub use crate::app::sign_up::SignUp as State;
 use crate::domain::User;
-use crate::store::CreateUser;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -35,19 +37,14 @@ pub(super) struct Registered<'a> {
     email: &'a str,
 }
 
-/// Creates the user.
 /// # Errors
+///
 /// A 400 with every invalid field; a 409 if the e-mail address or the phone number is in use.
-pub async fn register<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Response, Problem>
-where
-    S: CreateUser + Sync,
-    R: Random + Sync,
-    C: Clock + Sync,
-{
+pub async fn handle(state: &State, request: Request) -> Result<Response, Problem> {
     let body: Body = json_body(&request)?;
-    let caller = caller(&request);
-    let newcomer = newcomer(&body.email, Some(&body.phone), body.password, deps.password_policy, caller)?;
-    let user = deps.sign_up(newcomer).await?;
+    let (policy, client) = (state.password_policy, client_info(&request));
+    let params = sign_up_params(&body.email, Some(&body.phone), body.password, policy, client)?;
+    let user = state.sign_up(params).await?;
     Response::json(StatusCode::CREATED, &Registered::from(&user))
 }
 
@@ -57,53 +54,58 @@ impl<'a> From<&'a User> for Registered<'a> {
     }
 }
 
+pub(super) fn describe() -> Endpoint {
+    Endpoint::new("post", "/api/auth/register", ACCOUNT, "register", "Create a user with a phone number")
+        .request_body::<Body>(&[(
+            "example",
+            json!({"phone": examples::PHONE, "email": examples::EMAIL, "password": examples::PASSWORD}),
+        )])
+        .response::<Registered<'_>>(
+            201,
+            "The new user.",
+            &json!({"id": examples::USER_ID, "phone": examples::PHONE, "email": examples::EMAIL}),
+        )
+        .problems(&[&problems::IDENTIFIER_TAKEN, &problem_types::UNAVAILABLE])
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::domain::IdentifierKind;
-    use crate::http::problem_types;
-    use crate::store::CreateUserOutcome;
-    use crate::testing::{NewUsers, body_of, post, sign_up_of};
+    use crate::domain::Identifier;
+    use crate::testing::{TestApp, ada, body_of, pointers, post};
 
     #[tokio::test]
-    async fn somebody_new_is_answered_with_their_phone_in_the_form_of_e_164() {
-        let deps = sign_up_of(NewUsers::default());
+    async fn new_user_is_returned_with_the_phone_in_e164() {
+        let app = TestApp::new().await;
         let body = json!({"phone": "+33 6 12-34-56-78", "email": "Ada@Example.com", "password": "correct horse"});
-        let answer = register(&deps, post(&body)).await.unwrap();
-        let created = deps.users.created.into_inner().unwrap();
-        let [(user, hash)] = created.as_slice() else { panic!("{created:?}") };
-        assert!(hash.matches(&Secret::new("correct horse".to_owned())));
-        assert_eq!(answer.status, StatusCode::CREATED);
-        let expected = json!({"id": user.id, "phone": "+33612345678", "email": "ada@example.com"});
-        assert_eq!(body_of(&answer), expected);
+        let response = handle(&app.sign_up(), post(&body)).await.unwrap();
+        let credential = app.credential(&Identifier::Phone(ada().phone.unwrap())).await.unwrap();
+        assert!(credential.password_hash.matches(&Secret::new("correct horse".to_owned())));
+        assert_eq!(response.status, StatusCode::CREATED);
+        let expected = json!({"id": credential.user.id, "phone": "+33612345678", "email": "ada@example.com"});
+        assert_eq!(body_of(&response), expected);
     }
 
     #[tokio::test]
-    async fn all_three_fields_are_required_and_there_is_no_other() {
+    async fn missing_or_unknown_field_is_a_400() {
+        let app = TestApp::new().await;
         let complete = json!({"phone": "+33612345678", "email": "ada@example.com", "password": "correct horse"});
         for field in ["phone", "email", "password"] {
             let mut body = complete.clone();
             body.as_object_mut().unwrap().remove(field);
-            let problem = register(&sign_up_of(NewUsers::default()), post(&body)).await.unwrap_err();
-            assert_eq!(problem.errors[0].pointer, format!("/{field}"));
+            let problem = handle(&app.sign_up(), post(&body)).await.unwrap_err();
+            assert_eq!(pointers(&problem), [format!("/{field}")]);
         }
         let mut body = complete;
         body["role"] = json!("admin");
-        let problem = register(&sign_up_of(NewUsers::default()), post(&body)).await.unwrap_err();
-        assert_eq!(problem.errors[0].pointer, "/role");
+        assert_eq!(pointers(&handle(&app.sign_up(), post(&body)).await.unwrap_err()), ["/role"]);
     }
 
     #[tokio::test]
-    async fn a_taken_identifier_is_a_409_that_names_it() {
-        let body = json!({"phone": "+33612345678", "email": "ada@example.com", "password": "correct horse"});
-        let taken = Some(Ok(CreateUserOutcome::IdentifierTaken(vec![IdentifierKind::Phone])));
-        let deps = sign_up_of(NewUsers { instead: taken, ..NewUsers::default() });
-        let problem = register(&deps, post(&body)).await.unwrap_err();
-        assert_eq!(
-            (problem.problem_type, problem.errors[0].pointer.as_str()),
-            (&problem_types::IDENTIFIER_TAKEN, "/phone")
-        );
+    async fn taken_phone_is_a_409_with_its_pointer() {
+        let app = TestApp::with_ada().await;
+        let body = json!({"phone": "+33612345678", "email": "other@example.com", "password": "correct horse"});
+        let problem = handle(&app.sign_up(), post(&body)).await.unwrap_err();
+        assert_eq!((problem.problem_type, pointers(&problem)), (&problems::IDENTIFIER_TAKEN, vec!["/phone"]));
     }
 }

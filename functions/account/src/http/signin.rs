@@ -1,18 +1,19 @@
 //! `POST /auth/signin`: signs in with tokens in cookies.
 
 use contact::{Email, Phone};
-use http_api::{Problem, Request, Response, json_body};
-use kernel::{Clock, Random, UserId};
+use http_api::{Problem, Request, Response, json_body, problem_types};
+use kernel::UserId;
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::client_info::caller;
-use super::cookies;
+use super::client_info::client_info;
 use super::credentials::Credentials;
-use crate::app::sign_in::SignIn;
+use super::{ACCOUNT, cookies, examples, problems};
+pub use crate::app::sign_in::SignIn as State;
 use crate::domain::User;
-use crate::store::{AppendAuditEvent, CountAttempt, FindCredential, LoadSigningKey, StartSession};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct SignedIn<'a> {
@@ -23,20 +24,14 @@ pub(super) struct SignedIn<'a> {
     phone: Option<&'a str>,
 }
 
-/// Signs in.
 /// # Errors
+///
 /// A 400 unless the body has exactly one valid identifier; the same 401 for every reason to reject the credentials; a 429
 /// after too many failed attempts.
-pub async fn signin<S, L, R, C>(deps: &SignIn<S, L, R, C>, request: Request) -> Result<Response, Problem>
-where
-    S: CountAttempt + FindCredential + StartSession + AppendAuditEvent + Sync,
-    L: LoadSigningKey + Sync,
-    R: Random + Sync,
-    C: Clock + Sync,
-{
-    let attempt = json_body::<Credentials>(&request)?.try_into_domain(caller(&request))?;
-    let (user, grant) = deps.sign_in(&attempt).await?;
-    Ok(cookies::set_both(Response::json(StatusCode::OK, &SignedIn::from(&user))?, &grant))
+pub async fn handle(state: &State, request: Request) -> Result<Response, Problem> {
+    let sign_in = json_body::<Credentials>(&request)?.try_into_domain(client_info(&request))?;
+    let (user, tokens) = state.sign_in(&sign_in).await?;
+    Ok(cookies::set_both(Response::json(StatusCode::OK, &SignedIn::from(&user))?, &tokens))
 }
 
 impl<'a> From<&'a User> for SignedIn<'a> {
@@ -45,72 +40,86 @@ impl<'a> From<&'a User> for SignedIn<'a> {
     }
 }
 
+pub(super) fn describe() -> Endpoint {
+    Endpoint::new("post", "/auth/signin", ACCOUNT, "signIn", "Sign in with cookies")
+        .request_body::<Credentials>(&examples::credentials())
+        .response::<SignedIn<'_>>(
+            200,
+            "The signed-in user.",
+            &json!({"id": examples::USER_ID, "email": examples::EMAIL, "phone": null}),
+        )
+        .with_header(200, "Set-Cookie", "TokenCookies")
+        .problems(&[&problems::INVALID_CREDENTIALS, &problems::TOO_MANY_ATTEMPTS, &problem_types::UNAVAILABLE])
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::app::cached_signing_key::CachedSigningKey;
-    use crate::app::token_issuer::TokenIssuer;
-    use crate::domain::RefreshToken;
-    use crate::http::problem_types;
-    use crate::testing::{Key, PASSWORD, ada, body_of, cookie_of, issuer, post, sign_in_of_ada, verifier};
+    use crate::domain::throttle::BURST;
+    use crate::domain::{Identifier, RefreshToken};
+    use crate::testing::{PASSWORD, TestApp, ada, body_of, cookie_of, now, pointers, post};
 
     #[tokio::test]
-    async fn the_answer_says_who_signed_in_and_only_cookies_hold_the_tokens() {
+    async fn response_has_the_user_and_tokens_only_in_cookies() {
+        let app = TestApp::with_ada().await;
+        let state = app.sign_in().await;
         for body in [
             json!({"email": "ADA@example.com", "password": PASSWORD}),
             json!({"phone": "+33 6 12 34 56 78", "password": PASSWORD}),
         ] {
-            let answer = signin(&sign_in_of_ada([]), post(&body)).await.unwrap();
+            let response = handle(&state, post(&body)).await.unwrap();
             let user = json!({"id": ada().id, "email": "ada@example.com", "phone": "+33612345678"});
-            assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, user));
+            assert_eq!((response.status, body_of(&response)), (StatusCode::OK, user));
 
-            let token = cookie_of(&answer, "access_token").unwrap();
-            let principal = verifier().verify(&token).await.unwrap();
-            let refresh_token = RefreshToken::parse(&cookie_of(&answer, "refresh_token").unwrap()).unwrap();
+            let token = cookie_of(&response, "access_token").unwrap();
+            let principal = app.verifier.verify(&token).await.unwrap();
+            let refresh_token = RefreshToken::parse(&cookie_of(&response, "refresh_token").unwrap()).unwrap();
             assert_eq!((principal.user_id, principal.session_id), (refresh_token.user, refresh_token.session));
-            assert!(!answer.body.contains(&token));
+            assert!(!response.body.contains(&token));
         }
     }
 
     #[tokio::test]
-    async fn a_wrong_password_and_an_unknown_identifier_are_one_problem() {
+    async fn wrong_password_and_unknown_identifier_are_the_same_401() {
+        let app = TestApp::with_ada().await;
+        let state = app.sign_in().await;
         let mut problems = Vec::new();
         for body in [
             json!({"email": "ada@example.com", "password": "wrong"}),
             json!({"email": "bob@example.com", "password": PASSWORD}),
             json!({"phone": "+33600000000", "password": PASSWORD}),
         ] {
-            let problem = signin(&sign_in_of_ada([]), post(&body)).await.unwrap_err();
-            assert_eq!(problem.problem_type, &problem_types::INVALID_CREDENTIALS);
+            let problem = handle(&state, post(&body)).await.unwrap_err();
+            assert_eq!(problem.problem_type, &problems::INVALID_CREDENTIALS);
             problems.push(format!("{problem:?}"));
         }
         assert!(problems.iter().all(|problem| *problem == problems[0]), "{problems:#?}");
     }
 
     #[tokio::test]
-    async fn without_a_key_the_answer_is_to_try_again() {
-        let issuer = TokenIssuer { signing_key: CachedSigningKey::new(Key(None)), ..issuer() };
-        let keyless = SignIn { issuer, ..sign_in_of_ada([]) };
+    async fn missing_signing_key_is_a_503() {
+        let app = TestApp::with_ada().await;
+        let state = State { issuer: app.issuer_without_key(), ..app.sign_in().await };
         let body = json!({"email": "ada@example.com", "password": PASSWORD});
-        let problem = signin(&keyless, post(&body)).await.unwrap_err();
-        assert_eq!(problem.problem_type, &http_api::problem_types::UNAVAILABLE);
+        assert_eq!(handle(&state, post(&body)).await.unwrap_err().problem_type, &problem_types::UNAVAILABLE);
     }
 
     #[tokio::test]
-    async fn an_identifier_that_has_to_wait_is_a_429_that_says_how_long() {
-        let mut locked = sign_in_of_ada([]);
-        locked.users.locked = Some(std::time::Duration::from_millis(7500));
+    async fn rate_limited_identifier_is_a_429_with_retry_after() {
+        let app = TestApp::with_ada().await;
+        for _ in 0..BURST {
+            app.accounts.count_attempt(&Identifier::Email(ada().email), now()).await.unwrap();
+        }
         let body = json!({"email": "ada@example.com", "password": PASSWORD});
-        let problem = signin(&locked, post(&body)).await.unwrap_err();
-        assert_eq!(problem.problem_type, &problem_types::TOO_MANY_ATTEMPTS);
-        assert_eq!(problem.headers, [("retry-after", "8".to_owned())]);
+        let problem = handle(&app.sign_in().await, post(&body)).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problems::TOO_MANY_ATTEMPTS);
+        assert_eq!(problem.headers, [("retry-after", "1".to_owned())]);
     }
 
     #[tokio::test]
-    async fn a_password_is_required() {
-        let problem = signin(&sign_in_of_ada([]), post(&json!({"email": "ada@example.com"}))).await.unwrap_err();
-        assert_eq!((problem.problem_type.status, problem.errors[0].pointer.as_str()), (400, "/password"));
+    async fn missing_password_is_a_400() {
+        let app = TestApp::with_ada().await;
+        let problem = handle(&app.sign_in().await, post(&json!({"email": "ada@example.com"}))).await.unwrap_err();
+        assert_eq!((problem.problem_type.status, pointers(&problem)), (400, vec!["/password"]));
     }
 }

@@ -1,17 +1,19 @@
 //! `POST /auth/signup`: creates a user.
 
 use contact::{Email, Phone};
-use http_api::{Problem, Request, Response, json_body};
-use kernel::{Clock, Random, Secret, Timestamp, UserId};
+use http_api::{Problem, Request, Response, json_body, problem_types};
+use kernel::{Secret, Timestamp, UserId};
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::client_info::caller;
-use super::credentials::newcomer;
-use crate::app::sign_up::SignUp;
+use super::client_info::client_info;
+use super::credentials::sign_up_params;
+use super::{ACCOUNT, examples, problems};
+pub use crate::app::sign_up::SignUp as State;
 use crate::domain::User;
-use crate::store::CreateUser;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,19 +39,14 @@ pub(super) struct SignedUp<'a> {
     created_at: Timestamp,
 }
 
-/// Creates the user.
 /// # Errors
+///
 /// A 400 with every invalid field; a 409 if the e-mail address or the phone number is in use.
-pub async fn signup<S, R, C>(deps: &SignUp<S, R, C>, request: Request) -> Result<Response, Problem>
-where
-    S: CreateUser + Sync,
-    R: Random + Sync,
-    C: Clock + Sync,
-{
+pub async fn handle(state: &State, request: Request) -> Result<Response, Problem> {
     let body: Body = json_body(&request)?;
-    let caller = caller(&request);
-    let newcomer = newcomer(&body.email, body.phone.as_deref(), body.password, deps.password_policy, caller)?;
-    let user = deps.sign_up(newcomer).await?;
+    let (policy, client) = (state.password_policy, client_info(&request));
+    let params = sign_up_params(&body.email, body.phone.as_deref(), body.password, policy, client)?;
+    let user = state.sign_up(params).await?;
     Response::json(StatusCode::CREATED, &SignedUp::from(&user))
 }
 
@@ -64,67 +61,81 @@ impl<'a> From<&'a User> for SignedUp<'a> {
     }
 }
 
+pub(super) fn describe() -> Endpoint {
+    Endpoint::new("post", "/auth/signup", ACCOUNT, "signUp", "Create a user")
+        .request_body::<Body>(&[
+            ("without a phone", json!({"email": examples::EMAIL, "password": examples::PASSWORD})),
+            (
+                "with a phone",
+                json!({"email": examples::EMAIL, "password": examples::PASSWORD, "phone": examples::PHONE}),
+            ),
+        ])
+        .response::<SignedUp<'_>>(
+            201,
+            "The new user. No session is started.",
+            &json!({"id": examples::USER_ID, "email": examples::EMAIL, "phone": null, "createdAt": examples::TIME}),
+        )
+        .problems(&[&problems::IDENTIFIER_TAKEN, &problem_types::UNAVAILABLE])
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::*;
-    use crate::domain::IdentifierKind;
-    use crate::http::problem_types;
-    use crate::store::{CreateUserOutcome, StoreError};
-    use crate::testing::{NewUsers, body_of, now, post, sign_up_of};
-
-    async fn refused(body: Value) -> Problem {
-        let deps = sign_up_of(NewUsers::default());
-        let problem = signup(&deps, post(&body)).await.unwrap_err();
-        assert!(deps.users.created.lock().unwrap().is_empty());
-        problem
-    }
+    use crate::domain::Identifier;
+    use crate::testing::{TestApp, ada, body_of, now, pointers, post};
 
     #[tokio::test]
-    async fn somebody_new_is_created_with_their_password_hashed() {
-        let deps = sign_up_of(NewUsers::default());
+    async fn new_user_is_created_with_a_hashed_password() {
+        let app = TestApp::new().await;
         let body = json!({"email": "Ada@Example.com", "phone": "+33 6 12 34 56 78", "password": "correct horse"});
-        let answer = signup(&deps, post(&body)).await.unwrap();
-        let created = deps.users.created.into_inner().unwrap();
-        let [(user, hash)] = created.as_slice() else { panic!("{created:?}") };
-        assert!(hash.matches(&Secret::new("correct horse".to_owned())));
-        assert_eq!(answer.status, StatusCode::CREATED);
+        let response = handle(&app.sign_up(), post(&body)).await.unwrap();
+        let credential = app.credential(&Identifier::Email(ada().email)).await.unwrap();
+        assert!(credential.password_hash.matches(&Secret::new("correct horse".to_owned())));
+        assert_eq!(response.status, StatusCode::CREATED);
         let expected = json!({
-            "id": user.id, "email": "ada@example.com", "phone": "+33612345678", "createdAt": now()
+            "id": credential.user.id, "email": "ada@example.com", "phone": "+33612345678", "createdAt": now()
         });
-        assert_eq!(body_of(&answer), expected);
+        assert_eq!(body_of(&response), expected);
+        assert_eq!(app.audited_kinds().await, ["SIGNED_UP"]);
     }
 
     #[tokio::test]
-    async fn a_phone_is_optional_and_null_where_there_is_none() {
+    async fn missing_phone_is_null() {
         for body in [
             json!({"email": "ada@example.com", "password": "correct horse"}),
             json!({"email": "ada@example.com", "password": "correct horse", "phone": null}),
         ] {
-            let answer = signup(&sign_up_of(NewUsers::default()), post(&body)).await.unwrap();
-            assert_eq!(body_of(&answer)["phone"], Value::Null);
+            let app = TestApp::new().await;
+            let response = handle(&app.sign_up(), post(&body)).await.unwrap();
+            assert_eq!(body_of(&response)["phone"], Value::Null);
         }
     }
 
     #[tokio::test]
-    async fn a_password_that_is_an_identifier_and_a_field_that_is_unknown_are_refused() {
-        let problem = refused(json!({"email": "ada@example.com", "password": "ADA@example.com"})).await;
-        assert_eq!(problem.errors[0].pointer, "/password");
-        let body = json!({"email": "ada@example.com", "password": "correct horse", "status": "ADMIN"});
-        assert_eq!(refused(body).await.errors[0].pointer, "/status");
+    async fn password_equal_to_email_or_unknown_field_is_a_400() {
+        for (body, pointer) in [
+            (json!({"email": "ada@example.com", "password": "ADA@example.com"}), "/password"),
+            (json!({"email": "ada@example.com", "password": "correct horse", "status": "ADMIN"}), "/status"),
+        ] {
+            let app = TestApp::new().await;
+            let problem = handle(&app.sign_up(), post(&body)).await.unwrap_err();
+            assert_eq!((problem.problem_type.status, pointers(&problem)), (400, vec![pointer]));
+            assert!(app.engine.round_trips().is_empty());
+        }
     }
 
     #[tokio::test]
-    async fn a_taken_identifier_is_a_409_that_names_it_and_a_busy_store_a_503() {
+    async fn taken_email_is_a_409_and_unavailable_store_a_503() {
         let body = json!({"email": "ada@example.com", "password": "correct horse"});
-        let answers: [(Result<CreateUserOutcome, StoreError>, _); 2] = [
-            (Ok(CreateUserOutcome::IdentifierTaken(vec![IdentifierKind::Email])), &problem_types::IDENTIFIER_TAKEN),
-            (Err(StoreError::Unavailable("busy".to_owned())), &http_api::problem_types::UNAVAILABLE),
-        ];
-        for (answer, kind) in answers {
-            let users = NewUsers { instead: Some(answer), ..NewUsers::default() };
-            assert_eq!(signup(&sign_up_of(users), post(&body)).await.unwrap_err().problem_type, kind);
-        }
+        let app = TestApp::with_ada().await;
+        let problem = handle(&app.sign_up(), post(&body)).await.unwrap_err();
+        assert_eq!((problem.problem_type, pointers(&problem)), (&problems::IDENTIFIER_TAKEN, vec!["/email"]));
+
+        let app = TestApp::new().await;
+        app.engine.reject("TransactWriteItems", 3, "ThrottlingException");
+        let problem = handle(&app.sign_up(), post(&body)).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problem_types::UNAVAILABLE);
     }
 }

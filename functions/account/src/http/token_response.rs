@@ -35,20 +35,22 @@ pub(super) struct Reissued<'a> {
 }
 
 /// Returns the tokens in the same way as the request sent its own.
+///
 /// # Errors
+///
 /// A 500 if the response cannot be built.
-pub(super) fn reissued(message: &'static str, grant: &TokenPair, request: &Request) -> Result<Response, Problem> {
+pub(super) fn reissued(message: &'static str, tokens: &TokenPair, request: &Request) -> Result<Response, Problem> {
     if uses_cookie(request) {
-        let answer = Response::json(StatusCode::OK, &Reissued { message, ..Reissued::default() })?;
-        return Ok(cookies::set_both(answer, grant));
+        let response = Response::json(StatusCode::OK, &Reissued { message, ..Reissued::default() })?;
+        return Ok(cookies::set_both(response, tokens));
     }
     let reissued = Reissued {
         message,
-        access_token: Some(grant.access.token.expose()),
+        access_token: Some(tokens.access.token.expose()),
         token_type: Some("Bearer"),
-        expires_in: Some(grant.access.expires_in.as_secs()),
-        refresh_token: Some(grant.refresh_token.expose()),
-        refresh_expires_in: Some(grant.refresh_expires_in.as_secs()),
+        expires_in: Some(tokens.access.expires_in.as_secs()),
+        refresh_token: Some(tokens.refresh_token.expose()),
+        refresh_expires_in: Some(tokens.refresh_expires_in.as_secs()),
     };
     Response::json(StatusCode::OK, &reissued)
 }
@@ -65,25 +67,25 @@ mod tests {
     use crate::app::token_issuer::IssuedAccessToken;
     use crate::testing::{body_of, cookie_of};
 
-    fn answer_to(header: &'static str, value: &str) -> Response {
+    fn response_to(header: &'static str, value: &str) -> Response {
         let mut request = Request::new(Body::Empty);
         request.headers_mut().insert(header, value.parse().unwrap());
-        let grant = TokenPair {
+        let tokens = TokenPair {
             access: IssuedAccessToken { token: Secret::new("d.e.f".to_owned()), expires_in: Duration::from_mins(15) },
             refresh_token: Secret::new("r".to_owned()),
             refresh_expires_in: Duration::from_hours(1),
         };
-        reissued("Done.", &grant, &request).unwrap()
+        reissued("Done.", &tokens, &request).unwrap()
     }
 
     #[test]
-    fn fresh_tokens_come_where_the_former_one_came_from_and_only_there() {
-        let by_cookie = answer_to("cookie", "access_token=a.b.c");
+    fn new_tokens_are_returned_where_the_former_one_was_sent() {
+        let by_cookie = response_to("cookie", "access_token=a.b.c");
         assert_eq!(body_of(&by_cookie), json!({"message": "Done."}));
         assert_eq!(cookie_of(&by_cookie, "access_token").as_deref(), Some("d.e.f"));
         assert_eq!(cookie_of(&by_cookie, "refresh_token").as_deref(), Some("r"));
 
-        let by_header = answer_to("authorization", "Bearer a.b.c");
+        let by_header = response_to("authorization", "Bearer a.b.c");
         let expected = json!({
             "message": "Done.", "access_token": "d.e.f", "token_type": "Bearer", "expires_in": 900,
             "refresh_token": "r", "refresh_expires_in": 3600

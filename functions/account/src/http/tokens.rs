@@ -20,13 +20,13 @@ pub(super) struct Tokens<'a> {
 }
 
 impl<'a> From<&'a TokenPair> for Tokens<'a> {
-    fn from(grant: &'a TokenPair) -> Self {
+    fn from(tokens: &'a TokenPair) -> Self {
         Self {
-            access_token: grant.access.token.expose(),
+            access_token: tokens.access.token.expose(),
             token_type: "Bearer",
-            expires_in: grant.access.expires_in.as_secs(),
-            refresh_token: grant.refresh_token.expose(),
-            refresh_expires_in: grant.refresh_expires_in.as_secs(),
+            expires_in: tokens.access.expires_in.as_secs(),
+            refresh_token: tokens.refresh_token.expose(),
+            refresh_expires_in: tokens.refresh_expires_in.as_secs(),
         }
     }
 }

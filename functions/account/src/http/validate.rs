@@ -1,18 +1,36 @@
 //! `GET /api/auth/validate`: the validity and the claims of an access token.
 
-use auth::{Claims, LoadKeys, Verifier};
-use http_api::{Problem, Request, Response, claims};
-use kernel::{Clock, UserId};
+use auth::table_keys::TableKeys;
+use auth::{Claims, Verifier};
+use config::{ConfigError, Env};
+use http_api::{Problem, Request, Response, claims, problem_types};
+use kernel::UserId;
 use lambda_http::http::StatusCode;
+use openapi::Endpoint;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
-pub struct Validate<L, C> {
-    pub verifier: Verifier<L, C>,
+use super::{ACCOUNT, examples};
+
+pub struct State {
+    pub verifier: Verifier<TableKeys>,
+}
+
+impl State {
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting is missing.
+    pub async fn from_env(env: Env) -> Result<Self, ConfigError> {
+        let verifier = crate::verifier(&env, aws::dynamodb_client(&env)?)?;
+        verifier.warm_up().await;
+        Ok(Self { verifier })
+    }
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct Verdict {
+#[schema(as = Verdict)]
+pub(super) struct Validation {
     valid: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -36,15 +54,13 @@ struct Payload {
 
 /// Validates the token with the public keys in memory, without a round trip. Whether the session has ended since is
 /// answered by `GET /auth/me`.
+///
 /// # Errors
+///
 /// A 401 if the token is invalid.
-pub async fn validate<L, C>(deps: &Validate<L, C>, request: Request) -> Result<Response, Problem>
-where
-    L: LoadKeys + Sync,
-    C: Clock + Sync,
-{
-    let payload = claims(&deps.verifier, &request).await?.map(Payload::from);
-    Response::json(StatusCode::OK, &Verdict { valid: payload.is_some(), payload })
+pub async fn handle(state: &State, request: Request) -> Result<Response, Problem> {
+    let payload = claims(&state.verifier, &request).await?.map(Payload::from);
+    Response::json(StatusCode::OK, &Validation { valid: payload.is_some(), payload })
 }
 
 impl From<Claims> for Payload {
@@ -53,49 +69,66 @@ impl From<Claims> for Payload {
     }
 }
 
+pub(super) fn describe() -> Endpoint {
+    let payload = json!({"sub": examples::USER_ID, "phone": examples::PHONE, "email": examples::EMAIL, "iat": 1_769_860_800, "exp": 1_769_861_700});
+    Endpoint::new("get", "/api/auth/validate", ACCOUNT, "validateToken", "Validate a token")
+        .description(
+            "Checks signature and expiry without a database read; `GET /auth/me` also checks that the session is still active. \
+             Without a token the response is `{\"valid\": false}`.",
+        )
+        .optionally_authenticated()
+        .response::<Validation>(200, "The validity and the claims.", &json!({"valid": true, "payload": payload}))
+        .problems(&[&problem_types::UNAUTHENTICATED])
+}
+
 #[cfg(test)]
 mod tests {
-    use auth::LoadKeysError;
-    use http_api::problem_types;
-    use kernel::testing::SeededRandom;
-    use kernel::{SessionId, Timestamp};
     use lambda_http::Body;
-    use serde_json::json;
 
     use super::*;
-    use crate::testing::{PublicKeys, ada, body_of, now, signed_in_as_ada, verifier, verifier_with};
+    use crate::testing::{TestApp, ada, body_of, now, request_issued_at, session_and_token, with_header};
+    use kernel::Timestamp;
 
-    fn with_a_token_of(at: Timestamp) -> Request {
-        signed_in_as_ada(SessionId::random(&SeededRandom::new(5)), at)
+    fn request(issued_at: Timestamp) -> Request {
+        request_issued_at(&session_and_token(5).0, issued_at)
     }
 
     #[tokio::test]
-    async fn a_good_token_is_answered_with_what_it_says() {
-        let answer = validate(&Validate { verifier: verifier() }, with_a_token_of(now())).await.unwrap();
+    async fn valid_token_returns_its_claims() {
+        let app = TestApp::new().await;
+        let state = State { verifier: app.verifier };
+        let response = handle(&state, request(now())).await.unwrap();
         let (iat, exp) = (now().unix_seconds(), now().unix_seconds() + 900);
         let payload = json!({
             "sub": ada().id, "phone": "+33612345678", "email": "ada@example.com", "iat": iat, "exp": exp
         });
-        assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, json!({"valid": true, "payload": payload})));
+        assert_eq!((response.status, body_of(&response)), (StatusCode::OK, json!({"valid": true, "payload": payload})));
+        assert!(app.engine.round_trips().is_empty());
     }
 
     #[tokio::test]
-    async fn no_token_is_not_valid_and_no_error() {
-        let answer = validate(&Validate { verifier: verifier() }, Request::new(Body::Empty)).await.unwrap();
-        assert_eq!((answer.status, body_of(&answer)), (StatusCode::OK, json!({"valid": false})));
+    async fn missing_token_is_not_valid() {
+        let state = State { verifier: TestApp::new().await.verifier };
+        let response = handle(&state, Request::new(Body::Empty)).await.unwrap();
+        assert_eq!((response.status, body_of(&response)), (StatusCode::OK, json!({"valid": false})));
     }
 
     #[tokio::test]
-    async fn a_bad_or_expired_token_is_a_401_and_one_that_cannot_be_told_a_503() {
-        let mut garbage = Request::new(Body::Empty);
-        garbage.headers_mut().insert("cookie", "access_token=a.b.c".parse().unwrap());
+    async fn invalid_or_expired_token_is_a_401() {
+        let state = State { verifier: TestApp::new().await.verifier };
         let an_hour_ago = Timestamp::from_unix_seconds(now().unix_seconds() - 3600).unwrap();
-        for request in [garbage, with_a_token_of(an_hour_ago)] {
-            let problem = validate(&Validate { verifier: verifier() }, request).await.unwrap_err();
+        for request in [with_header("cookie", "access_token=a.b.c"), request(an_hour_ago)] {
+            let problem = handle(&state, request).await.unwrap_err();
             assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
         }
-        let no_keys = verifier_with(PublicKeys(Err(LoadKeysError("no answer".to_owned()))));
-        let problem = validate(&Validate { verifier: no_keys }, with_a_token_of(now())).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn token_is_a_503_while_the_keys_cannot_be_loaded() {
+        let app = TestApp::new().await;
+        let state = State { verifier: app.new_verifier() };
+        app.engine.reject("Query", 3, "ThrottlingException");
+        let problem = handle(&state, request(now())).await.unwrap_err();
         assert_eq!(problem.problem_type, &problem_types::UNAVAILABLE);
     }
 }

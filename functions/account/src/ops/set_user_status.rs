@@ -1,12 +1,10 @@
 //! Suspension and reactivation of users by an operator. There is no endpoint for it: the caller needs the permission to
 //! invoke the function.
 
-use std::sync::Arc;
-
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
 use contact::{Email, InvalidEmail, InvalidPhone, Phone};
-use kernel::{Clock, Random, SystemClock, SystemRandom, UserId};
+use kernel::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,10 +16,8 @@ const MAX_REASON_CHARACTERS: usize = 200;
 
 /// The state of the function.
 pub struct SetUserStatus {
-    pub users: AccountTable,
+    pub accounts: AccountTable,
     pub audit_log: AuditLog,
-    pub random: Arc<dyn Random + Send + Sync>,
-    pub clock: Arc<dyn Clock + Send + Sync>,
 }
 
 /// The event. It contains exactly one of `userId`, `email` and `phone`.
@@ -107,7 +103,7 @@ pub async fn set_user_status(
         user.ok_or(SetStatusError::UserNotFound)
     };
     let plan = |user: &User| (user.status != request.status).then(|| state.plan(user, request, &client));
-    let (user, update) = state.users.update_user_with_retry(load, plan).await?;
+    let (user, update) = state.accounts.update_user_with_retry(load, plan).await?;
     Ok(match update {
         Some(update) => UserStatusView::new(&update.user, true),
         None => UserStatusView::new(&user, false),
@@ -119,32 +115,27 @@ impl SetUserStatus {
     ///
     /// [`ConfigError`] if an environment variable is missing or invalid.
     pub fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
-        Ok(Self {
-            users: AccountTable::from_env(env, client)?,
-            audit_log: settings::audit_log(env)?,
-            random: Arc::new(SystemRandom),
-            clock: Arc::new(SystemClock),
-        })
+        Ok(Self { accounts: AccountTable::from_env(env, client)?, audit_log: settings::audit_log(env)? })
     }
 
     async fn find(&self, request: &SetStatusRequest) -> Result<Option<User>, SetStatusError> {
         let identifier = match (request.user_id, &request.email, &request.phone) {
-            (Some(id), None, None) => return Ok(self.users.find_user(id).await?),
+            (Some(id), None, None) => return Ok(self.accounts.find_user(id).await?),
             (None, Some(email), None) => Identifier::Email(Email::parse(email)?),
             (None, None, Some(phone)) => Identifier::Phone(Phone::parse(phone)?),
             _ => return Err(SetStatusError::AmbiguousUser),
         };
-        Ok(self.users.find_credential(&identifier).await?.map(|credential| credential.user))
+        Ok(self.accounts.find_credential(&identifier).await?.map(|credential| credential.user))
     }
 
     fn plan(&self, user: &User, request: &SetStatusRequest, client: &ClientInfo) -> UpdatePlan {
-        let now = self.clock.now();
+        let now = self.accounts.now();
         let after = User { status: request.status, ..user.next_version(now) };
         let (after, kind) = match request.status {
             UserStatus::Suspended => (after.revoked(), AuditEventKind::UserSuspended),
             UserStatus::Active => (after, AuditEventKind::UserReactivated),
         };
-        let event = self.audit_log.event(kind, AuditSubject::User(after.id), client, now, &*self.random);
+        let event = self.audit_log.event(kind, AuditSubject::User(after.id), client, now, self.accounts.random());
         UpdatePlan::new(after, request.reason.iter().fold(event, AuditEvent::with_detail))
     }
 }
@@ -160,13 +151,13 @@ mod tests {
     use std::time::Duration;
 
     use kernel::Secret;
-    use kernel::testing::{FixedClock, SeededRandom};
+    use kernel::testing::SeededRandom;
     use serde_json::json;
 
     use super::*;
     use crate::domain::Revoked;
     use crate::store::testing::{Accounts, event, hash, items_of, now, session, start};
-    use crate::store::{UPDATE_ATTEMPTS, UpdateOutcome, UserUpdate};
+    use crate::store::{UPDATE_ATTEMPTS, UpdateOutcome};
 
     /// The function, on a table that contains Ada.
     struct Function {
@@ -179,10 +170,8 @@ mod tests {
         async fn start() -> Self {
             let (accounts, ada) = Accounts::with_ada().await;
             let state = SetUserStatus {
-                users: accounts.table.clone(),
+                accounts: accounts.table.clone(),
                 audit_log: AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24)),
-                random: Arc::new(SeededRandom::new(1)),
-                clock: Arc::new(FixedClock(now())),
             };
             Self { accounts, ada, state }
         }
@@ -201,15 +190,11 @@ mod tests {
             let (table, id) = (self.accounts.table.clone(), self.ada.id);
             self.accounts.engine.before_next("TransactWriteItems", async move {
                 let before = table.find_user(id).await.unwrap().unwrap();
-                let update = UserUpdate {
-                    before: &before,
-                    after: &update(before.next_version(now())),
-                    password_hash: Some(&hash()),
-                    reset_failed_attempts: false,
-                    retained_session: None,
-                    event: &event(AuditEventKind::IdentifierChanged),
+                let plan = UpdatePlan {
+                    password_hash: Some(hash()),
+                    ..UpdatePlan::new(update(before.next_version(now())), event(AuditEventKind::IdentifierChanged))
                 };
-                assert_eq!(table.update_user(update).await, Ok(UpdateOutcome::Updated));
+                assert_eq!(table.update_user(&before, &plan).await, Ok(UpdateOutcome::Updated));
             });
         }
 

@@ -4,10 +4,10 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use config::{ConfigError, Env};
 use dynamo::Table;
-use kernel::{SessionId, SystemRandom, Timestamp};
+use kernel::{SessionId, SystemClock, SystemRandom, Timestamp};
 use serde::Serialize;
 
-use super::{AccountTable, StoreError, table};
+use super::{AccountTable, RETRY_BUDGET, StoreError};
 use crate::domain::{AuditEvent, AuditSubject};
 
 /// The table of audit events, which is append-only.
@@ -61,7 +61,7 @@ impl<'a> From<&'a AuditEvent> for AuditEventRecord<'a> {
 
 impl AuditTable {
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { table: table(client, name, SystemRandom) }
+        Self { table: Table::new(client, name, SystemClock, SystemRandom, RETRY_BUDGET) }
     }
 
     /// Creates a handle for the table named by `AUDIT_TABLE`.

@@ -4,7 +4,6 @@
 mod audit_log;
 mod credentials;
 mod keys;
-mod ports;
 mod sessions;
 mod signing_keys;
 #[cfg(test)]
@@ -17,17 +16,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
 use dynamo::{FailedConditions, Table, Transaction, TransactionOutcome};
-use kernel::{Random, SystemClock, SystemRandom};
+use kernel::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 
 pub use audit_log::AuditTable;
 pub use credentials::{CountedAttempt, Credential};
 pub use dynamo::StoreError;
 pub(crate) use keys::{PROFILE, SESSION_PREFIX};
-pub use ports::{
-    AppendAuditEvent, ApplyRotation, CountAttempt, CountCodeAttempt, CountReauthentication, CreateUser, EndSession,
-    FindCodeHistory, FindCredential, FindSession, FindUser, ListSessions, LoadKeySet, LoadSigningKey,
-    RotateRefreshToken, StartSession, StoreCode, UpdateUser, VerifyIdentifier,
-};
 pub(crate) use sessions::SessionRecord;
 pub use sessions::{EndSessionOutcome, NewSession, StartSessionOutcome};
 pub use signing_keys::{KeyTables, SigningKeyTable};
@@ -35,8 +29,8 @@ pub(crate) use signing_keys::{PublicKeyRecord, PublicKeyStatus};
 #[cfg(test)]
 pub(crate) use users::UPDATE_ATTEMPTS;
 pub(crate) use users::UserRecord;
-pub use users::{CreateUserOutcome, UpdateConflict, UpdateError, UpdateOutcome, UpdatePlan, UserUpdate};
-pub use verification_codes::{CodeAttempt, NewCode, StoreCodeOutcome, VerifyOutcome};
+pub use users::{CreateUserOutcome, UpdateConflict, UpdateError, UpdateOutcome, UpdatePlan};
+pub use verification_codes::{CodeAttempt, NewCode, StoreCodeOutcome};
 
 /// How long a write is retried while it conflicts with other transactions. Conflicts are rare and short: they take two
 /// sign-ups with one identifier, or two sign-ins of one user, at the same time.
@@ -52,18 +46,24 @@ pub struct AccountTable {
 
 impl AccountTable {
     /// Creates a handle for queries. Commands that are audited fail.
-    pub fn new(client: Client, name: impl Into<String>, random: impl Random + Send + Sync + 'static) -> Self {
-        Self { table: table(client, name, random), audit: None }
+    pub fn new(
+        client: Client,
+        name: impl Into<String>,
+        clock: impl Clock + Send + Sync + 'static,
+        random: impl Random + Send + Sync + 'static,
+    ) -> Self {
+        Self { table: Table::new(client, name, clock, random, RETRY_BUDGET), audit: None }
     }
 
     /// Creates a handle for queries and commands.
     pub fn audited(
         client: Client,
         name: impl Into<String>,
+        clock: impl Clock + Send + Sync + 'static,
         random: impl Random + Send + Sync + 'static,
         audit: AuditTable,
     ) -> Self {
-        Self { audit: Some(audit), ..Self::new(client, name, random) }
+        Self { audit: Some(audit), ..Self::new(client, name, clock, random) }
     }
 
     /// Creates a handle for queries and commands on the tables named by `ACCOUNT_TABLE` and `AUDIT_TABLE`.
@@ -73,16 +73,20 @@ impl AccountTable {
     /// [`ConfigError`] if a variable is not set.
     pub fn from_env(env: &Env, client: Client) -> Result<Self, ConfigError> {
         let audit = AuditTable::from_env(env, client.clone())?;
-        Ok(Self::audited(client, env.required("ACCOUNT_TABLE")?, SystemRandom, audit))
+        Ok(Self::audited(client, env.required("ACCOUNT_TABLE")?, SystemClock, SystemRandom, audit))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.table.clock().now()
+    }
+
+    pub fn random(&self) -> &(dyn Random + Send + Sync) {
+        self.table.random()
     }
 
     fn audit(&self) -> Result<&AuditTable, StoreError> {
         self.audit.as_ref().ok_or_else(|| StoreError::internal("command on an account table without an audit table"))
     }
-}
-
-fn table(client: Client, name: impl Into<String>, random: impl Random + Send + Sync + 'static) -> Table {
-    Table::new(client, name, SystemClock, random, RETRY_BUDGET)
 }
 
 /// Commits a transaction. Returns the conditions that were false, in which case nothing was written.

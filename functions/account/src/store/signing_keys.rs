@@ -6,11 +6,11 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dynamo::{Table, Transaction, from_item, number, text, to_item};
-use kernel::{KeyId, Random, Secret, SystemRandom, Timestamp};
+use kernel::{KeyId, Random, Secret, SystemClock, SystemRandom, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, PrimaryKey};
-use super::{AuditTable, StoreError, commit, table};
+use super::{AuditTable, RETRY_BUDGET, StoreError, commit};
 use crate::domain::{AuditEvent, KeySet, KeySetChange, KeySetEntry, SigningKey};
 
 /// The status of the private key that signs.
@@ -140,7 +140,7 @@ impl TryFrom<KeySetRecord> for KeySet {
 
 impl SigningKeyTable {
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { table: table(client, name, SystemRandom) }
+        Self { table: Table::new(client, name, SystemClock, SystemRandom, RETRY_BUDGET) }
     }
 
     /// Loads the current signing key. Returns `None` if the deployment has no keys yet.
@@ -186,8 +186,9 @@ impl KeyTables {
         audit: AuditTable,
         random: impl Random + Send + Sync + 'static,
     ) -> Self {
-        let public = table(client.clone(), account_table, SystemRandom);
-        Self { public, private: table(client, signing_key_table, random), audit }
+        let public = Table::new(client.clone(), account_table, SystemClock, SystemRandom, RETRY_BUDGET);
+        let private = Table::new(client, signing_key_table, SystemClock, random, RETRY_BUDGET);
+        Self { public, private, audit }
     }
 
     /// Loads the key set. Returns `None` if the deployment has no keys yet.

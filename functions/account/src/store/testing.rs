@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use contact::{Email, Phone};
 use dynamo::Item;
-use kernel::testing::SeededRandom;
+use kernel::testing::{FixedClock, SeededRandom};
 use kernel::{Secret, Timestamp, UserId};
 use testkit::Engine;
 
@@ -30,7 +30,8 @@ impl Accounts {
         let name = engine.create_table("account", "AccountTable");
         let audit = engine.create_table("account", "AuditTable");
         let audit_log = AuditTable::new(engine.client.clone(), &audit);
-        let table = AccountTable::audited(engine.client.clone(), &name, SeededRandom::new(1), audit_log);
+        let table =
+            AccountTable::audited(engine.client.clone(), &name, FixedClock(now()), SeededRandom::new(1), audit_log);
         Self { engine, name, table, audit }
     }
 

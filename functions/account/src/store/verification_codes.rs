@@ -7,10 +7,9 @@ use kernel::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, PrimaryKey};
-use super::users::WriteOutcome;
-use super::{AccountTable, StoreError, UpdateOutcome, UserUpdate, commit};
+use super::{AccountTable, StoreError, commit};
 use crate::domain::verification_code::{CODE_PERIOD, CodeHash, CodeHistory, MAX_CODE_ATTEMPTS};
-use crate::domain::{AuditEvent, IdentifierKind, User};
+use crate::domain::{AuditEvent, IdentifierKind};
 
 /// A code to be sent.
 #[derive(Debug)]
@@ -41,16 +40,6 @@ pub struct CodeAttempt {
     pub hash: CodeHash,
     /// The number of attempts, including this one.
     pub number: u32,
-}
-
-/// The outcome of verifying an identifier.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VerifyOutcome {
-    Verified,
-    /// Nothing was written: the user has changed, and this is the current state; `None` if the user was deleted.
-    VersionConflict(Option<Box<User>>),
-    /// Nothing was written: the code was used or replaced.
-    CodeExpired,
 }
 
 /// The codes that were sent to a user by e-mail or by SMS, with the last one until it is used.
@@ -187,27 +176,6 @@ impl AccountTable {
         }
     }
 
-    /// Updates a user and uses up the code with this hash, in one transaction.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the outcome is unknown.
-    pub async fn verify_identifier(
-        &self,
-        update: UserUpdate<'_>,
-        kind: IdentifierKind,
-        hash: &CodeHash,
-    ) -> Result<VerifyOutcome, StoreError> {
-        match self.write_update(update, Some((kind, hash))).await? {
-            WriteOutcome::CodeExpired => Ok(VerifyOutcome::CodeExpired),
-            WriteOutcome::Update(UpdateOutcome::Updated) => Ok(VerifyOutcome::Verified),
-            WriteOutcome::Update(UpdateOutcome::VersionConflict(user)) => Ok(VerifyOutcome::VersionConflict(user)),
-            WriteOutcome::Update(UpdateOutcome::IdentifierTaken(_) | UpdateOutcome::SessionConflict) => {
-                Err(StoreError::internal("unexpected condition failure in a verification"))
-            }
-        }
-    }
-
     /// The write that uses up a code.
     pub(super) fn use_code(
         &self,
@@ -233,9 +201,10 @@ mod tests {
     use kernel::testing::SeededRandom;
 
     use super::super::testing::{Accounts, event, now, session, start};
+    use super::super::{UpdateOutcome, UpdatePlan};
     use super::*;
     use crate::domain::verification_code::{CODE_LIFETIME, CODE_PERIOD, Code};
-    use crate::domain::{AuditEventKind, Identifier};
+    use crate::domain::{AuditEventKind, Identifier, User};
 
     const EMAIL: IdentifierKind = IdentifierKind::Email;
 
@@ -272,18 +241,11 @@ mod tests {
         attempt.map(|attempt| attempt.number)
     }
 
-    async fn verify(accounts: &Accounts, before: &User, hash: &CodeHash) -> VerifyOutcome {
+    async fn verify(accounts: &Accounts, before: &User, hash: &CodeHash) -> UpdateOutcome {
         let after = before.next_version(at(60)).with_verified(EMAIL);
-        let event = event(AuditEventKind::IdentifierVerified);
-        let change = UserUpdate {
-            before,
-            after: &after,
-            password_hash: None,
-            reset_failed_attempts: false,
-            retained_session: None,
-            event: &event,
-        };
-        accounts.table.verify_identifier(change, EMAIL, hash).await.unwrap()
+        let used_code = Some((EMAIL, hash.clone()));
+        let plan = UpdatePlan { used_code, ..UpdatePlan::new(after, event(AuditEventKind::IdentifierVerified)) };
+        accounts.table.update_user(before, &plan).await.unwrap()
     }
 
     #[tokio::test]
@@ -377,7 +339,7 @@ mod tests {
     #[tokio::test]
     async fn verification_updates_copies_and_removes_code() {
         let (accounts, ada, hash) = with_code().await;
-        assert_eq!(verify(&accounts, &ada, &hash).await, VerifyOutcome::Verified);
+        assert_eq!(verify(&accounts, &ada, &hash).await, UpdateOutcome::Updated);
         assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
         let user = accounts.table.find_user(ada.id).await.unwrap().unwrap();
         assert_eq!((user.version, user.email_verified, user.phone_verified), (2, true, false));
@@ -399,8 +361,8 @@ mod tests {
         let now = Box::new(accounts.table.find_user(ada.id).await.unwrap().unwrap());
         assert_eq!(now.version, 2);
         let mut outcomes = [one, other];
-        outcomes.sort_by_key(|outcome| *outcome != VerifyOutcome::Verified);
-        assert_eq!(outcomes, [VerifyOutcome::Verified, VerifyOutcome::VersionConflict(Some(now))]);
+        outcomes.sort_by_key(|outcome| *outcome != UpdateOutcome::Updated);
+        assert_eq!(outcomes, [UpdateOutcome::Updated, UpdateOutcome::VersionConflict(Some(now))]);
         assert_eq!(accounts.audited().await, ["IDENTIFIER_VERIFIED", "CODE_SENT"]);
     }
 
@@ -410,16 +372,15 @@ mod tests {
         let after = User { email: Email::parse("ada@example.org").unwrap(), ..ada.next_version(at(1)) };
         let own = super::super::testing::hash();
         let event = event(AuditEventKind::IdentifierChanged);
-        let change = UserUpdate {
-            before: &ada,
-            after: &after,
-            password_hash: Some(&own),
+        let plan = UpdatePlan {
+            password_hash: Some(own.clone()),
             reset_failed_attempts: true,
             retained_session: None,
-            event: &event,
+            ..UpdatePlan::new(after.clone(), event.clone())
         };
-        assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
-        let is_now = VerifyOutcome::VersionConflict(Some(Box::new(after.clone())));
+
+        assert_eq!(accounts.table.update_user(&ada, &plan).await, Ok(UpdateOutcome::Updated));
+        let is_now = UpdateOutcome::VersionConflict(Some(Box::new(after.clone())));
         assert_eq!(verify(&accounts, &ada, &hash).await, is_now);
         assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(after)));
         assert_eq!(attempt(&accounts, &ada, now()).await, Some(1));
@@ -428,7 +389,7 @@ mod tests {
     #[tokio::test]
     async fn replaced_code_verifies_nothing() {
         let (accounts, ada, _) = with_code().await;
-        assert_eq!(verify(&accounts, &ada, &hash(9)).await, VerifyOutcome::CodeExpired);
+        assert_eq!(verify(&accounts, &ada, &hash(9)).await, UpdateOutcome::CodeExpired);
         assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
         assert_eq!(accounts.audited().await, ["CODE_SENT"]);
     }

@@ -92,7 +92,7 @@ impl<L: LoadSecrets> WebhookSecrets<L> {
     ///
     /// [`LoadSecretsError`] if no secrets are cached and they can't be loaded.
     pub async fn get(&self, now: Timestamp) -> Result<Vec<WebhookSecret>, LoadSecretsError> {
-        self.cache.get_or_stale(now, self.source.load_secrets()).await
+        self.cache.get_or_stale(now, || self.source.load_secrets()).await
     }
 
     /// Reloads the secrets. Returns `None` if the last load, even if it failed, was less than [`RELOAD_INTERVAL`] ago.
@@ -102,9 +102,9 @@ impl<L: LoadSecrets> WebhookSecrets<L> {
     /// [`LoadSecretsError`] if they can't be loaded.
     pub async fn refresh(&self, now: Timestamp) -> Result<Option<Vec<WebhookSecret>>, LoadSecretsError> {
         let mut attempted = false;
-        let load = async {
+        let load = || {
             attempted = true;
-            self.source.load_secrets().await
+            self.source.load_secrets()
         };
         match self.cache.refresh(now, load).await {
             // The cache returns the error of the last load within the interval.

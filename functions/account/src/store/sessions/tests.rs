@@ -8,7 +8,7 @@ use kernel::UserId;
 use kernel::testing::SeededRandom;
 
 use super::super::testing::{Accounts, LIFETIMES, event, hash, now, session, session_and_token, start, user};
-use super::super::{CountedAttempt, CreateUserOutcome, UpdateOutcome, UserUpdate, keys};
+use super::super::{CountedAttempt, CreateUserOutcome, UpdateOutcome, UpdatePlan, keys};
 use super::*;
 use crate::domain::throttle::RateLimit;
 use crate::domain::{AuditEventKind, PasswordHash, Refresh, RefreshToken, User, UserStatus};
@@ -259,15 +259,9 @@ async fn rotation_does_not_overwrite_session_of_new_epoch() {
     let (accounts, ada, session, token) = with_session().await;
     let after = ada.next_version(now()).revoked();
     let retained_session = session.rebind_to_epoch(after.epoch, &token, LIFETIMES, now());
-    let change = UserUpdate {
-        before: &ada,
-        after: &after,
-        password_hash: None,
-        reset_failed_attempts: false,
-        retained_session: Some(&retained_session),
-        event: &event(AuditEventKind::SessionsRevoked),
-    };
-    assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
+    let event = event(AuditEventKind::SessionsRevoked);
+    let plan = UpdatePlan { retained_session: Some(retained_session.clone()), ..UpdatePlan::new(after, event) };
+    assert_eq!(accounts.table.update_user(&ada, &plan).await, Ok(UpdateOutcome::Updated));
     let rotation = rotated(&session, &token, 5);
     assert_eq!(accounts.table.rotate_refresh_token(ada.id, &token.hash(), &rotation).await, Ok(false));
     let rotation = rotated(&retained_session, &token, 5);

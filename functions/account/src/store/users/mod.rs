@@ -14,8 +14,7 @@ use crate::domain::{AuditEvent, IdentifierKind, PasswordHash, User, UserStatus};
 
 #[cfg(test)]
 pub(crate) use update::UPDATE_ATTEMPTS;
-pub(super) use update::WriteOutcome;
-pub use update::{UpdateConflict, UpdateError, UpdateOutcome, UpdatePlan, UserUpdate};
+pub use update::{UpdateConflict, UpdateError, UpdateOutcome, UpdatePlan};
 
 /// A user.
 #[derive(Serialize, Deserialize)]

@@ -12,22 +12,6 @@ use crate::domain::{AuditEvent, Identifier, IdentifierKind, PasswordHash, Sessio
 /// The number of times that an update is attempted while the user keeps changing.
 pub(crate) const UPDATE_ATTEMPTS: usize = 3;
 
-/// An update of a user. It applies to one version of the user.
-#[derive(Debug)]
-pub struct UserUpdate<'a> {
-    /// The user as read.
-    pub before: &'a User,
-    /// The user in the next version.
-    pub after: &'a User,
-    /// The password hash after the update. Required if the password changes or an identifier is added.
-    pub password_hash: Option<&'a PasswordHash>,
-    /// Whether failed attempts are reset, because the user has confirmed their password.
-    pub reset_failed_attempts: bool,
-    /// The session that stays active although the update revokes all others, bound to the new epoch.
-    pub retained_session: Option<&'a Session>,
-    pub event: &'a AuditEvent,
-}
-
 /// The outcome of an update of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpdateOutcome {
@@ -38,6 +22,8 @@ pub enum UpdateOutcome {
     VersionConflict(Option<Box<User>>),
     /// Nothing was written: the session to retain has ended.
     SessionConflict,
+    /// Nothing was written: the verification code was used or replaced.
+    CodeExpired,
 }
 
 /// An update of a user, planned from the state that was read.
@@ -98,27 +84,7 @@ enum Part {
     Code,
 }
 
-/// The outcome of a transaction that may also use up a verification code.
-pub(in crate::store) enum WriteOutcome {
-    Update(UpdateOutcome),
-    /// Nothing was written: the code was used or replaced.
-    CodeExpired,
-}
-
 impl AccountTable {
-    /// Updates a user, the copies in the user's identifiers and the session to retain; claims added identifiers and
-    /// releases removed ones. Of concurrent updates of one version, one succeeds.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the outcome is unknown.
-    pub async fn update_user(&self, update: UserUpdate<'_>) -> Result<UpdateOutcome, StoreError> {
-        match self.write_update(update, None).await? {
-            WriteOutcome::Update(outcome) => Ok(outcome),
-            WriteOutcome::CodeExpired => Err(StoreError::internal("code condition failed in an update without a code")),
-        }
-    }
-
     /// Updates a user optimistically: loads the state, plans the update and writes it. After a conflict, `load` is
     /// called with it, and the update is planned again. Returns the state that was loaded last, and the update, unless
     /// `plan` returned `None` because there is nothing to update.
@@ -142,39 +108,26 @@ impl AccountTable {
         for _ in 0..UPDATE_ATTEMPTS {
             let state = load(conflict.take()).await?;
             let Some(update) = plan(&state) else { return Ok((state, None)) };
-            match self.write_plan(state.as_ref(), &update).await.map_err(UpdateError::from)? {
-                WriteOutcome::Update(UpdateOutcome::Updated) => return Ok((state, Some(update))),
-                WriteOutcome::Update(UpdateOutcome::VersionConflict(user)) => {
-                    conflict = Some(UpdateConflict::Version(user));
-                }
-                WriteOutcome::Update(UpdateOutcome::SessionConflict) => conflict = Some(UpdateConflict::Session),
-                WriteOutcome::Update(UpdateOutcome::IdentifierTaken(taken)) => {
-                    return Err(UpdateError::IdentifierTaken(taken).into());
-                }
-                WriteOutcome::CodeExpired => return Err(UpdateError::CodeExpired.into()),
+            match self.update_user(state.as_ref(), &update).await.map_err(UpdateError::from)? {
+                UpdateOutcome::Updated => return Ok((state, Some(update))),
+                UpdateOutcome::VersionConflict(user) => conflict = Some(UpdateConflict::Version(user)),
+                UpdateOutcome::SessionConflict => conflict = Some(UpdateConflict::Session),
+                UpdateOutcome::IdentifierTaken(taken) => return Err(UpdateError::IdentifierTaken(taken).into()),
+                UpdateOutcome::CodeExpired => return Err(UpdateError::CodeExpired.into()),
             }
         }
         Err(UpdateError::TooManyConflicts.into())
     }
 
-    async fn write_plan(&self, before: &User, plan: &UpdatePlan) -> Result<WriteOutcome, StoreError> {
-        let update = UserUpdate {
-            before,
-            after: &plan.user,
-            password_hash: plan.password_hash.as_ref(),
-            reset_failed_attempts: plan.reset_failed_attempts,
-            retained_session: plan.retained_session.as_ref(),
-            event: &plan.event,
-        };
-        self.write_update(update, plan.used_code.as_ref().map(|(kind, hash)| (*kind, hash))).await
-    }
-
-    pub(in crate::store) async fn write_update(
-        &self,
-        update: UserUpdate<'_>,
-        used_code: Option<(IdentifierKind, &CodeHash)>,
-    ) -> Result<WriteOutcome, StoreError> {
-        let UserUpdate { before, after, password_hash, reset_failed_attempts, retained_session, event } = update;
+    /// Updates a user, the copies in the user's identifiers and the session to retain; claims added identifiers and
+    /// releases removed ones. Of concurrent updates of one version, one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is unknown.
+    pub async fn update_user(&self, before: &User, plan: &UpdatePlan) -> Result<UpdateOutcome, StoreError> {
+        let UpdatePlan { user: after, password_hash, reset_failed_attempts, retained_session, used_code, event } = plan;
+        let password_hash = password_hash.as_ref();
         let user = self.table.put(to_item(UserRecord::from(after))?, |put| {
             put.condition_expression("version = :version")
                 .expression_attribute_values(":version", number(before.version))
@@ -183,7 +136,7 @@ impl AccountTable {
             Transaction::new().with(Part::User, user).with(Part::AuditEvent, self.audit()?.append(event)?);
         let (old, new) = (before.identifiers(), after.identifiers());
         for kept in old.iter().filter(|identifier| new.contains(identifier)) {
-            let copy = self.update_copy(kept, after, password_hash, reset_failed_attempts)?;
+            let copy = self.update_copy(kept, after, password_hash, *reset_failed_attempts)?;
             transaction.add(Part::OwnIdentifier(kept.kind()), copy);
         }
         for removed in old.iter().filter(|identifier| !new.contains(identifier)) {
@@ -195,22 +148,22 @@ impl AccountTable {
             let claim = self.table.put(item, |put| put.condition_expression("attribute_not_exists(userId)"))?;
             transaction.add(Part::NewIdentifier(added.kind()), claim);
         }
-        if reset_failed_attempts {
+        if *reset_failed_attempts {
             transaction.add(Part::Attempts, self.reset_attempts(after)?);
         }
         if let Some(session) = retained_session {
             transaction.add(Part::Session, self.rebind_session(session, after)?);
         }
         if let Some((kind, hash)) = used_code {
-            transaction.add(Part::Code, self.use_code(before.id, kind, hash)?);
+            transaction.add(Part::Code, self.use_code(before.id, *kind, hash)?);
         }
         let Some(failed) = commit(&self.table, &transaction).await? else {
-            return Ok(WriteOutcome::Update(UpdateOutcome::Updated));
+            return Ok(UpdateOutcome::Updated);
         };
         if failed.contains(Part::User) {
             let current = failed.item(Part::User).cloned().map(from_item::<UserRecord>).transpose()?;
             let current = current.map(|record| Box::new(record.into()));
-            return Ok(WriteOutcome::Update(UpdateOutcome::VersionConflict(current)));
+            return Ok(UpdateOutcome::VersionConflict(current));
         }
         let mut taken = Vec::new();
         for (part, _) in failed.iter() {
@@ -227,11 +180,11 @@ impl AccountTable {
             }
         }
         Ok(if !taken.is_empty() {
-            WriteOutcome::Update(UpdateOutcome::IdentifierTaken(taken))
+            UpdateOutcome::IdentifierTaken(taken)
         } else if failed.contains(Part::Session) {
-            WriteOutcome::Update(UpdateOutcome::SessionConflict)
+            UpdateOutcome::SessionConflict
         } else {
-            WriteOutcome::CodeExpired
+            UpdateOutcome::CodeExpired
         })
     }
 
@@ -317,17 +270,11 @@ mod tests {
     }
 
     async fn change(accounts: &Accounts, before: &User, after: &User) -> UpdateOutcome {
-        let event = event(AuditEventKind::IdentifierChanged);
-        let hash = hash();
-        let change = UserUpdate {
-            before,
-            after,
-            password_hash: Some(&hash),
-            reset_failed_attempts: false,
-            retained_session: None,
-            event: &event,
+        let plan = UpdatePlan {
+            password_hash: Some(hash()),
+            ..UpdatePlan::new(after.clone(), event(AuditEventKind::IdentifierChanged))
         };
-        accounts.table.update_user(change).await.unwrap()
+        accounts.table.update_user(before, &plan).await.unwrap()
     }
 
     async fn copy(accounts: &Accounts, identifier: &Identifier) -> Option<User> {
@@ -419,15 +366,14 @@ mod tests {
         let retained_session =
             Session { epoch: after.epoch, token_expires_at: now().plus(Duration::from_mins(20)), ..own };
         let event = event(AuditEventKind::PasswordChanged);
-        let change = UserUpdate {
-            before: &ada,
-            after: &after,
+        let plan = UpdatePlan {
             password_hash: None,
             reset_failed_attempts: false,
-            retained_session: Some(&retained_session),
-            event: &event,
+            retained_session: Some(retained_session.clone()),
+            ..UpdatePlan::new(after.clone(), event.clone())
         };
-        assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
+
+        assert_eq!(accounts.table.update_user(&ada, &plan).await, Ok(UpdateOutcome::Updated));
         let own = accounts.table.find_session(ada.id, retained_session.id).await.unwrap().unwrap();
         assert_eq!((own.ensure_active(now()), &own.session), (Ok(()), &retained_session));
         let other = accounts.table.find_session(ada.id, other.id).await.unwrap().unwrap();
@@ -439,15 +385,14 @@ mod tests {
         let (accounts, ada) = Accounts::with_ada().await;
         let after = later(&ada).revoked();
         let event = event(AuditEventKind::PasswordChanged);
-        let change = UserUpdate {
-            before: &ada,
-            after: &after,
+        let plan = UpdatePlan {
             password_hash: None,
             reset_failed_attempts: false,
-            retained_session: Some(&session(2)),
-            event: &event,
+            retained_session: Some(session(2).clone()),
+            ..UpdatePlan::new(after.clone(), event.clone())
         };
-        assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::SessionConflict));
+
+        assert_eq!(accounts.table.update_user(&ada, &plan).await, Ok(UpdateOutcome::SessionConflict));
         assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
     }
 
@@ -461,15 +406,14 @@ mod tests {
         let after = later(&ada);
         let other = PasswordHash::dummy();
         let event = event(AuditEventKind::PasswordChanged);
-        let change = UserUpdate {
-            before: &ada,
-            after: &after,
-            password_hash: Some(&other),
+        let plan = UpdatePlan {
+            password_hash: Some(other.clone()),
             reset_failed_attempts: true,
             retained_session: None,
-            event: &event,
+            ..UpdatePlan::new(after.clone(), event.clone())
         };
-        assert_eq!(accounts.table.update_user(change).await, Ok(UpdateOutcome::Updated));
+
+        assert_eq!(accounts.table.update_user(&ada, &plan).await, Ok(UpdateOutcome::Updated));
         let counted = accounts.table.count_attempt(email, now()).await.unwrap();
         let RateLimit::Allowed(CountedAttempt { credential: Some(credential), attempts: 1 }) = counted else {
             panic!("{counted:?}")
@@ -522,15 +466,14 @@ mod tests {
         let (accounts, ada) = Accounts::with_ada().await;
         let [email, ..] = &ada.identifiers()[..] else { panic!() };
         accounts.set(keys::identifier(email), "userId", text("another")).await;
-        let update = UserUpdate {
-            before: &ada,
-            after: &later(&ada),
+        let plan = UpdatePlan {
             password_hash: None,
             reset_failed_attempts: false,
             retained_session: None,
-            event: &event(AuditEventKind::IdentifierChanged),
+            ..UpdatePlan::new(later(&ada), event(AuditEventKind::IdentifierChanged))
         };
-        let outcome = accounts.table.update_user(update).await;
+
+        let outcome = accounts.table.update_user(&ada, &plan).await;
         assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     }
 }

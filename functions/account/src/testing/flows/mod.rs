@@ -1,3 +1,5 @@
+//! Several endpoints together.
+
 mod credentials;
 mod sessions;
 mod verification;

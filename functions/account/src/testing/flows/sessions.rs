@@ -1,32 +1,22 @@
-//! Sessions from their start to their end, on an engine and by a clock that the test turns: what each step costs in round
-//! trips, and who is still signed in after it.
+//! Sessions from their start to their end: what each step costs, and who is still signed in after it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::Verifier;
-use auth::table_keys::TableKeys;
-use http_api::{Problem, Request, Response, problem_types as shared};
+use http_api::{Problem, Request, Response, authenticate, problem_types};
 use kernel::SessionId;
-use kernel::testing::ManualClock;
-use kernel::testing::SeededRandom;
 use lambda_http::{Body, RequestExt};
 use serde_json::json;
-use testkit::Engine;
 
-use crate::app::cached_signing_key::CachedSigningKey;
+use crate::app::end_session::EndSession;
 use crate::app::refresh_session::RefreshSession;
 use crate::app::sign_in::SignIn;
-use crate::app::sign_up::SignUp;
-use crate::app::token_issuer::TokenIssuer;
-use crate::domain::{AccessTokens, KeySet, Lifetimes, REUSE_GRACE_PERIOD};
-use crate::http::{
-    EndSession, ListSessions, Me, Signout, end_session, list_sessions, login, me, problem_types, refresh, signout,
-    signup,
-};
-use crate::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
-use crate::testing::{PASSWORD, audit_log, body_of, now, post, signing_key};
+use crate::app::sign_out::SignOut;
+use crate::authenticate_optional;
+use crate::domain::{Lifetimes, REUSE_GRACE_PERIOD};
+use crate::http::{end_session, list_sessions, login, me, problems, refresh, signout};
+use crate::testing::{PASSWORD, TestApp, audit_log, body_of, post};
 
 const LIFETIMES: Lifetimes = Lifetimes {
     access_token: Duration::from_mins(15),
@@ -36,18 +26,13 @@ const LIFETIMES: Lifetimes = Lifetimes {
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-type Table = AccountTable;
-
-/// A deployment in which Ada has signed up.
-struct Deployment {
-    engine: Engine,
-    clock: ManualClock,
-    sign_in: SignIn<Table, SigningKeyTable, SeededRandom, ManualClock>,
-    refresh: RefreshSession<Table, SigningKeyTable, SeededRandom, ManualClock>,
-    signout: Signout<Table, TableKeys, SigningKeyTable, SeededRandom, ManualClock>,
-    list: ListSessions<Table, TableKeys, ManualClock>,
-    end: EndSession<Table, TableKeys, SeededRandom, ManualClock>,
-    me: Me<Table, TableKeys, ManualClock>,
+/// Ada has signed up.
+struct Scene {
+    app: TestApp,
+    sign_in: SignIn,
+    refresh: RefreshSession,
+    sign_out: SignOut,
+    end_session: EndSession,
 }
 
 /// The tokens that a client holds.
@@ -57,103 +42,44 @@ struct Client {
     refresh: String,
 }
 
-async fn deployed() -> Deployment {
-    let engine = Engine::start().await;
-    let clock = ManualClock::at(now());
-    let accounts = engine.create_table("account", "AccountTable");
-    let signing_keys = engine.create_table("account", "SigningKeyTable");
-    let audit = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
-    let keys = KeyTables::new(engine.client.clone(), &accounts, &signing_keys, audit.clone(), SeededRandom::new(1));
-    keys.apply_rotation(&KeySet::initial(signing_key(), now()), &[], now()).await.unwrap();
+impl Scene {
+    async fn new() -> Self {
+        let app = TestApp::with_ada().await;
+        let (accounts, issuer) = (app.accounts.clone(), app.issuer().await);
+        Self {
+            sign_in: SignIn { lifetimes: LIFETIMES, ..app.sign_in().await },
+            refresh: RefreshSession { lifetimes: LIFETIMES, ..app.refresh_session().await },
+            sign_out: SignOut { accounts, issuer, lifetimes: LIFETIMES, audit_log: audit_log() },
+            end_session: EndSession { accounts: app.accounts.clone(), audit_log: audit_log() },
+            app,
+        }
+    }
 
-    let table = |seed| AccountTable::audited(engine.client.clone(), &accounts, SeededRandom::new(seed), audit.clone());
-    let issuer = async || {
-        let signing_key = CachedSigningKey::new(SigningKeyTable::new(engine.client.clone(), &signing_keys));
-        signing_key.warm_up().await;
-        TokenIssuer { signing_key, tokens: AccessTokens::new("issuer", "audience") }
-    };
-    let verifier = async || {
-        let keys = TableKeys::new(engine.client.clone(), &accounts);
-        let verifier = Verifier::new("issuer", "audience", keys, clock.clone());
-        verifier.warm_up().await.unwrap();
-        verifier
-    };
-    let sign_up = SignUp {
-        users: table(2),
-        password_policy: "8".parse().unwrap(),
-        audit_log: audit_log(),
-        random: SeededRandom::new(3),
-        clock: clock.clone(),
-    };
-    signup(&sign_up, post(&json!({"email": "ada@example.com", "password": PASSWORD}))).await.unwrap();
-    let deployment = Deployment {
-        sign_in: SignIn {
-            users: table(4),
-            issuer: issuer().await,
-            lifetimes: LIFETIMES,
-            audit_log: audit_log(),
-            random: SeededRandom::new(5),
-            clock: clock.clone(),
-        },
-        refresh: RefreshSession {
-            sessions: table(6),
-            issuer: issuer().await,
-            lifetimes: LIFETIMES,
-            audit_log: audit_log(),
-            random: SeededRandom::new(7),
-            clock: clock.clone(),
-        },
-        signout: Signout {
-            sessions: table(8),
-            verifier: verifier().await,
-            issuer: issuer().await,
-            lifetimes: LIFETIMES,
-            audit_log: audit_log(),
-            random: SeededRandom::new(9),
-            clock: clock.clone(),
-        },
-        list: ListSessions { sessions: table(10), verifier: verifier().await, clock: clock.clone() },
-        end: EndSession {
-            sessions: table(11),
-            verifier: verifier().await,
-            audit_log: audit_log(),
-            random: SeededRandom::new(12),
-            clock: clock.clone(),
-        },
-        me: Me { sessions: table(13), verifier: verifier().await, clock: clock.clone() },
-        clock,
-        engine,
-    };
-    deployment.engine.round_trips();
-    deployment
-}
-
-impl Deployment {
     async fn sign_in(&self) -> Client {
         let credentials = post(&json!({"email": "ada@example.com", "password": PASSWORD}));
-        Client::of(&login(&self.sign_in, credentials).await.unwrap())
+        Client::new(&login::handle(&self.sign_in, credentials).await.unwrap())
     }
 
     async fn refresh(&self, client: &Client) -> Result<Client, Problem> {
-        let answer = refresh(&self.refresh, post(&json!({"refresh_token": client.refresh}))).await?;
-        Ok(Client::of(&answer))
+        let request = post(&json!({"refresh_token": client.refresh}));
+        Ok(Client::new(&refresh::handle(&self.refresh, request).await?))
     }
 
-    /// Goes on with fresh tokens.
+    /// Refreshes the tokens, which succeeds.
     async fn refreshed(&self, client: &Client) -> Client {
         self.refresh(client).await.unwrap()
     }
 
-    async fn assert_refused(&self, client: &Client) {
+    async fn assert_rejected(&self, client: &Client) {
         let problem = self.refresh(client).await.unwrap_err();
-        assert_eq!(problem.problem_type, &problem_types::INVALID_REFRESH_TOKEN, "{problem:?}");
+        assert_eq!(problem.problem_type, &problems::INVALID_REFRESH_TOKEN, "{problem:?}");
     }
 
     async fn is_signed_in(&self, client: &Client) -> bool {
-        match me(&self.me, client.request()).await {
-            Ok(_) => true,
+        match self.app.authenticate(&client.request()).await {
+            Ok(session) => me::handle(&me::State, session, client.request()).await.is_ok(),
             Err(problem) => {
-                assert_eq!(problem.problem_type, &shared::UNAUTHENTICATED, "{problem:?}");
+                assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED, "{problem:?}");
                 false
             }
         }
@@ -161,30 +87,35 @@ impl Deployment {
 
     async fn sign_out(&self, client: &Client, scope: &str) -> Response {
         let parameters = HashMap::from([("scope".to_owned(), scope.to_owned())]);
-        signout(&self.signout, client.request().with_query_string_parameters(parameters)).await.unwrap()
+        let request = client.request().with_query_string_parameters(parameters);
+        let principal = authenticate_optional(&self.app.verifier, &request).await.unwrap();
+        signout::handle(&self.sign_out, principal, request).await.unwrap()
     }
 
     async fn end(&self, client: &Client, id: SessionId) -> Result<Response, Problem> {
         let parameters = HashMap::from([("id".to_owned(), id.to_string())]);
-        end_session(&self.end, client.request().with_path_parameters(parameters)).await
+        let request = client.request().with_path_parameters(parameters);
+        let session = self.app.authenticate(&request).await?;
+        end_session::handle(&self.end_session, session, request).await
     }
 
-    /// The sessions that a client sees, and its own first.
+    /// The sessions that a client lists, its own first.
     async fn sessions(&self, client: &Client) -> Vec<SessionId> {
-        let answer = body_of(&list_sessions(&self.list, client.request()).await.unwrap());
-        let mut sessions = answer["data"].as_array().unwrap().clone();
+        let principal = authenticate(&self.app.verifier, &client.request()).await.unwrap();
+        let listed = list_sessions::handle(&self.app.accounts, principal, client.request()).await.unwrap();
+        let mut sessions = body_of(&listed)["data"].as_array().unwrap().clone();
         sessions.sort_by_key(|session| session["current"] != true);
         sessions.iter().map(|session| serde_json::from_value(session["id"].clone()).unwrap()).collect()
     }
 
     fn round_trips(&self) -> Vec<String> {
-        self.engine.round_trips()
+        self.app.engine.round_trips()
     }
 }
 
 impl Client {
-    fn of(answer: &Response) -> Self {
-        let tokens = body_of(answer);
+    fn new(response: &Response) -> Self {
+        let tokens = body_of(response);
         let token = |name: &str| tokens[name].as_str().unwrap().to_owned();
         Self { access: token("access_token"), refresh: token("refresh_token") }
     }
@@ -197,94 +128,94 @@ impl Client {
 }
 
 #[tokio::test]
-async fn a_session_is_refreshed_listed_and_ended_at_two_round_trips_each_or_fewer() {
-    let deployment = deployed().await;
-    let (first, device) = (deployment.sign_in().await, deployment.sign_in().await);
-    deployment.round_trips();
+async fn session_operations_take_at_most_two_round_trips() {
+    let scene = Scene::new().await;
+    let (first, device) = (scene.sign_in().await, scene.sign_in().await);
+    scene.round_trips();
 
-    let phone = deployment.refreshed(&first).await;
-    assert_eq!(deployment.round_trips(), ["BatchGetItem", "PutItem"]);
-    assert_eq!(deployment.refreshed(&first).await, phone);
-    assert_eq!(deployment.round_trips(), ["BatchGetItem"]);
+    let phone = scene.refreshed(&first).await;
+    assert_eq!(scene.round_trips(), ["BatchGetItem", "PutItem"]);
+    assert_eq!(scene.refreshed(&first).await, phone);
+    assert_eq!(scene.round_trips(), ["BatchGetItem"]);
 
-    let sessions = deployment.sessions(&phone).await;
-    assert_eq!((sessions.len(), deployment.round_trips()), (2, vec!["Query".to_owned()]));
+    let sessions = scene.sessions(&phone).await;
+    assert_eq!((sessions.len(), scene.round_trips()), (2, vec!["Query".to_owned()]));
     for _ in 0..2 {
-        assert!(deployment.end(&phone, sessions[1]).await.is_ok());
-        assert_eq!(deployment.round_trips(), ["BatchGetItem", "TransactWriteItems"]);
+        assert!(scene.end(&phone, sessions[1]).await.is_ok());
+        assert_eq!(scene.round_trips(), ["BatchGetItem", "TransactWriteItems"]);
     }
-    assert_eq!(deployment.sessions(&phone).await, sessions[..1]);
-    assert_eq!((deployment.is_signed_in(&device).await, deployment.is_signed_in(&phone).await), (false, true));
-    deployment.assert_refused(&device).await;
+    assert_eq!(scene.sessions(&phone).await, sessions[..1]);
+    assert_eq!((scene.is_signed_in(&device).await, scene.is_signed_in(&phone).await), (false, true));
+    scene.assert_rejected(&device).await;
 
-    deployment.round_trips();
-    deployment.sign_out(&phone, "local").await;
-    assert_eq!(deployment.round_trips(), ["TransactWriteItems"]);
-    assert!(!deployment.is_signed_in(&phone).await);
-    deployment.assert_refused(&phone).await;
+    scene.round_trips();
+    scene.sign_out(&phone, "local").await;
+    assert_eq!(scene.round_trips(), ["TransactWriteItems"]);
+    assert!(!scene.is_signed_in(&phone).await);
+    scene.assert_rejected(&phone).await;
 }
 
 #[tokio::test]
-async fn signing_out_elsewhere_and_everywhere_is_two_round_trips_and_leaves_one_session_and_none() {
-    let deployment = deployed().await;
-    let (phone, device) = (deployment.sign_in().await, deployment.sign_in().await);
-    deployment.round_trips();
+async fn signing_out_others_or_all_takes_two_round_trips() {
+    let scene = Scene::new().await;
+    let (phone, device) = (scene.sign_in().await, scene.sign_in().await);
+    scene.round_trips();
 
-    let kept = Client::of(&deployment.sign_out(&phone, "others").await);
-    assert_eq!(deployment.round_trips(), ["BatchGetItem", "TransactWriteItems"]);
-    assert!(deployment.is_signed_in(&kept).await);
+    let kept = Client::new(&scene.sign_out(&phone, "others").await);
+    assert_eq!(scene.round_trips(), ["BatchGetItem", "TransactWriteItems"]);
+    assert!(scene.is_signed_in(&kept).await);
     for gone in [&phone, &device] {
-        assert!(!deployment.is_signed_in(gone).await, "a token of the former epoch");
+        assert!(!scene.is_signed_in(gone).await, "a token of the former epoch");
     }
-    deployment.assert_refused(&device).await;
-    assert_eq!(deployment.sessions(&kept).await.len(), 1);
-    let kept = deployment.refreshed(&kept).await;
-    assert!(deployment.is_signed_in(&kept).await);
+    scene.assert_rejected(&device).await;
+    assert_eq!(scene.sessions(&kept).await.len(), 1);
+    let kept = scene.refreshed(&kept).await;
+    assert!(scene.is_signed_in(&kept).await);
 
-    let later = deployment.sign_in().await;
-    deployment.round_trips();
-    deployment.sign_out(&kept, "global").await;
-    assert_eq!(deployment.round_trips(), ["BatchGetItem", "TransactWriteItems"]);
+    let later = scene.sign_in().await;
+    scene.round_trips();
+    scene.sign_out(&kept, "global").await;
+    assert_eq!(scene.round_trips(), ["BatchGetItem", "TransactWriteItems"]);
     for gone in [&kept, &later] {
-        assert!(!deployment.is_signed_in(gone).await);
-        deployment.assert_refused(gone).await;
+        assert!(!scene.is_signed_in(gone).await);
+        scene.assert_rejected(gone).await;
     }
-    let anew = deployment.sign_in().await;
-    assert_eq!((deployment.is_signed_in(&anew).await, deployment.sessions(&anew).await.len()), (true, 1));
+    let again = scene.sign_in().await;
+    assert_eq!((scene.is_signed_in(&again).await, scene.sessions(&again).await.len()), (true, 1));
 }
 
 #[tokio::test]
-async fn a_session_goes_on_by_its_refreshes_until_its_absolute_end_and_not_without_them() {
-    let deployment = deployed().await;
-    let (mut used, unused) = (deployment.sign_in().await, deployment.sign_in().await);
+async fn refreshed_session_lasts_until_its_absolute_end() {
+    let scene = Scene::new().await;
+    let (mut used, unused) = (scene.sign_in().await, scene.sign_in().await);
     for minutes in [15, 44] {
-        deployment.clock.advance(MINUTE * minutes);
-        assert!(!deployment.is_signed_in(&used).await, "the access token has expired");
-        used = deployment.refreshed(&used).await;
-        assert!(deployment.is_signed_in(&used).await);
+        scene.app.clock.advance(MINUTE * minutes);
+        assert!(!scene.is_signed_in(&used).await, "the access token has expired");
+        used = scene.refreshed(&used).await;
+        assert!(scene.is_signed_in(&used).await);
     }
-    deployment.clock.advance(MINUTE);
-    deployment.assert_refused(&unused).await;
-    assert_eq!(deployment.sessions(&used).await.len(), 1, "the other one was idle for an hour");
+    scene.app.clock.advance(MINUTE);
+    scene.assert_rejected(&unused).await;
+    assert_eq!(scene.sessions(&used).await.len(), 1, "the other one was idle for an hour");
 
     for minutes in [58, 58] {
-        deployment.clock.advance(MINUTE * minutes);
-        used = deployment.refreshed(&used).await;
+        scene.app.clock.advance(MINUTE * minutes);
+        used = scene.refreshed(&used).await;
     }
-    assert!(deployment.is_signed_in(&used).await);
-    deployment.clock.advance(MINUTE * 4);
-    deployment.assert_refused(&used).await;
-    assert!(!deployment.is_signed_in(&used).await, "its token ended with the session");
+    assert!(scene.is_signed_in(&used).await);
+    scene.app.clock.advance(MINUTE * 4);
+    scene.assert_rejected(&used).await;
+    assert!(!scene.is_signed_in(&used).await, "its token ended with the session");
 }
 
 #[tokio::test]
-async fn fifty_who_present_one_token_at_once_get_the_very_same_successor() {
-    let deployment = Arc::new(deployed().await);
-    let client = deployment.sign_in().await;
+async fn fifty_concurrent_refreshes_return_the_same_successor() {
+    let scene = Arc::new(Scene::new().await);
+    let client = scene.sign_in().await;
     let attempts: Vec<_> = (0..50)
         .map(|_| {
-            let (deployment, client) = (Arc::clone(&deployment), client.clone());
-            tokio::spawn(async move { deployment.refreshed(&client).await })
+            let (scene, client) = (Arc::clone(&scene), client.clone());
+            tokio::spawn(async move { scene.refreshed(&client).await })
         })
         .collect();
     let mut successors = BTreeSet::new();
@@ -294,43 +225,43 @@ async fn fifty_who_present_one_token_at_once_get_the_very_same_successor() {
     }
     assert_eq!(successors.len(), 1);
     let (access, refresh) = successors.pop_first().unwrap();
-    let next = deployment.refreshed(&Client { access, refresh }).await;
-    assert!(deployment.is_signed_in(&next).await);
+    let next = scene.refreshed(&Client { access, refresh }).await;
+    assert!(scene.is_signed_in(&next).await);
 }
 
 #[tokio::test]
-async fn a_spent_token_is_forgiven_within_the_grace_and_ends_its_session_after_it() {
-    let deployment = deployed().await;
-    let (first, device) = (deployment.sign_in().await, deployment.sign_in().await);
-    let second = deployment.refreshed(&first).await;
-    deployment.clock.advance(REUSE_GRACE_PERIOD.saturating_sub(Duration::from_millis(1)));
-    assert_eq!(deployment.refreshed(&first).await, second);
+async fn reused_token_ends_the_session_after_the_grace_period() {
+    let scene = Scene::new().await;
+    let (first, device) = (scene.sign_in().await, scene.sign_in().await);
+    let second = scene.refreshed(&first).await;
+    scene.app.clock.advance(REUSE_GRACE_PERIOD.saturating_sub(Duration::from_millis(1)));
+    assert_eq!(scene.refreshed(&first).await, second);
 
-    deployment.clock.advance(Duration::from_millis(1));
-    deployment.round_trips();
-    deployment.assert_refused(&first).await;
-    assert_eq!(deployment.round_trips(), ["BatchGetItem", "TransactWriteItems"]);
-    deployment.assert_refused(&second).await;
-    assert!(!deployment.is_signed_in(&second).await);
-    assert!(deployment.is_signed_in(&device).await, "another session of the same person");
+    scene.app.clock.advance(Duration::from_millis(1));
+    scene.round_trips();
+    scene.assert_rejected(&first).await;
+    assert_eq!(scene.round_trips(), ["BatchGetItem", "TransactWriteItems"]);
+    scene.assert_rejected(&second).await;
+    assert!(!scene.is_signed_in(&second).await);
+    assert!(scene.is_signed_in(&device).await, "another session of the user");
 }
 
 #[tokio::test]
-async fn fifty_who_present_a_spent_token_at_once_end_the_session_once() {
-    let deployment = Arc::new(deployed().await);
-    let first = deployment.sign_in().await;
-    deployment.refreshed(&first).await;
-    deployment.clock.advance(REUSE_GRACE_PERIOD);
+async fn fifty_concurrent_reuses_end_the_session_once() {
+    let scene = Arc::new(Scene::new().await);
+    let first = scene.sign_in().await;
+    scene.refreshed(&first).await;
+    scene.app.clock.advance(REUSE_GRACE_PERIOD);
     let attempts: Vec<_> = (0..50)
         .map(|_| {
-            let (deployment, first) = (Arc::clone(&deployment), first.clone());
-            tokio::spawn(async move { deployment.assert_refused(&first).await })
+            let (scene, first) = (Arc::clone(&scene), first.clone());
+            tokio::spawn(async move { scene.assert_rejected(&first).await })
         })
         .collect();
     for attempt in attempts {
         attempt.await.unwrap();
     }
-    let records = deployment.engine.client.scan().table_name("AuditTable").send().await.unwrap().items.unwrap();
+    let records = scene.app.engine.client.scan().table_name("AuditTable").send().await.unwrap().items.unwrap();
     let reuses = records.iter().filter(|record| record["kind"].as_s().unwrap() == "REFRESH_TOKEN_REUSED");
     assert_eq!(reuses.count(), 1);
 }

@@ -1,36 +1,29 @@
-//! Verifying an address, on an engine: what a person does, and how many round trips and hashes it costs.
+//! Verification of identifiers: what each step costs, and what it rejects.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use auth::{PublicKey, Verifier};
-use http_api::{Problem, Request, Response, problem_types as shared};
-use kernel::SessionId;
-use kernel::testing::ManualClock;
-use kernel::testing::SeededRandom;
+use http_api::{Problem, Response, problem_types};
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
-use testkit::Engine;
 
 use crate::app::verify_identifier::{ConfirmVerification, SendVerification};
 use crate::domain::verification_code::Code;
-use crate::domain::{AuditEventKind, AuditSubject, ClientInfo, Identifier, Session, hash_computations};
-use crate::http::{ConfirmCode, SendCodes, confirm_code, problem_types, send_code};
+use crate::domain::{Identifier, Session, hash_computations};
+use crate::http::{confirm_code, problems, send_code};
 use crate::notify::{DeliveryError, SendCode};
-use crate::store::{AccountTable, AuditTable, CreateUserOutcome, NewSession, StartSessionOutcome};
-use crate::testing::sessions::session;
-use crate::testing::{PASSWORD, PublicKeys, ada, audit_log, body_of, hash, now, post, signed_in_as_ada, signing_key};
+use crate::testing::{TestApp, ada, audit_log, body_of, now, request_of, with_body};
 
-/// The codes that were sent, to whom, and whether the next one can be.
+/// Keeps the codes that it is given to send, or fails.
 #[derive(Clone, Default)]
-struct Post {
+struct FakeSender {
     sent: Arc<Mutex<Vec<(Identifier, Code)>>>,
-    is_closed: Arc<Mutex<bool>>,
+    is_failing: Arc<Mutex<bool>>,
 }
 
-impl SendCode for Post {
+impl SendCode for FakeSender {
     async fn send_code(&self, to: &Identifier, code: &Code) -> Result<(), DeliveryError> {
-        if *self.is_closed.lock().unwrap() {
+        if *self.is_failing.lock().unwrap() {
             return Err(DeliveryError::because("closed"));
         }
         self.sent.lock().unwrap().push((to.clone(), code.clone()));
@@ -38,108 +31,56 @@ impl SendCode for Post {
     }
 }
 
-struct Functions {
-    engine: Engine,
-    clock: ManualClock,
-    post: Post,
-    table: AccountTable,
-    send: SendCodes<AccountTable, Post, PublicKeys, SeededRandom, ManualClock>,
-    confirm: ConfirmCode<AccountTable, PublicKeys, SeededRandom, ManualClock>,
+/// Ada has a session, which sends the requests.
+struct Scene {
+    app: TestApp,
+    own: Session,
+    sender: FakeSender,
+    send: SendVerification<FakeSender>,
+    confirm: ConfirmVerification,
 }
 
-/// The token was issued at the start, and the walks take less than it lasts.
-fn turned_verifier(clock: &ManualClock) -> Verifier<PublicKeys, ManualClock> {
-    let key = signing_key();
-    let keys = PublicKeys(Ok(vec![PublicKey { kid: key.kid().clone(), x: key.public_key().to_owned() }]));
-    Verifier::new("issuer", "audience", keys, clock.clone())
-}
+impl Scene {
+    async fn new() -> Arc<Self> {
+        let app = TestApp::with_ada().await;
+        let own = app.start_session(2).await;
+        let sender = FakeSender::default();
+        let send =
+            SendVerification { accounts: app.accounts.clone(), delivery: sender.clone(), audit_log: audit_log() };
+        let confirm = ConfirmVerification { accounts: app.accounts.clone(), audit_log: audit_log() };
+        Arc::new(Self { app, own, sender, send, confirm })
+    }
 
-fn own() -> Session {
-    session(2)
-}
-
-/// A deployment where Ada is signed in.
-async fn deployed() -> Arc<Functions> {
-    let engine = Engine::start().await;
-    let name = engine.create_table("account", "AccountTable");
-    let audit = AuditTable::new(engine.client.clone(), engine.create_table("account", "AuditTable"));
-    let table = |seed| AccountTable::audited(engine.client.clone(), &name, SeededRandom::new(seed), audit.clone());
-    let (clock, post) = (ManualClock::at(now()), Post::default());
-
-    let record = |kind, seed| {
-        let subject = AuditSubject::User(ada().id);
-        audit_log().event(kind, subject, &ClientInfo::invocation("r-1"), now(), &SeededRandom::new(seed))
-    };
-    let signed_up = record(AuditEventKind::SignedUp, 1);
-    assert_eq!(table(1).create_user(&ada(), &hash(PASSWORD), &signed_up).await, Ok(CreateUserOutcome::Created));
-    let new = NewSession {
-        user: &ada(),
-        identifier: &Identifier::Email(ada().email),
-        new_hash: None,
-        session: &own(),
-        event: &record(AuditEventKind::SignedIn, 2),
-    };
-    assert_eq!(table(2).start_session(new).await, Ok(StartSessionOutcome::Started));
-    engine.round_trips();
-
-    let functions = Functions {
-        table: table(3),
-        send: SendCodes {
-            verifier: turned_verifier(&clock),
-            send: SendVerification {
-                codes: table(4),
-                delivery: post.clone(),
-                audit_log: audit_log(),
-                random: SeededRandom::new(5),
-                clock: clock.clone(),
-            },
-        },
-        confirm: ConfirmCode {
-            verifier: turned_verifier(&clock),
-            confirm: ConfirmVerification {
-                users: table(6),
-                audit_log: audit_log(),
-                random: SeededRandom::new(7),
-                clock: clock.clone(),
-            },
-        },
-        engine,
-        clock,
-        post,
-    };
-    Arc::new(functions)
-}
-
-impl Functions {
     async fn send(&self, identifier: &str) -> Result<Response, Problem> {
-        send_code(&self.send, by_ada(own().id, &json!({"identifier": identifier}))).await
+        self.send_body(&json!({"identifier": identifier})).await
+    }
+
+    async fn send_body(&self, body: &Value) -> Result<Response, Problem> {
+        let request = with_body(request_of(&self.own), body);
+        let session = self.app.authenticate(&request).await?;
+        send_code::handle(&self.send, session, request).await
     }
 
     async fn confirm(&self, identifier: &str, code: &str) -> Result<Response, Problem> {
-        let body = json!({"identifier": identifier, "code": code});
-        confirm_code(&self.confirm, by_ada(own().id, &body)).await
+        let request = with_body(request_of(&self.own), &json!({"identifier": identifier, "code": code}));
+        let session = self.app.authenticate(&request).await?;
+        confirm_code::handle(&self.confirm, session, request).await
     }
 
     /// The digits that were sent last.
     fn code(&self) -> String {
-        self.post.sent.lock().unwrap().last().unwrap().1.expose().to_owned()
+        self.sender.sent.lock().unwrap().last().unwrap().1.expose().to_owned()
     }
 
     fn codes_sent(&self) -> usize {
-        self.post.sent.lock().unwrap().len()
+        self.sender.sent.lock().unwrap().len()
     }
 }
 
-/// Six digits that are not these.
+/// Six other digits.
 fn another(code: &str) -> String {
     let number: u32 = code.parse().unwrap();
     format!("{:06}", (number + 1) % 1_000_000)
-}
-
-fn by_ada(session: SessionId, body: &Value) -> Request {
-    let mut request = post(body);
-    request.headers_mut().extend(signed_in_as_ada(session, now()).headers().clone());
-    request
 }
 
 fn retry_after(problem: &Problem) -> &str {
@@ -148,97 +89,97 @@ fn retry_after(problem: &Problem) -> &str {
 }
 
 #[tokio::test]
-async fn a_person_is_sent_a_code_and_returns_it_and_is_shown_as_verified() {
-    let functions = deployed().await;
+async fn sent_code_verifies_each_identifier() {
+    let scene = Scene::new().await;
     for (sent, kind) in ["email", "phone"].into_iter().enumerate() {
-        let answer = functions.send(kind).await.unwrap();
-        assert_eq!(functions.engine.round_trips(), ["BatchGetItem", "GetItem", "TransactWriteItems"]);
+        let response = scene.send(kind).await.unwrap();
+        assert_eq!(scene.app.engine.round_trips(), ["BatchGetItem", "GetItem", "TransactWriteItems"]);
         let expected = json!({
             "identifier": kind,
             "expiresAt": now().plus(Duration::from_mins(10)),
             "resendAfter": now().plus(Duration::from_mins(1)),
         });
-        assert_eq!((answer.status, body_of(&answer)), (StatusCode::ACCEPTED, expected));
-        assert_eq!(functions.codes_sent(), sent + 1);
-        assert_eq!(functions.post.sent.lock().unwrap()[sent].0, ada().identifiers()[sent]);
-        assert!(!answer.body.contains(&functions.code()));
+        assert_eq!((response.status, body_of(&response)), (StatusCode::ACCEPTED, expected));
+        assert_eq!(scene.codes_sent(), sent + 1);
+        assert_eq!(scene.sender.sent.lock().unwrap()[sent].0, ada().identifiers()[sent]);
+        assert!(!response.body.contains(&scene.code()));
 
-        let shown = body_of(&functions.confirm(kind, &functions.code()).await.unwrap());
-        assert_eq!(functions.engine.round_trips(), ["BatchGetItem", "UpdateItem", "TransactWriteItems"]);
+        let shown = body_of(&scene.confirm(kind, &scene.code()).await.unwrap());
+        assert_eq!(scene.app.engine.round_trips(), ["BatchGetItem", "UpdateItem", "TransactWriteItems"]);
         assert_eq!((&shown["id"], &shown["emailVerified"]), (&json!(ada().id), &json!(true)));
         assert_eq!(shown["phoneVerified"], json!(kind == "phone"));
 
-        let again = functions.confirm(kind, &functions.code()).await.unwrap_err();
-        assert_eq!(again.problem_type, &problem_types::ALREADY_VERIFIED);
-        assert_eq!(functions.send(kind).await.unwrap_err().problem_type, &problem_types::ALREADY_VERIFIED);
-        functions.engine.round_trips();
+        let again = scene.confirm(kind, &scene.code()).await.unwrap_err();
+        assert_eq!(again.problem_type, &problems::ALREADY_VERIFIED);
+        assert_eq!(scene.send(kind).await.unwrap_err().problem_type, &problems::ALREADY_VERIFIED);
+        scene.app.engine.round_trips();
     }
-    let user = functions.table.find_user(ada().id).await.unwrap().unwrap();
+    let user = scene.app.accounts.find_user(ada().id).await.unwrap().unwrap();
     assert!(user.version == 3 && user.email_verified && user.phone_verified);
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_a_code_the_answer_is_the_same() {
-    let functions = deployed().await;
-    let mut problems = vec![functions.confirm("email", "000000").await.unwrap_err()];
-    functions.send("email").await.unwrap();
-    let right = functions.code();
+async fn every_invalid_code_is_the_same_problem() {
+    let scene = Scene::new().await;
+    let mut problems = vec![scene.confirm("email", "000000").await.unwrap_err()];
+    scene.send("email").await.unwrap();
+    let right = scene.code();
     for _ in 0..5 {
-        problems.push(functions.confirm("email", &another(&right)).await.unwrap_err());
+        problems.push(scene.confirm("email", &another(&right)).await.unwrap_err());
     }
-    problems.push(functions.confirm("email", &right).await.unwrap_err());
+    problems.push(scene.confirm("email", &right).await.unwrap_err());
 
-    functions.clock.advance(Duration::from_mins(1));
-    functions.send("email").await.unwrap();
-    let late = functions.code();
-    problems.push(functions.confirm("phone", &late).await.unwrap_err());
-    functions.clock.advance(Duration::from_mins(10));
-    problems.push(functions.confirm("email", &late).await.unwrap_err());
+    scene.app.clock.advance(Duration::from_mins(1));
+    scene.send("email").await.unwrap();
+    let late = scene.code();
+    problems.push(scene.confirm("phone", &late).await.unwrap_err());
+    scene.app.clock.advance(Duration::from_mins(10));
+    problems.push(scene.confirm("email", &late).await.unwrap_err());
 
-    assert_eq!(problems[0].problem_type, &problem_types::INVALID_CODE);
-    let told: Vec<_> = problems.iter().map(|problem| format!("{problem:?}")).collect();
-    assert!(told.iter().all(|problem| *problem == told[0]), "{told:#?}");
-    assert!(!functions.table.find_user(ada().id).await.unwrap().unwrap().email_verified);
+    assert_eq!(problems[0].problem_type, &problems::INVALID_CODE);
+    let returned: Vec<_> = problems.iter().map(|problem| format!("{problem:?}")).collect();
+    assert!(returned.iter().all(|problem| *problem == returned[0]), "{returned:#?}");
+    assert!(!scene.app.accounts.find_user(ada().id).await.unwrap().unwrap().email_verified);
 }
 
 #[tokio::test]
-async fn fifty_wrong_codes_at_once_compute_five_hashes_and_leave_the_right_one_no_try() {
-    let functions = deployed().await;
-    functions.send("email").await.unwrap();
-    let (right, before) = (functions.code(), hash_computations());
+async fn fifty_concurrent_wrong_codes_compute_five_hashes() {
+    let scene = Scene::new().await;
+    scene.send("email").await.unwrap();
+    let (right, before) = (scene.code(), hash_computations());
     let attempts: Vec<_> = (0..50)
         .map(|_| {
-            let (functions, wrong) = (Arc::clone(&functions), another(&right));
-            tokio::spawn(async move { functions.confirm("email", &wrong).await.unwrap_err() })
+            let (scene, wrong) = (Arc::clone(&scene), another(&right));
+            tokio::spawn(async move { scene.confirm("email", &wrong).await.unwrap_err() })
         })
         .collect();
     for attempt in attempts {
-        assert_eq!(attempt.await.unwrap().problem_type, &problem_types::INVALID_CODE);
+        assert_eq!(attempt.await.unwrap().problem_type, &problems::INVALID_CODE);
     }
     assert_eq!(hash_computations() - before, 5);
-    assert_eq!(functions.confirm("email", &right).await.unwrap_err().problem_type, &problem_types::INVALID_CODE);
+    assert_eq!(scene.confirm("email", &right).await.unwrap_err().problem_type, &problems::INVALID_CODE);
     assert_eq!(hash_computations() - before, 5);
 }
 
 #[tokio::test]
-async fn one_code_that_is_returned_twice_at_once_verifies_once() {
-    let functions = deployed().await;
-    functions.send("email").await.unwrap();
-    let right = functions.code();
-    let (one, other) = tokio::join!(functions.confirm("email", &right), functions.confirm("email", &right));
+async fn concurrent_confirmations_verify_once() {
+    let scene = Scene::new().await;
+    scene.send("email").await.unwrap();
+    let right = scene.code();
+    let (one, other) = tokio::join!(scene.confirm("email", &right), scene.confirm("email", &right));
     let (Ok(_), Err(problem)) = (if one.is_ok() { (one, other) } else { (other, one) }) else { panic!() };
-    assert_eq!(problem.problem_type, &problem_types::ALREADY_VERIFIED);
-    assert_eq!(functions.table.find_user(ada().id).await.unwrap().unwrap().version, 2);
+    assert_eq!(problem.problem_type, &problems::ALREADY_VERIFIED);
+    assert_eq!(scene.app.accounts.find_user(ada().id).await.unwrap().unwrap().version, 2);
 }
 
 #[tokio::test]
-async fn of_sixteen_who_ask_at_once_one_is_sent_a_code() {
-    let functions = deployed().await;
-    // No more: each computes a hash, on the one thread that the engine answers on too.
+async fn sixteen_concurrent_requests_send_one_code() {
+    let scene = Scene::new().await;
+    // Each computes a hash on the single thread that the engine runs on too.
     let requests: Vec<_> = (0..16)
         .map(|_| {
-            let functions = Arc::clone(&functions);
-            tokio::spawn(async move { functions.send("email").await })
+            let scene = Arc::clone(&scene);
+            tokio::spawn(async move { scene.send("email").await })
         })
         .collect();
     let mut sent = 0;
@@ -246,82 +187,66 @@ async fn of_sixteen_who_ask_at_once_one_is_sent_a_code() {
         match request.await.unwrap() {
             Ok(_) => sent += 1,
             Err(problem) => {
-                assert_eq!((problem.problem_type, retry_after(&problem)), (&problem_types::CODE_SENT_RECENTLY, "60"));
+                assert_eq!((problem.problem_type, retry_after(&problem)), (&problems::CODE_SENT_RECENTLY, "60"));
             }
         }
     }
-    assert_eq!((sent, functions.codes_sent()), (1, 1));
+    assert_eq!((sent, scene.codes_sent()), (1, 1));
 }
 
 #[tokio::test]
-async fn the_next_code_is_sent_when_retry_after_says_and_takes_the_place_of_the_last() {
-    let functions = deployed().await;
-    functions.send("email").await.unwrap();
-    let first = functions.code();
-    functions.clock.advance(Duration::from_secs(13));
-    let problem = functions.send("email").await.unwrap_err();
-    assert_eq!((problem.problem_type, retry_after(&problem)), (&problem_types::CODE_SENT_RECENTLY, "47"));
-    functions.send("phone").await.unwrap();
-    functions.clock.advance(Duration::from_secs(47));
-    functions.send("email").await.unwrap();
-    assert_ne!(functions.code(), first);
-    assert_eq!(functions.confirm("email", &first).await.unwrap_err().problem_type, &problem_types::INVALID_CODE);
-    assert!(functions.confirm("email", &functions.code()).await.is_ok());
+async fn next_code_after_retry_after_replaces_the_last() {
+    let scene = Scene::new().await;
+    scene.send("email").await.unwrap();
+    let first = scene.code();
+    scene.app.clock.advance(Duration::from_secs(13));
+    let problem = scene.send("email").await.unwrap_err();
+    assert_eq!((problem.problem_type, retry_after(&problem)), (&problems::CODE_SENT_RECENTLY, "47"));
+    scene.send("phone").await.unwrap();
+    scene.app.clock.advance(Duration::from_secs(47));
+    scene.send("email").await.unwrap();
+    assert_ne!(scene.code(), first);
+    assert_eq!(scene.confirm("email", &first).await.unwrap_err().problem_type, &problems::INVALID_CODE);
+    assert!(scene.confirm("email", &scene.code()).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_code_that_could_not_be_sent_is_a_503_until_another_may_be() {
-    let functions = deployed().await;
-    *functions.post.is_closed.lock().unwrap() = true;
-    let problem = functions.send("email").await.unwrap_err();
-    assert_eq!((problem.problem_type, retry_after(&problem)), (&shared::UNAVAILABLE, "60"));
-    *functions.post.is_closed.lock().unwrap() = false;
-    assert_eq!(functions.send("email").await.unwrap_err().problem_type, &problem_types::CODE_SENT_RECENTLY);
-    functions.clock.advance(Duration::from_mins(1));
-    assert!(functions.send("email").await.is_ok());
+async fn failed_delivery_is_a_503_until_the_next_code() {
+    let scene = Scene::new().await;
+    *scene.sender.is_failing.lock().unwrap() = true;
+    let problem = scene.send("email").await.unwrap_err();
+    assert_eq!((problem.problem_type, retry_after(&problem)), (&problem_types::UNAVAILABLE, "60"));
+    *scene.sender.is_failing.lock().unwrap() = false;
+    assert_eq!(scene.send("email").await.unwrap_err().problem_type, &problems::CODE_SENT_RECENTLY);
+    scene.app.clock.advance(Duration::from_mins(1));
+    assert!(scene.send("email").await.is_ok());
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_pointed_at_and_counts_no_attempt() {
-    let functions = deployed().await;
-    functions.send("email").await.unwrap();
+async fn invalid_body_is_a_400_and_counts_no_attempt() {
+    let scene = Scene::new().await;
+    scene.send("email").await.unwrap();
     for (body, pointer) in [
         (json!({"identifier": "post"}), "/identifier"),
         (json!({}), "/identifier"),
         (json!({"identifier": "email", "to": "bob@example.com"}), "/to"),
     ] {
-        let problem = send_code(&functions.send, by_ada(own().id, &body)).await.unwrap_err();
+        let problem = scene.send_body(&body).await.unwrap_err();
         assert_eq!(
             (problem.problem_type, problem.errors[0].pointer.as_str()),
-            (&shared::INVALID_REQUEST, pointer),
+            (&problem_types::INVALID_REQUEST, pointer),
             "{body}"
         );
     }
-    functions.engine.round_trips();
+    scene.app.engine.round_trips();
     for code in ["", "12345", "12 345", "1234567", "abcdef"] {
-        let problem = functions.confirm("email", code).await.unwrap_err();
+        let problem = scene.confirm("email", code).await.unwrap_err();
         assert_eq!(
             (problem.problem_type, problem.errors[0].pointer.as_str()),
-            (&shared::INVALID_REQUEST, "/code"),
+            (&problem_types::INVALID_REQUEST, "/code"),
             "{code}"
         );
         assert!(!problem.detail.contains("abcdef"));
-        assert_eq!(functions.engine.round_trips(), ["BatchGetItem"]);
+        assert_eq!(scene.app.engine.round_trips(), ["BatchGetItem"]);
     }
-}
-
-#[tokio::test]
-async fn without_a_session_that_goes_on_nothing_is_sent_or_confirmed() {
-    let functions = deployed().await;
-    let body = json!({"identifier": "email"});
-    for request in [post(&body), by_ada(session(3).id, &body)] {
-        let problem = send_code(&functions.send, request).await.unwrap_err();
-        assert_eq!(problem.problem_type, &shared::UNAUTHENTICATED);
-    }
-    let body = json!({"identifier": "email", "code": "012345"});
-    for request in [post(&body), by_ada(session(3).id, &body)] {
-        let problem = confirm_code(&functions.confirm, request).await.unwrap_err();
-        assert_eq!(problem.problem_type, &shared::UNAUTHENTICATED);
-    }
-    assert_eq!(functions.codes_sent(), 0);
 }
