@@ -31,7 +31,7 @@ static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 /// Returns a file.
 /// # Errors
 /// A 404 if there is no such file.
-pub fn answer(request: &Request) -> Result<Response<Cow<'static, [u8]>>, Problem> {
+pub fn respond(request: &Request) -> Result<Response<Cow<'static, [u8]>>, Problem> {
     let parameters = request.path_parameters_ref();
     let name = match parameters.and_then(|parameters| parameters.first("file")) {
         Some(file) => file,
@@ -40,19 +40,19 @@ pub fn answer(request: &Request) -> Result<Response<Cow<'static, [u8]>>, Problem
     };
     let file = FILES.iter().find(|file| file.name == name);
     let file = file.ok_or_else(|| Problem::new(&FILE_NOT_FOUND, "GET /docs shows the page with all its files."))?;
-    file.answer(request.headers())
+    file.respond(request.headers())
 }
 
 impl File {
-    fn answer(&self, headers: &HeaderMap) -> Result<Response<Cow<'static, [u8]>>, Problem> {
-        let answer = if has(headers, "if-none-match", self.tag) {
+    fn respond(&self, headers: &HeaderMap) -> Result<Response<Cow<'static, [u8]>>, Problem> {
+        let response = if has(headers, "if-none-match", self.tag) {
             Response { status: StatusCode::NOT_MODIFIED, ..Response::new(self.media_type, Cow::Borrowed(&[][..])) }
         } else if has(headers, "accept-encoding", "gzip") {
             Response::new(self.media_type, Cow::Borrowed(self.gzip)).header("content-encoding", "gzip")
         } else {
             Response::new(self.media_type, Cow::Owned(self.plain()?))
         };
-        Ok(answer
+        Ok(response
             .header("cache-control", CACHE_CONTROL)
             .header("etag", self.tag)
             .header("vary", "accept-encoding")
@@ -93,11 +93,11 @@ mod tests {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
         let file = path.strip_prefix("/docs/").map(|file| ("file".to_owned(), file.to_owned()));
-        answer(&request.with_path_parameters(file.into_iter().collect::<HashMap<_, _>>()))
+        respond(&request.with_path_parameters(file.into_iter().collect::<HashMap<_, _>>()))
     }
 
-    fn header<'a>(answer: &'a Response<Cow<'static, [u8]>>, name: &str) -> Option<&'a str> {
-        answer.headers.iter().find_map(|(key, value)| (*key == name).then_some(value.as_str()))
+    fn header<'a>(response: &'a Response<Cow<'static, [u8]>>, name: &str) -> Option<&'a str> {
+        response.headers.iter().find_map(|(key, value)| (*key == name).then_some(value.as_str()))
     }
 
     #[test]

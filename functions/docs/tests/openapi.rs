@@ -1,6 +1,9 @@
 //! Builds the OpenAPI document from the endpoints' types and compares it with the checked-in one.
 
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic fails the test and names the line")]
+
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use docs::files::FILE_NOT_FOUND;
@@ -12,6 +15,10 @@ const TAG: &str = "About";
 /// Set by `make openapi`: writes the document before comparing it.
 const WRITE: &str = "WRITE_OPENAPI";
 
+/// The lines of docs/api.md between which the table of operations is generated.
+const TABLE_START: &str = "<!-- operations -->\n";
+const TABLE_END: &str = "<!-- /operations -->\n";
+
 #[test]
 fn checked_in_document_matches_the_types() {
     if std::env::var_os(WRITE).is_some() {
@@ -19,6 +26,20 @@ fn checked_in_document_matches_the_types() {
     }
     let checked_in = std::fs::read_to_string(path()).unwrap();
     assert!(checked_in == text(), "functions/docs/openapi.json is stale: run `make openapi` and look at its diff");
+}
+
+#[test]
+fn api_reference_lists_every_operation() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md");
+    let checked_in = std::fs::read_to_string(&path).unwrap();
+    let (head, rest) = checked_in.split_once(TABLE_START).unwrap();
+    let (_, tail) = rest.split_once(TABLE_END).unwrap();
+    let expected = format!("{head}{TABLE_START}{}{TABLE_END}{tail}", operation_table());
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    } else {
+        assert!(checked_in == expected, "docs/api.md is stale: run `make openapi` and look at its diff");
+    }
 }
 
 #[test]
@@ -44,7 +65,7 @@ fn every_problem_code_is_returned_by_an_operation() {
     let text = document()["paths"].to_string();
     let kinds = [http_api::problem_types::ALL, account::http::problems::ALL, payment::http::problems::ALL];
     for kind in kinds.into_iter().flatten() {
-        assert!(text.contains(&format!("\"{}\"", kind.code)), "no operation answers {}", kind.code);
+        assert!(text.contains(&format!("\"{}\"", kind.code)), "no operation returns {}", kind.code);
     }
 }
 
@@ -61,6 +82,23 @@ fn docs_function_depends_on_neither_context() {
     for context in ["account = ", "payment = "] {
         assert!(!shipped.contains(context) && for_tests.contains(context), "{context}");
     }
+}
+
+/// The operations in Markdown, grouped by tag.
+fn operation_table() -> String {
+    let document = document();
+    let mut table = "\n| operation | |\n|---|---|\n".to_owned();
+    for tag in document["tags"].as_array().unwrap() {
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                if operation["tags"][0] == tag["name"] {
+                    let summary = operation["summary"].as_str().unwrap();
+                    writeln!(table, "| `{} {path}` | {summary} |", method.to_uppercase()).unwrap();
+                }
+            }
+        }
+    }
+    table
 }
 
 fn path() -> PathBuf {
@@ -88,7 +126,7 @@ fn document() -> Value {
     let (mut paths, mut schemas) = (Map::new(), Schemas::default());
     account::http::describe(&mut paths, &mut schemas);
     payment::http::describe(&mut paths, &mut schemas);
-    for endpoint in [health(), page(), page_file(), this_document()] {
+    for endpoint in [health(), page(), page_file(), openapi_document()] {
         endpoint.write(&mut paths, &mut schemas);
     }
     json!({
@@ -184,13 +222,16 @@ fn health() -> Endpoint {
     });
     let example = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")});
     let content = json!({"application/json": {"schema": schema, "examples": {"example": {"value": example}}}});
-    Endpoint::new("get", "/health", TAG, "getHealth", "Whether the platform runs")
-        .response_content(200, "It runs.", content)
+    Endpoint::new("get", "/health", TAG, "getHealth", "Check the health").response_content(
+        200,
+        "The platform is running.",
+        content,
+    )
 }
 
 fn page() -> Endpoint {
     let content = json!({"text/html": {"schema": {"type": "string"}}});
-    file(Endpoint::new("get", "/docs", TAG, "getDocs", "A page to read and try this API"), content)
+    file(Endpoint::new("get", "/docs", TAG, "getDocs", "Get the documentation page"), content)
 }
 
 fn page_file() -> Endpoint {
@@ -198,21 +239,21 @@ fn page_file() -> Endpoint {
         "type": "string",
         "enum": ["swagger-ui-bundle.js", "swagger-ui.css", "docs.js", "favicon-32x32.png"],
     });
-    let anything = json!({"text/javascript": {}, "text/css": {}, "image/png": {}});
-    file(Endpoint::new("get", "/docs/{file}", TAG, "getDocsFile", "What the page is made of"), anything)
+    let content = json!({"text/javascript": {}, "text/css": {}, "image/png": {}});
+    file(Endpoint::new("get", "/docs/{file}", TAG, "getDocsFile", "Get a file of the documentation page"), content)
         .path_parameter("file", "The file's name.", &files)
         .problems(&[&FILE_NOT_FOUND])
 }
 
-fn this_document() -> Endpoint {
+fn openapi_document() -> Endpoint {
     let content = json!({"application/json": {"schema": {"type": "object", "required": ["openapi", "info", "paths"]}}});
-    file(Endpoint::new("get", "/openapi.json", TAG, "getOpenapi", "This document"), content)
+    file(Endpoint::new("get", "/openapi.json", TAG, "getOpenapi", "Get the OpenAPI document"), content)
 }
 
 fn file(endpoint: Endpoint, content: Value) -> Endpoint {
     endpoint
-        .response_content(200, "The file. It may be kept for an hour.", content)
+        .response_content(200, "The file, cacheable for an hour.", content)
         .with_header(200, "ETag", "ETag")
         .with_header(200, "Cache-Control", "CacheControl")
-        .response_content(304, "You have it: `If-None-Match` named its `ETag`.", json!({}))
+        .response_content(304, "Not modified: `If-None-Match` has its `ETag`.", json!({}))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::{Envelope, PaymentEvent, Unreadable};
+use contracts::{DecodeError, Envelope, PaymentEvent};
 use kernel::Clock;
 
 use crate::outcome::{Message, Outcome};
@@ -25,7 +25,7 @@ pub struct Provider<Q, S, W, C> {
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+    Decode(#[from] DecodeError),
     /// The event has another type than the subscription selects.
     #[error("not an event of a pending payment")]
     NotPending,
@@ -186,7 +186,7 @@ mod tests {
         let failed = Envelope::new("PAY-1", 3, at(0), PaymentEvent::Failed(payment("+250788123456")));
         let failed = serde_json::to_string(&failed).unwrap();
         assert!(matches!(settle(&provider, &failed).await, Err(ProviderError::NotPending)));
-        assert!(matches!(settle(&provider, "{}").await, Err(ProviderError::Unreadable(_))));
+        assert!(matches!(settle(&provider, "{}").await, Err(ProviderError::Decode(_))));
         assert!(provider.webhooks.accepted.lock().unwrap().is_empty());
     }
 }

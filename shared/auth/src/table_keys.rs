@@ -43,7 +43,7 @@ impl TableKeys {
 
 impl LoadKeys for TableKeys {
     async fn load_keys(&self) -> Result<Vec<PublicKey>, LoadKeysError> {
-        let answer = self
+        let response = self
             .client
             .query()
             .table_name(&self.table)
@@ -58,7 +58,7 @@ impl LoadKeys for TableKeys {
             .await
             .map_err(|error| LoadKeysError(StoreError::from(error).to_string()))?;
         let text = |value: Option<&AttributeValue>| value.and_then(|value| value.as_s().ok()).cloned();
-        answer
+        response
             .items()
             .iter()
             .map(|item| match (text(item.get("kid")), text(item.get("publicKey"))) {

@@ -360,19 +360,19 @@ mod tests {
     #[tokio::test]
     async fn unknown_key_ids_load_keys_once_per_interval() {
         let key = Key::generate("a");
-        let stranger = Key::generate("b");
+        let unknown = Key::generate("b");
         let clock = clock();
         let mut verifier = verifier_at(&clock, &[&key]);
         verifier.warm_up().await;
         for _ in 0..50 {
-            assert!(verifier.verify(&stranger.token(&claims())).await.is_err());
+            assert!(verifier.verify(&unknown.token(&claims())).await.is_err());
         }
         assert_eq!(verifier.source.loads.load(Ordering::SeqCst), 1);
 
         clock.advance(RELOAD_INTERVAL);
-        verifier.source.keys.push(stranger.public());
+        verifier.source.keys.push(unknown.public());
         for _ in 0..50 {
-            assert!(verifier.verify(&stranger.token(&claims())).await.is_ok());
+            assert!(verifier.verify(&unknown.token(&claims())).await.is_ok());
         }
         assert_eq!(verifier.source.loads.load(Ordering::SeqCst), 2);
     }

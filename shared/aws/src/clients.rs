@@ -86,7 +86,9 @@ impl Intercept for UserAgent {
         _: &BeforeSerializationInterceptorContextRef<'_>,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        config.interceptor_state().store_put(disable_interceptor::<UserAgentInterceptor>("another one stands for it"));
+        config
+            .interceptor_state()
+            .store_put(disable_interceptor::<UserAgentInterceptor>("replaced by a constant user agent"));
         Ok(())
     }
 
@@ -115,12 +117,12 @@ mod tests {
         let env = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "us-east-1")];
         let env: Env = env.into_iter().chain([("AWS_ENDPOINT_URL", url.as_str())]).collect();
         let client = dynamodb_client(&env).unwrap();
-        let asked = tokio::spawn(async move { client.list_tables().send().await });
+        let call = tokio::spawn(async move { client.list_tables().send().await });
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = [0; 4096];
         let length = stream.read(&mut request).await.unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
-        asked.await.unwrap().unwrap();
+        call.await.unwrap().unwrap();
         let request = String::from_utf8_lossy(&request[..length]).to_lowercase();
         let agents: Vec<_> = request.lines().filter(|line| line.contains("user-agent:")).collect();
         assert_eq!(agents, [format!("user-agent: {USER_AGENT}")], "{request}");

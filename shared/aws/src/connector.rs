@@ -91,13 +91,13 @@ impl HttpConnector for Connector {
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
         let connection = capture_connection(&mut request);
-        if let Some(asked) = request.extensions().get::<CaptureSmithyConnection>() {
-            asked.set_connection_retriever(move || Some(connection_metadata(&connection)));
+        if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
+            capture.set_connection_retriever(move || Some(connection_metadata(&connection)));
         }
-        let answer = self.client.request(request);
+        let response = self.client.request(request);
         HttpConnectorFuture::new(async move {
-            let answer = answer.await.map_err(classify_error)?;
-            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
+            let response = response.await.map_err(classify_error)?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
@@ -150,26 +150,26 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
-            for answers in connections {
+            for responses in connections {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                for answer in answers {
+                for response in responses {
                     assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
-                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    stream.write_all(response.as_bytes()).await.unwrap();
                 }
             }
         });
         url
     }
 
-    async fn ask(connector: &Connector, url: &str) -> Result<u16, ConnectorError> {
+    async fn get(connector: &Connector, url: &str) -> Result<u16, ConnectorError> {
         let mut request = HttpRequest::new(SdkBody::from("{}"));
         request.set_method("POST").unwrap();
         request.set_uri(url).unwrap();
-        let mut answer = connector.call(request).await?;
+        let mut response = connector.call(request).await?;
         // A connection is reused only after its response has been read.
-        let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
+        let body = std::mem::replace(response.body_mut(), SdkBody::taken());
         http_body_util::BodyExt::collect(body).await.unwrap();
-        Ok(answer.status().as_u16())
+        Ok(response.status().as_u16())
     }
 
     fn connector() -> Connector {
@@ -181,7 +181,7 @@ mod tests {
         let url = server(vec![vec![OK, OK], vec![OK]]).await;
         let connector = connector();
         for _ in 0..3 {
-            assert_eq!(ask(&connector, &url).await.unwrap(), 200);
+            assert_eq!(get(&connector, &url).await.unwrap(), 200);
         }
     }
 
@@ -189,18 +189,18 @@ mod tests {
     async fn unanswered_handshake_times_out() {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}", silent.local_addr().unwrap().port());
-        assert!(ask(&connector(), &url).await.unwrap_err().is_io());
+        assert!(get(&connector(), &url).await.unwrap_err().is_io());
     }
 
     #[tokio::test]
     async fn network_errors_are_retryable_and_nonsense_is_not() {
         let connector = connector();
-        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        assert!(ask(&connector, &format!("http://{nobody}")).await.unwrap_err().is_io());
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert!(get(&connector, &format!("http://{closed}")).await.unwrap_err().is_io());
         let cut = server(vec![vec!["HTTP/1.1 200 OK\r\ncontent-"]]).await;
-        assert_eq!(ask(&connector, &cut).await.unwrap_err().as_other(), Some(ErrorKind::TransientError));
+        assert_eq!(get(&connector, &cut).await.unwrap_err().as_other(), Some(ErrorKind::TransientError));
         let nonsense = server(vec![vec!["nonsense\r\n\r\n"]]).await;
-        let error = ask(&connector, &nonsense).await.unwrap_err();
+        let error = get(&connector, &nonsense).await.unwrap_err();
         assert!(error.is_other() && error.as_other().is_none(), "{error:?}");
     }
 }

@@ -56,10 +56,10 @@ impl HttpClient {
             let value = (*value).to_owned();
             request.headers_mut().try_insert(*name, value).map_err(|_| HttpError::InvalidRequest("header"))?;
         }
-        let answer = tokio::time::timeout(TIMEOUT, self.connector.call(request)).await;
-        let answer = answer.map_err(|_| HttpError::NoResponse(format!("within {TIMEOUT:?}")))?;
-        let answer = answer.map_err(|error| HttpError::NoResponse(error.to_string()))?;
-        let status = answer.status();
+        let response = tokio::time::timeout(TIMEOUT, self.connector.call(request)).await;
+        let response = response.map_err(|_| HttpError::NoResponse(format!("within {TIMEOUT:?}")))?;
+        let response = response.map_err(|error| HttpError::NoResponse(error.to_string()))?;
+        let status = response.status();
         if status.is_success() { Ok(()) } else { Err(HttpError::Status(status.as_u16())) }
     }
 }

@@ -91,7 +91,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{Envelope, Unreadable};
+    use crate::{DecodeError, Envelope};
 
     fn created() -> Value {
         json!({
@@ -110,7 +110,7 @@ mod tests {
         })
     }
 
-    fn read(event: &Value) -> Result<Envelope<AccountEvent>, Unreadable> {
+    fn read(event: &Value) -> Result<Envelope<AccountEvent>, DecodeError> {
         Envelope::read(&event.to_string())
     }
 
@@ -134,7 +134,7 @@ mod tests {
         let mut event = created();
         event["schemaVersion"] = json!(2);
         event["data"] = json!("something else");
-        assert!(matches!(read(&event), Err(Unreadable::TooNew(2))));
+        assert!(matches!(read(&event), Err(DecodeError::TooNew(2))));
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         event["type"] = json!("user:vanished");
         for body in [event.to_string(), String::new(), "{}".to_owned(), "[]".to_owned()] {
             let read = Envelope::<AccountEvent>::read(&body);
-            assert!(matches!(read, Err(Unreadable::Malformed(_))), "{body}");
+            assert!(matches!(read, Err(DecodeError::Malformed(_))), "{body}");
         }
     }
 }

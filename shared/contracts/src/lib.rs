@@ -43,7 +43,7 @@ pub struct Envelope<E> {
 
 /// The message cannot be applied by this build.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub enum DecodeError {
     /// Not an envelope, or an unknown event type.
     #[error("not an event of this contract: {0}")]
     Malformed(#[from] serde_json::Error),
@@ -71,8 +71,8 @@ impl<E> Envelope<E> {
 impl<E: DeserializeOwned> Envelope<E> {
     /// Decodes the body of a message.
     /// # Errors
-    /// [`Unreadable`] if this build cannot apply the event.
-    pub fn read(body: &str) -> Result<Self, Unreadable> {
+    /// [`DecodeError`] if this build cannot apply the event.
+    pub fn read(body: &str) -> Result<Self, DecodeError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Version {
@@ -80,7 +80,7 @@ impl<E: DeserializeOwned> Envelope<E> {
         }
         let Version { schema_version } = serde_json::from_str(body)?;
         if schema_version > SCHEMA_VERSION {
-            return Err(Unreadable::TooNew(schema_version));
+            return Err(DecodeError::TooNew(schema_version));
         }
         Ok(serde_json::from_str(body)?)
     }

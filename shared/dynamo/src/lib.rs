@@ -1,6 +1,5 @@
 //! DynamoDB for stores: typed records, classified errors, and transactions that are retried on conflict.
 
-pub mod compat;
 mod error;
 mod record;
 mod retry;

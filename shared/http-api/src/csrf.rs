@@ -54,19 +54,19 @@ impl AllowedOrigins {
 /// Accepts an origin in the serialization that browsers use (<https://www.rfc-editor.org/rfc/rfc6454#section-6.2>), so that
 /// origins can be compared as strings.
 fn read_origin(text: &str) -> Result<String, String> {
-    let refused =
+    let invalid =
         || format!("{text:?} is not a valid origin: write it as https://app.example.com, without a path or a *");
-    let (scheme, host) = text.split_once("://").ok_or_else(refused)?;
-    let uri: Uri = text.parse().map_err(|_| refused())?;
+    let (scheme, host) = text.split_once("://").ok_or_else(invalid)?;
+    let uri: Uri = text.parse().map_err(|_| invalid())?;
     let own_port = match scheme {
         "https" => ":443",
         "http" => ":80",
-        _ => return Err(refused()),
+        _ => return Err(invalid()),
     };
     let is_written_so = uri.authority().is_some_and(|authority| authority.as_str() == host)
         && host.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte))
         && !host.ends_with(own_port);
-    if is_written_so { Ok(text.to_owned()) } else { Err(refused()) }
+    if is_written_so { Ok(text.to_owned()) } else { Err(invalid()) }
 }
 
 /// Whether the page has the origin that the request was sent to.

@@ -187,7 +187,7 @@ mod tests {
         request
     }
 
-    fn refused(request: &Request) -> Problem {
+    fn rejected(request: &Request) -> Problem {
         json_body::<Order>(request).unwrap_err()
     }
 
@@ -215,7 +215,7 @@ mod tests {
             (r#"{"amount": 5, "category": null}"#, "/category", "expected value"),
             (r#"{"amount": 5, "lines": [{}]}"#, "/lines/0/sku", "missing field `sku`"),
         ] {
-            let problem = refused(&request(body));
+            let problem = rejected(&request(body));
             assert_eq!(problem.problem_type, &problem_types::INVALID_REQUEST);
             assert_eq!(
                 problem.errors,
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn body_that_is_not_one_json_object_is_rejected() {
         for body in ["", "[]", " [5, []]", "{", "nonsense", r#"{"amount": 5} {"amount": 6}"#, "\u{feff}{}"] {
-            let problem = refused(&request(body));
+            let problem = rejected(&request(body));
             assert_eq!((problem.problem_type, problem.errors.len()), (&problem_types::INVALID_REQUEST, 0), "{body}");
         }
     }
@@ -263,8 +263,8 @@ mod tests {
     fn wrong_media_type_or_oversized_body_is_rejected() {
         let mut form = request("amount=5");
         form.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
-        assert_eq!(refused(&form).problem_type, &problem_types::UNSUPPORTED_MEDIA_TYPE);
-        assert_eq!(refused(&request(&" ".repeat(MAX_BODY_BYTES + 1))).problem_type, &problem_types::PAYLOAD_TOO_LARGE);
+        assert_eq!(rejected(&form).problem_type, &problem_types::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(rejected(&request(&" ".repeat(MAX_BODY_BYTES + 1))).problem_type, &problem_types::PAYLOAD_TOO_LARGE);
     }
 
     fn key(value: &str) -> Result<Option<IdempotencyKey>, Problem> {

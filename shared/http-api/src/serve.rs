@@ -14,7 +14,7 @@ use crate::access_log::AccessLogEntry;
 use crate::csrf::AllowedOrigins;
 use crate::{Problem, Request, Response};
 
-/// Runs a function behind API Gateway. `init` builds the state; `handle` answers one request. Cross-site requests are
+/// Runs a function behind API Gateway. `init` builds the state; `handle` processes one request. Cross-site requests are
 /// rejected before `handle`, so no endpoint can omit the check. A [`Problem`] is logged once, here, and returned to the
 /// client without its cause.
 pub fn serve<S, I, IF, H, HF, B>(init: I, handle: H) -> ExitCode

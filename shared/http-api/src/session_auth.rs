@@ -42,7 +42,7 @@ pub async fn authenticate<L: LoadKeys + Sync>(verifier: &Verifier<L>, request: &
     let Some(token) = access_token(request) else {
         return Err(Problem::unauthenticated(false, "no access token"));
     };
-    verifier.verify(token.expose()).await.map_err(refuse)
+    verifier.verify(token.expose()).await.map_err(problem)
 }
 
 /// Returns the claims of the request's access token, if it has one.
@@ -50,10 +50,10 @@ pub async fn authenticate<L: LoadKeys + Sync>(verifier: &Verifier<L>, request: &
 /// A 401 if the token is invalid; a 503 if it cannot be verified at the moment.
 pub async fn claims<L: LoadKeys + Sync>(verifier: &Verifier<L>, request: &Request) -> Result<Option<Claims>, Problem> {
     let Some(token) = access_token(request) else { return Ok(None) };
-    verifier.claims(token.expose()).await.map(Some).map_err(refuse)
+    verifier.claims(token.expose()).await.map(Some).map_err(problem)
 }
 
-fn refuse(rejection: Rejection) -> Problem {
+fn problem(rejection: Rejection) -> Problem {
     match rejection {
         Rejection::Unavailable(error) => Problem::unavailable(Duration::from_secs(1), &error),
         Rejection::Invalid(_) | Rejection::Expired(_) => Problem::unauthenticated(true, rejection),

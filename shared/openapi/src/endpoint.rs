@@ -19,7 +19,7 @@ pub struct Endpoint {
     operation: Map<String, Value>,
     parameters: Vec<Value>,
     responses: BTreeMap<u16, Response>,
-    refusals: Vec<&'static ProblemType>,
+    problems: Vec<&'static ProblemType>,
     schemas: Schemas,
 }
 
@@ -46,7 +46,7 @@ impl Endpoint {
             operation,
             parameters: Vec::new(),
             responses: BTreeMap::new(),
-            refusals: vec![&problem_types::INTERNAL],
+            problems: vec![&problem_types::INTERNAL],
             schemas: Schemas::default(),
         };
         if method == "get" { endpoint } else { endpoint.problems(&[&problem_types::CROSS_SITE_REQUEST]) }
@@ -208,10 +208,10 @@ impl Endpoint {
 
     /// Adds problem types that the operation may return.
     #[must_use]
-    pub fn problems(mut self, refusals: &[&'static ProblemType]) -> Self {
-        for kind in refusals {
-            if !self.refusals.contains(kind) {
-                self.refusals.push(kind);
+    pub fn problems(mut self, problems: &[&'static ProblemType]) -> Self {
+        for problem_type in problems {
+            if !self.problems.contains(problem_type) {
+                self.problems.push(problem_type);
             }
         }
         self
@@ -221,11 +221,11 @@ impl Endpoint {
     pub fn write(mut self, paths: &mut Map<String, Value>, schemas: &mut Schemas) {
         let problem = self.schemas.refer::<Problem>();
         let mut by_status: BTreeMap<u16, Vec<&ProblemType>> = BTreeMap::new();
-        for kind in &self.refusals {
-            by_status.entry(kind.status).or_default().push(kind);
+        for problem_type in &self.problems {
+            by_status.entry(problem_type.status).or_default().push(problem_type);
         }
-        for (status, kinds) in by_status {
-            self.responses.insert(status, Response::refusal(status, &kinds, &problem));
+        for (status, problem_types) in by_status {
+            self.responses.insert(status, Response::problem(status, &problem_types, &problem));
         }
         // A replay may return any response of the first request.
         if self.parameters.iter().any(|parameter| parameter.get("$ref").is_some()) {
@@ -253,11 +253,16 @@ impl Response {
     }
 
     /// A problem response with the codes that this status can have here.
-    fn refusal(status: u16, kinds: &[&ProblemType], problem: &Value) -> Self {
-        let codes: Vec<_> = kinds.iter().map(|kind| kind.code).collect();
-        let titles: Vec<_> = kinds.iter().map(|kind| format!("`{}`: {}.", kind.code, kind.title)).collect();
-        let examples: Map<_, _> =
-            kinds.iter().map(|kind| (kind.code.to_owned(), json!({"value": example(kind)}))).collect();
+    fn problem(status: u16, problem_types: &[&ProblemType], problem: &Value) -> Self {
+        let codes: Vec<_> = problem_types.iter().map(|problem_type| problem_type.code).collect();
+        let titles: Vec<_> = problem_types
+            .iter()
+            .map(|problem_type| format!("`{}`: {}.", problem_type.code, problem_type.title))
+            .collect();
+        let examples: Map<_, _> = problem_types
+            .iter()
+            .map(|problem_type| (problem_type.code.to_owned(), json!({"value": example(problem_type)})))
+            .collect();
         let of_these = json!({"properties": {"code": {"enum": codes}, "status": {"const": status}}});
         let content = json!({PROBLEM: {"schema": {"allOf": [problem, of_these]}, "examples": examples}});
         let mut response = Self::new(titles.join(" "), content);
@@ -332,15 +337,15 @@ mod tests {
 
     #[test]
     fn only_unsafe_methods_document_cross_site_rejection() {
-        let refusals = |method| {
+        let problems = |method| {
             let mut paths = Map::new();
             Endpoint::new(method, "/tea", "Tea", "tea", "Tea").write(&mut paths, &mut Schemas::default());
             paths["/tea"][method]["responses"]["403"].clone()
         };
         for method in ["post", "patch", "delete"] {
-            assert!(refusals(method).to_string().contains("cross_site_request"), "{method}");
+            assert!(problems(method).to_string().contains("cross_site_request"), "{method}");
         }
-        assert_eq!(refusals("get"), Value::Null);
+        assert_eq!(problems("get"), Value::Null);
     }
 
     #[test]

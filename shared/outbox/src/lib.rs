@@ -11,18 +11,18 @@ use std::process::ExitCode;
 
 pub use aws_lambda_events::dynamodb::EventRecord;
 use contracts::{Envelope, Event};
-pub use publish::{NotPublished, PublishEvents, publish};
-pub use record::{UnreadableRecord, is_newer, is_of, new_image};
+pub use publish::{PublishError, PublishEvents, publish};
+pub use record::{RecordDecodeError, key_matches, new_image, version_increased};
 use serde::Serialize;
 pub use topic::Topic;
 
 /// Runs the function that publishes a table's stream to the topic in `TOPIC_ARN`.
-pub fn serve<E>(to_publish: fn(&EventRecord) -> Result<Option<Envelope<E>>, UnreadableRecord>) -> ExitCode
+pub fn serve<E>(event_from_record: fn(&EventRecord) -> Result<Option<Envelope<E>>, RecordDecodeError>) -> ExitCode
 where
     E: Event + Serialize + Send + Sync + 'static,
 {
     lambda::serve_events(
         async |env| Topic::from_env(&env),
-        move |topic, event| async move { publish(topic, &event, to_publish).await },
+        move |topic, event| async move { publish(topic, &event, event_from_record).await },
     )
 }

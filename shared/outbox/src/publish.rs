@@ -8,7 +8,7 @@ use aws_lambda_events::dynamodb::{Event as StreamEvent, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use contracts::Envelope;
 
-use crate::UnreadableRecord;
+use crate::RecordDecodeError;
 
 /// Publishes events.
 pub trait PublishEvents<E> {
@@ -16,27 +16,27 @@ pub trait PublishEvents<E> {
     const MAX_EVENTS: usize;
 
     /// Publishes at most [`MAX_EVENTS`](Self::MAX_EVENTS) events. MUST return one result per event, in the same order.
-    fn publish_events(&self, events: &[Envelope<E>]) -> impl Future<Output = Vec<Result<(), NotPublished>>> + Send;
+    fn publish_events(&self, events: &[Envelope<E>]) -> impl Future<Output = Vec<Result<(), PublishError>>> + Send;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("publishing an event failed: {0}")]
-pub struct NotPublished(pub String);
+pub struct PublishError(pub String);
 
 /// Publishes the events of the records, in order, up to the first failure, and reports that record. Lambda redelivers it
 /// and all later records, so publishing those now would only duplicate them
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>).
-/// # Errors
-/// None: a failure is part of the response.
 ///
-/// None: a failure is part of the answer.
+/// # Errors
+///
+/// None: a failure is part of the response.
 pub async fn publish<E, B: PublishEvents<E>>(
     bus: &B,
     event: &StreamEvent,
-    to_publish: fn(&EventRecord) -> Result<Option<Envelope<E>>, UnreadableRecord>,
+    event_from_record: fn(&EventRecord) -> Result<Option<Envelope<E>>, RecordDecodeError>,
 ) -> Result<DynamoDbEventResponse, Infallible> {
     let mut failures = DynamoDbEventResponse::default();
-    if let Err(record) = publish_in_order(bus, &event.records, to_publish).await {
+    if let Err(record) = publish_in_order(bus, &event.records, event_from_record).await {
         // Without a sequence number Lambda treats the whole batch as failed, as intended.
         let mut failure = DynamoDbBatchItemFailure::default();
         failure.item_identifier = Some(record.change.sequence_number.clone().unwrap_or_default());
@@ -49,11 +49,11 @@ pub async fn publish<E, B: PublishEvents<E>>(
 async fn publish_in_order<'a, E, B: PublishEvents<E>>(
     bus: &B,
     records: &'a [EventRecord],
-    to_publish: fn(&EventRecord) -> Result<Option<Envelope<E>>, UnreadableRecord>,
+    event_from_record: fn(&EventRecord) -> Result<Option<Envelope<E>>, RecordDecodeError>,
 ) -> Result<(), &'a EventRecord> {
     let mut waiting = Vec::new();
     for record in records {
-        match to_publish(record) {
+        match event_from_record(record) {
             Ok(None) => {}
             Ok(Some(event)) => waiting.push((record, event)),
             Err(error) => {
@@ -83,7 +83,7 @@ fn failed<'a>(record: &'a EventRecord, error: &dyn Display) -> &'a EventRecord {
     tracing::error!(
         sequence_number = record.change.sequence_number,
         %error,
-        "a change was not published; it and what follows it will be delivered again"
+        "change not published; this record and all later ones will be redelivered"
     );
     record
 }
@@ -96,40 +96,41 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{is_newer, is_of, new_image};
+    use crate::{key_matches, new_image, version_increased};
 
     type Numbered = Envelope<u64>;
 
     /// Publishes in batches of three, except the event with one number.
     #[derive(Default)]
     struct Bus {
-        refuses: Option<u64>,
+        fails_on: Option<u64>,
         calls: Mutex<Vec<Vec<u64>>>,
     }
 
     impl PublishEvents<u64> for Bus {
         const MAX_EVENTS: usize = 3;
 
-        async fn publish_events(&self, events: &[Numbered]) -> Vec<Result<(), NotPublished>> {
+        async fn publish_events(&self, events: &[Numbered]) -> Vec<Result<(), PublishError>> {
             self.calls.lock().unwrap().push(events.iter().map(|event| event.event).collect());
             let outcome = |event: &Numbered| {
-                if self.refuses == Some(event.event) { Err(NotPublished("no".to_owned())) } else { Ok(()) }
+                if self.fails_on == Some(event.event) { Err(PublishError("no".to_owned())) } else { Ok(()) }
             };
             events.iter().map(outcome).collect()
         }
     }
 
-    fn to_publish(record: &EventRecord) -> Result<Option<Numbered>, UnreadableRecord> {
+    fn event_from_record(record: &EventRecord) -> Result<Option<Numbered>, RecordDecodeError> {
         #[derive(serde::Deserialize)]
         struct Told {
             number: u64,
         }
-        if !is_of(record, |_pk, sk| sk == "TOLD")? {
+        if !key_matches(record, |_pk, sk| sk == "PUBLISHED")? {
             return Ok(None);
         }
         let Told { number } = new_image(record)?;
         let now = Timestamp::from_unix_seconds(0).unwrap();
-        Ok(Some(Envelope::new("a", number, now, number)).filter(|event| is_newer(record, event.aggregate_version)))
+        Ok(Some(Envelope::new("a", number, now, number))
+            .filter(|event| version_increased(record, event.aggregate_version)))
     }
 
     fn record(number: u64, sk: &str) -> Value {
@@ -144,21 +145,21 @@ mod tests {
     }
 
     fn broken(number: u64) -> Value {
-        let mut record = record(number, "TOLD");
+        let mut record = record(number, "PUBLISHED");
         record["dynamodb"]["NewImage"] = json!({"number": {"S": "many"}});
         record
     }
 
-    fn told(numbers: impl IntoIterator<Item = u64>) -> Vec<Value> {
-        numbers.into_iter().map(|number| record(number, "TOLD")).collect()
+    fn records_of(numbers: impl IntoIterator<Item = u64>) -> Vec<Value> {
+        numbers.into_iter().map(|number| record(number, "PUBLISHED")).collect()
     }
 
     /// The batches that were published, and the sequence numbers that were reported.
     async fn run(bus: Bus, records: Vec<Value>) -> (Vec<Vec<u64>>, Vec<String>) {
         let event = serde_json::from_value(json!({ "Records": records })).unwrap();
-        let Ok(answer) = publish(&bus, &event, to_publish).await;
-        let answer = serde_json::to_value(answer).unwrap();
-        let failures = answer["batchItemFailures"].as_array().unwrap();
+        let Ok(response) = publish(&bus, &event, event_from_record).await;
+        let response = serde_json::to_value(response).unwrap();
+        let failures = response["batchItemFailures"].as_array().unwrap();
         let reported = failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect();
         (bus.calls.into_inner().unwrap(), reported)
     }
@@ -169,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn changes_are_published_in_order_and_in_batches() {
-        let mut records = told(0..7);
+        let mut records = records_of(0..7);
         records.insert(2, record(99, "UNTOLD"));
         let (called, reported) = run(Bus::default(), records).await;
         assert_eq!(called, calls([&[0, 1, 2], &[3, 4, 5], &[6]]));
@@ -178,9 +179,9 @@ mod tests {
 
     #[tokio::test]
     async fn batch_without_events_makes_no_call() {
-        let mut removed = record(2, "TOLD");
+        let mut removed = record(2, "PUBLISHED");
         removed["eventName"] = json!("REMOVE");
-        let mut same_version = record(3, "TOLD");
+        let mut same_version = record(3, "PUBLISHED");
         same_version["eventName"] = json!("MODIFY");
         same_version["dynamodb"]["OldImage"] = json!({"version": {"N": "3"}});
         let records = vec![record(1, "UNTOLD"), removed, same_version];
@@ -189,14 +190,14 @@ mod tests {
 
     #[tokio::test]
     async fn rejected_event_is_reported_and_stops_the_batch() {
-        let (called, reported) = run(Bus { refuses: Some(4), ..Bus::default() }, told(0..9)).await;
+        let (called, reported) = run(Bus { fails_on: Some(4), ..Bus::default() }, records_of(0..9)).await;
         assert_eq!(called, calls([&[0, 1, 2], &[3, 4, 5]]));
         assert_eq!(reported, ["4"]);
     }
 
     #[tokio::test]
     async fn undecodable_record_is_reported_after_earlier_ones() {
-        let mut records = told(0..3);
+        let mut records = records_of(0..3);
         records[2] = broken(2);
         let (called, reported) = run(Bus::default(), records).await;
         assert_eq!(called, calls([&[0, 1]]));
@@ -205,9 +206,9 @@ mod tests {
 
     #[tokio::test]
     async fn first_of_two_failures_is_reported() {
-        let mut records = told(0..4);
+        let mut records = records_of(0..4);
         records[3] = broken(3);
-        let (_, reported) = run(Bus { refuses: Some(1), ..Bus::default() }, records).await;
+        let (_, reported) = run(Bus { fails_on: Some(1), ..Bus::default() }, records).await;
         assert_eq!(reported, ["1"]);
     }
 }

@@ -9,7 +9,7 @@ use config::{ConfigError, Env};
 use contracts::{Envelope, Event};
 use serde::Serialize;
 
-use crate::{NotPublished, PublishEvents};
+use crate::{PublishError, PublishEvents};
 
 #[derive(Debug, Clone)]
 pub struct Topic {
@@ -31,7 +31,7 @@ impl<E: Event + Serialize + Sync> PublishEvents<E> for Topic {
     /// The limit of `PublishBatch`. Ten events are far below its limit of 256 KiB.
     const MAX_EVENTS: usize = 10;
 
-    async fn publish_events(&self, events: &[Envelope<E>]) -> Vec<Result<(), NotPublished>> {
+    async fn publish_events(&self, events: &[Envelope<E>]) -> Vec<Result<(), PublishError>> {
         let entries =
             events.iter().enumerate().map(|(index, event)| entry(index, event)).collect::<Result<Vec<_>, _>>();
         let entries = match entries {
@@ -40,29 +40,29 @@ impl<E: Event + Serialize + Sync> PublishEvents<E> for Topic {
         };
         let request = self.client.publish_batch().topic_arn(&self.arn);
         match request.set_publish_batch_request_entries(Some(entries)).send().await {
-            Ok(answer) => (0..events.len())
-                .map(|index| match answer.failed().iter().find(|entry| entry.id() == index.to_string()) {
-                    Some(entry) => Err(not_published(format!("{}: {}", entry.code(), entry.message().unwrap_or("")))),
+            Ok(response) => (0..events.len())
+                .map(|index| match response.failed().iter().find(|entry| entry.id() == index.to_string()) {
+                    Some(entry) => Err(publish_error(format!("{}: {}", entry.code(), entry.message().unwrap_or("")))),
                     None => Ok(()),
                 })
                 .collect(),
-            Err(error) => vec![Err(not_published(DisplayErrorContext(error))); events.len()],
+            Err(error) => vec![Err(publish_error(DisplayErrorContext(error))); events.len()],
         }
     }
 }
 
-fn entry<E: Event + Serialize>(index: usize, event: &Envelope<E>) -> Result<PublishBatchRequestEntry, NotPublished> {
+fn entry<E: Event + Serialize>(index: usize, event: &Envelope<E>) -> Result<PublishBatchRequestEntry, PublishError> {
     let event_type = MessageAttributeValue::builder().data_type("String").string_value(event.event.name()).build();
     PublishBatchRequestEntry::builder()
         .id(index.to_string())
-        .message(serde_json::to_string(event).map_err(not_published)?)
-        .message_attributes("type", event_type.map_err(not_published)?)
+        .message(serde_json::to_string(event).map_err(publish_error)?)
+        .message_attributes("type", event_type.map_err(publish_error)?)
         .build()
-        .map_err(not_published)
+        .map_err(publish_error)
 }
 
-fn not_published(why: impl Display) -> NotPublished {
-    NotPublished(why.to_string())
+fn publish_error(why: impl Display) -> PublishError {
+    PublishError(why.to_string())
 }
 
 #[cfg(test)]
@@ -112,9 +112,9 @@ mod tests {
 
     #[tokio::test]
     async fn rejected_event_of_a_batch_is_identified() {
-        let answer = "<PublishBatchResponse><PublishBatchResult><Failed><member><Id>1</Id><Code>InternalError</Code>\
+        let response = "<PublishBatchResponse><PublishBatchResult><Failed><member><Id>1</Id><Code>InternalError</Code>\
                       <SenderFault>false</SenderFault></member></Failed></PublishBatchResult></PublishBatchResponse>";
-        let (url, _request) = serve_once(200, answer).await;
+        let (url, _request) = serve_once(200, response).await;
         let outcomes = topic(&url).publish_events(&events(3)).await;
         assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     }

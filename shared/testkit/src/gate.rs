@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Debug)]
 struct Waiting {
     go: oneshot::Sender<()>,
-    answered: oneshot::Receiver<()>,
+    sent: oneshot::Receiver<()>,
 }
 
 /// Steps through the requests of one client.
@@ -33,9 +33,9 @@ impl Gate {
 
     /// Sends the next request and waits for its response. Returns `false` when there can be no more: the client was dropped.
     pub async fn let_one_through(&mut self) -> bool {
-        let Some(Waiting { go, answered }) = self.0.recv().await else { return false };
+        let Some(Waiting { go, sent }) = self.0.recv().await else { return false };
         go.send(()).expect("a request that still waits");
-        answered.await.expect("an answer");
+        sent.await.expect("an acknowledgement");
         true
     }
 }
@@ -49,15 +49,15 @@ struct Gated {
 impl HttpConnector for Gated {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (go, may_go) = oneshot::channel();
-        let (answer, answered) = oneshot::channel();
+        let (ack, sent) = oneshot::channel();
         let (arrive, inner) = (self.arrive.clone(), self.inner.clone());
         HttpConnectorFuture::new(async move {
             // Without a scheduler every request is sent at once.
-            if arrive.send(Waiting { go, answered }).is_ok() {
+            if arrive.send(Waiting { go, sent }).is_ok() {
                 may_go.await.ok();
             }
             let response = inner.call(request).await;
-            answer.send(()).ok();
+            ack.send(()).ok();
             response
         })
     }

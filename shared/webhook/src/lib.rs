@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn tampered_message_is_rejected() {
-        let stranger = secret("C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+        let other = secret("C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
         for (secrets, headers, body) in [
             (vec![ours()], SIGNED, &b"{}"[..]),
             (vec![ours()], Headers { id: Some("msg_other"), ..SIGNED }, BODY),
@@ -168,7 +168,7 @@ mod tests {
                 Headers { signature: Some("v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="), ..SIGNED },
                 BODY,
             ),
-            (vec![stranger], SIGNED, BODY),
+            (vec![other], SIGNED, BODY),
             (vec![], SIGNED, BODY),
         ] {
             assert_eq!(verify(&secrets, headers, body, now()), Err(Rejection::WrongSignature), "{headers:?}");

@@ -386,7 +386,7 @@ pub(crate) fn keyed(body: &Value, key: &str) -> Request {
 
 fn outcome(result: Result<Response, Problem>) -> Outcome {
     match result {
-        Ok(answer) => (answer.status.as_u16(), serde_json::from_str(&answer.body).unwrap_or_default()),
+        Ok(response) => (response.status.as_u16(), serde_json::from_str(&response.body).unwrap_or_default()),
         Err(problem) => (problem.problem_type.status, json!({"code": problem.problem_type.code})),
     }
 }

@@ -1,6 +1,6 @@
 //! Conversion of stream records of the account table to published events.
 
-use ::outbox::{EventRecord, UnreadableRecord, is_newer, is_of, new_image};
+use ::outbox::{EventRecord, RecordDecodeError, key_matches, new_image, version_increased};
 use auth::table_keys;
 use contracts::{AccountEvent, Envelope, RetiredKey, SessionEnd, SigningKey};
 use kernel::Timestamp;
@@ -14,13 +14,13 @@ use crate::store::{PROFILE, PublicKeyRecord, PublicKeyStatus, SESSION_PREFIX, Se
 ///
 /// # Errors
 ///
-/// [`UnreadableRecord`] if a record that is published cannot be deserialized.
-pub fn event_from_record(record: &EventRecord) -> Result<Option<Envelope<AccountEvent>>, UnreadableRecord> {
-    let event = if is_of(record, |_pk, sk| sk == PROFILE)? {
+/// [`RecordDecodeError`] if a record that is published cannot be deserialized.
+pub fn event_from_record(record: &EventRecord) -> Result<Option<Envelope<AccountEvent>>, RecordDecodeError> {
+    let event = if key_matches(record, |_pk, sk| sk == PROFILE)? {
         user_event(new_image(record)?)
-    } else if is_of(record, |pk, _sk| pk == table_keys::PARTITION)? {
+    } else if key_matches(record, |pk, _sk| pk == table_keys::PARTITION)? {
         signing_key_event(new_image(record)?)
-    } else if is_of(record, |_pk, sk| sk.starts_with(SESSION_PREFIX))? {
+    } else if key_matches(record, |_pk, sk| sk.starts_with(SESSION_PREFIX))? {
         // Other changes of a session are not published, so the rest of the item is read only if it has ended.
         let SessionEndAttribute { ended_at } = new_image(record)?;
         let Some(ended_at) = ended_at else { return Ok(None) };
@@ -28,7 +28,7 @@ pub fn event_from_record(record: &EventRecord) -> Result<Option<Envelope<Account
     } else {
         return Ok(None);
     };
-    Ok(is_newer(record, event.aggregate_version).then_some(event))
+    Ok(version_increased(record, event.aggregate_version).then_some(event))
 }
 
 fn user_event(UserRecord { id, user, .. }: UserRecord) -> Envelope<AccountEvent> {
@@ -99,7 +99,7 @@ mod tests {
         })
     }
 
-    fn event(name: &str, old: &Value, new: &Value) -> Result<Option<Envelope<AccountEvent>>, UnreadableRecord> {
+    fn event(name: &str, old: &Value, new: &Value) -> Result<Option<Envelope<AccountEvent>>, RecordDecodeError> {
         let image = if new.is_null() { old } else { new };
         let record = json!({
             "eventID": "e", "eventName": name, "awsRegion": "eu-west-1",

@@ -89,9 +89,12 @@ impl From<AccountError> for Problem {
 }
 
 fn identifier_taken(taken: &[IdentifierKind]) -> Problem {
-    let errors = taken.iter().map(|kind| FieldError::new(kind.name(), "is taken: sign in, or use another")).collect();
+    let errors = taken
+        .iter()
+        .map(|kind| FieldError::new(kind.name(), "is already in use: sign in, or choose another"))
+        .collect();
     let names: Vec<_> = taken.iter().map(|kind| kind.name()).collect();
-    let detail = format!("Somebody has signed up with this {} already.", names.join(" and this "));
+    let detail = format!("Already in use: {}.", names.join(", "));
     let mut problem = Problem::new(&IDENTIFIER_TAKEN, detail);
     problem.errors = errors;
     problem

@@ -459,12 +459,12 @@ mod tests {
                     tokio::spawn(async move { tables.apply(change).await })
                 })
                 .collect();
-            let mut answers = Vec::new();
+            let mut outcomes = Vec::new();
             for attempt in attempts {
-                answers.push(attempt.await.unwrap());
+                outcomes.push(attempt.await.unwrap());
             }
-            assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-            key_set = answers.pop();
+            assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:?}");
+            key_set = outcomes.pop();
         }
         let key_set = key_set.unwrap();
         assert_eq!(tables.signer().await, Some(key_set.current.kid.clone()));

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    http_api::serve(async |_env| Ok(()), |(), request| async move { docs::files::answer(&request) })
+    http_api::serve(async |_env| Ok(()), |(), request| async move { docs::files::respond(&request) })
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    http_api::serve(async |_env| Ok(()), |(), _request| async { docs::health::answer() })
+    http_api::serve(async |_env| Ok(()), |(), _request| async { docs::health::respond() })
 }

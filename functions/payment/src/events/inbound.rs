@@ -1,6 +1,6 @@
 //! Events of the account context. Each is applied idempotently and in any order.
 
-use contracts::{AccountEvent, Envelope, Event, Unreadable};
+use contracts::{AccountEvent, DecodeError, Envelope, Event};
 
 use crate::domain::{User, UserStatus};
 use crate::store::{Store, StoreError};
@@ -10,7 +10,7 @@ use crate::store::{Store, StoreError};
 pub enum ApplyError {
     /// This build can't read the event.
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+    Decode(#[from] DecodeError),
     #[error("the version of an aggregate is at least 1")]
     InvalidVersion,
     #[error(transparent)]

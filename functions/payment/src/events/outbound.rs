@@ -4,7 +4,7 @@
 //! the provider, and a transfer if it moved money.
 
 use contracts::{Envelope, PaymentEvent};
-use outbox::{EventRecord, UnreadableRecord, is_newer, is_of, new_image};
+use outbox::{EventRecord, RecordDecodeError, key_matches, new_image, version_increased};
 
 use crate::domain::{Payment, PaymentStatus, Transfer, TransferStatus};
 use crate::store::payments::PaymentRecord;
@@ -14,15 +14,15 @@ use crate::store::transfers::TransferRecord;
 ///
 /// # Errors
 ///
-/// [`UnreadableRecord`] if the record has an event but can't be decoded.
-pub fn event_from_record(record: &EventRecord) -> Result<Option<Envelope<PaymentEvent>>, UnreadableRecord> {
-    if is_of(record, |_pk, sk| sk == "PAYMENT")? {
+/// [`RecordDecodeError`] if the record has an event but can't be decoded.
+pub fn event_from_record(record: &EventRecord) -> Result<Option<Envelope<PaymentEvent>>, RecordDecodeError> {
+    if key_matches(record, |_pk, sk| sk == "PAYMENT")? {
         let payment = Payment::from(new_image::<PaymentRecord>(record)?);
-        return Ok(payment_event(&payment).filter(|event| is_newer(record, event.aggregate_version)));
+        return Ok(payment_event(&payment).filter(|event| version_increased(record, event.aggregate_version)));
     }
     // A transfer never changes, so a later change of its item has no event.
-    if is_of(record, |_pk, sk| sk == "TRANSFER")? && record.event_name == "INSERT" {
-        let transfer = Transfer::try_from(new_image::<TransferRecord>(record)?).map_err(UnreadableRecord::new)?;
+    if key_matches(record, |_pk, sk| sk == "TRANSFER")? && record.event_name == "INSERT" {
+        let transfer = Transfer::try_from(new_image::<TransferRecord>(record)?).map_err(RecordDecodeError::new)?;
         return Ok(transfer_event(&transfer));
     }
     Ok(None)
@@ -102,7 +102,7 @@ mod tests {
         })
     }
 
-    fn event(name: &str, old: &Value, new: &Value) -> Result<Option<Envelope<PaymentEvent>>, UnreadableRecord> {
+    fn event(name: &str, old: &Value, new: &Value) -> Result<Option<Envelope<PaymentEvent>>, RecordDecodeError> {
         let image = if new.is_null() { old } else { new };
         let record = json!({
             "eventID": "e", "eventName": name, "awsRegion": "eu-west-1",

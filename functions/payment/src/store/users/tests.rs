@@ -82,7 +82,7 @@ async fn malformed_event_is_rejected_without_effect() {
     let app = TestApp::new().await;
     let id = UserId::random(&app.random);
     for body in ["", "{}", "nonsense"] {
-        assert!(matches!(apply(&app.store, body).await, Err(ApplyError::Unreadable(_))), "{body}");
+        assert!(matches!(apply(&app.store, body).await, Err(ApplyError::Decode(_))), "{body}");
     }
     let outcome = app.apply(0, AccountEvent::UserCreated(user(id, 0))).await;
     assert!(matches!(outcome, Err(ApplyError::InvalidVersion)), "{outcome:?}");
