@@ -34,13 +34,13 @@ codes: $(TOOLS) ## Print the verification codes that the running platform has se
 check: $(TOOLS) ## Check format, lints and the template
 	@$(LOCAL)/verify.py check
 
-unit: $(TOOLS) ## Run the Rust tests without the budgets (P=payment: those of one crate)
+unit: $(TOOLS) ## Run the Rust tests (P=payment: those of one crate)
 	@$(LOCAL)/verify.py unit $(P)
 
 e2e: $(TOOLS) ## Run the end-to-end tests on a new stack (T=revocation: those with this name; AWS_ENDPOINT_URL and API_URL: on that stack)
 	@$(LOCAL)/e2e.py $(if $(T),-k "$(T)") $(PYTEST_ARGS)
 
-test: $(TOOLS) ## Run everything: check, Rust tests, budgets and end-to-end tests
+test: $(TOOLS) ## Run everything: check, Rust tests, budgets of release builds, end-to-end tests
 	@$(LOCAL)/verify.py test
 
 deny: $(VENV)/bin/cargo-deny ## Check dependencies and licences (compiles cargo-deny once: 5 minutes)

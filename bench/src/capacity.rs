@@ -1,20 +1,18 @@
-//! What DynamoDB charges, calculated from the sizes of items: a second opinion beside `ReturnConsumedCapacity`, and the
-//! only one where DynamoDB refuses a write and reports nothing.
+//! Capacity units calculated from the sizes of items: a check of `ReturnConsumedCapacity`, and the only source for
+//! rejected writes, for which DynamoDB reports nothing.
 //!
 //! Sizes: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>. Units:
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>.
 
 use serde_json::{Map, Value};
 
-/// An item, as DynamoDB's JSON has it.
+/// An item in DynamoDB JSON.
 pub type Item = Map<String, Value>;
 
 /// Capacity units: one write unit is a write of up to 1 KiB, one read unit a consistent read of up to 4 KiB.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Capacity {
-    /// Read units.
     pub read: f64,
-    /// Write units.
     pub write: f64,
 }
 
@@ -24,7 +22,7 @@ impl std::iter::Sum for Capacity {
     }
 }
 
-/// What an item weighs, in bytes.
+/// The size of an item in bytes.
 pub fn size_bytes(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
 }
@@ -36,7 +34,7 @@ fn value_bytes(value: &Value) -> usize {
     match kind.as_str() {
         "S" => text(inner).len(),
         "N" => number_bytes(&text(inner)),
-        // In the JSON three bytes are four characters.
+        // Base64: three bytes are four characters.
         "B" => binary_bytes(&text(inner)),
         "SS" => members().map(|member| text(member).len()).sum(),
         "NS" => members().map(|member| number_bytes(&text(member))).sum(),
@@ -67,26 +65,26 @@ fn units(bytes: usize, unit_bytes: usize) -> f64 {
     f64::from(u32::try_from(units).unwrap_or(u32::MAX))
 }
 
-/// Units of a write that found the one and left the other: the larger counts.
+/// Write units of a change: the larger of both images counts.
 pub fn write_units(before: Option<&Item>, after: Option<&Item>) -> f64 {
     let larger = before.map_or(0, size_bytes).max(after.map_or(0, size_bytes));
     units(larger, 1024)
 }
 
-/// Units of reading so many bytes.
+/// Read units of a number of bytes.
 pub fn read_units(bytes: usize, consistent: bool) -> f64 {
     units(bytes, 4096) * if consistent { 1.0 } else { 0.5 }
 }
 
-/// An index that holds whole items, as all of ours do.
+/// An index that projects all attributes.
 #[derive(Debug, Clone)]
 pub struct Index {
-    /// The attributes of its key. An item without one of them is not in it.
+    /// The key attributes. An item without one of them is not indexed.
     pub key: Vec<String>,
 }
 
 impl Index {
-    /// Units of keeping it in step with a write. A write in a transaction costs it no more than another.
+    /// Write units of the index for a write of the table. A transaction does not double them.
     pub fn write_units(&self, before: Option<&Item>, after: Option<&Item>) -> f64 {
         let place = |item: Option<&Item>| -> Option<Vec<Value>> {
             self.key.iter().map(|name| item.and_then(|item| item.get(name)).cloned()).collect()
@@ -97,7 +95,7 @@ impl Index {
             (None, Some(_)) => write_units(None, after),
             (Some(_), Some(_)) if before == after => 0.0,
             (Some(old), Some(new)) if old == new => write_units(before, after),
-            // It leaves one place and enters another.
+            // The entry moves.
             (Some(_), Some(_)) => write_units(before, None) + write_units(None, after),
         }
     }
@@ -115,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_weighs_what_the_guide_says() {
+    fn item_size_follows_the_developer_guide() {
         for (value, bytes) in [
             (json!({"pk": {"S": "é"}}), 2 + 2),
             (json!({"n": {"N": "0"}}), 1 + 1),
@@ -132,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_counts_by_the_larger_image_and_rounds_up() {
+    fn write_units_round_up_the_larger_image() {
         let of = |bytes: usize| item(&json!({"k": {"S": "x".repeat(bytes - 1)}}));
         assert_eq!(write_units(None, None), 1.0);
         assert_eq!(write_units(None, Some(&of(1024))), 1.0);
@@ -141,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_costs_only_what_changes_in_it() {
+    fn index_units_count_changes_of_the_index_only() {
         let index = Index { key: vec!["from".to_owned()] };
         let at = |place: &str, note: &str| item(&json!({"from": {"S": place}, "note": {"S": note}}));
         let outside = item(&json!({"note": {"S": "n"}}));

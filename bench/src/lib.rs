@@ -1,16 +1,17 @@
-//! What requests cost, and what functions take to start and to run: measured, and held to `bench/budgets.toml`.
+//! Measurements of requests and functions, and their budgets in `bench/budgets.toml`.
 //!
-//! What comes out the same on every machine is measured by this library, and tests hold it to its budget. What needs a quiet
-//! machine is measured by `make bench`, which writes all of it to `bench/RESULTS.md`.
+//! Measurements that are the same on every machine are taken by this library, and tests compare them with their budgets.
+//! `make bench` also takes those that need a quiet machine, and writes `bench/RESULTS.md`.
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
 //! | [`meter`] | round trips and consumed capacity of a handler |
-//! | [`capacity`] | what DynamoDB charges, calculated from the sizes of items |
-//! | [`scenarios`] | every endpoint's ways to end |
-//! | [`wallets`] | people and accounts to play them with |
-//! | [`functions`] | functions as they are deployed: their release builds, started, fed and weighed |
-//! | [`prices`] | what AWS asks for it |
+//! | [`capacity`] | DynamoDB's capacity units, calculated from the sizes of items |
+//! | [`requests`] | requests as API Gateway sends them |
+//! | [`fixtures`] | users and accounts |
+//! | [`scenarios`] | every outcome of every endpoint |
+//! | [`functions`] | release builds of functions: their size, start and invocations |
+//! | [`prices`] | AWS list prices |
 //! | [`budgets`] | the limits |
 
 #![expect(
@@ -18,17 +19,15 @@
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::panic,
-    reason = "a measurement that cannot be made fails, and says where"
+    reason = "a failed measurement panics and names the line"
 )]
-#![expect(
-    clippy::large_futures,
-    reason = "a handler is moved into its measurement once, and how long that takes is nobody's time"
-)]
+#![expect(clippy::large_futures, reason = "a handler is moved into its measurement once, before time is taken")]
 
 pub mod budgets;
 pub mod capacity;
+pub mod fixtures;
 pub mod functions;
 pub mod meter;
 pub mod prices;
+pub mod requests;
 pub mod scenarios;
-pub mod wallets;

@@ -1,7 +1,7 @@
-//! A meter on the connection to DynamoDB: how many round trips a handler waits for, and what they cost.
+//! A meter on the connection to DynamoDB: the round trips of a handler and their capacity units.
 //!
-//! Calls that a handler makes at once are one round trip. To tell, the meter holds every call back until the handler does
-//! nothing but wait, and then lets all of them go: each letting-go is a round trip, whatever the machine's speed.
+//! Concurrent calls are one round trip. To recognize them, the meter holds every call until the handler only waits, and
+//! then releases all of them: each release is a round trip, whatever the machine's speed.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,38 +21,37 @@ use tokio::sync::oneshot;
 
 use crate::capacity::{Capacity, Index, Item, read_units, size_bytes, write_units};
 
-/// How often everything else gets its turn before a handler is believed to wait.
+/// The number of times that the task yields before a handler is considered to be waiting.
 const TURNS: usize = 64;
 
-/// One call of the API.
+/// A call of the API.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// What was called, such as `TransactWriteItems`.
+    /// Such as `TransactWriteItems`.
     pub operation: String,
-    /// What DynamoDB says it cost. It does not say where it refuses.
+    /// The units that DynamoDB reports; none for a rejected write.
     pub reported: Option<Capacity>,
-    /// What it costs by the sizes of the items. Where DynamoDB refuses a transaction, the most it may charge: as if it had
-    /// written it.
+    /// The units calculated from the sizes of the items. For a rejected transaction, the maximum: as if it had been
+    /// written.
     pub calculated: Capacity,
 }
 
-/// What a handler did.
+/// The measurement of a handler.
 #[derive(Debug, Clone, Default)]
 pub struct Measured {
-    /// How often it waited for answers.
+    /// Sequential round trips.
     pub round_trips: usize,
-    /// Every call, in the order of the answers.
+    /// Every call, in the order of the responses.
     pub calls: Vec<Call>,
 }
 
 impl Measured {
-    /// What it cost in all.
+    /// The total.
     pub fn capacity(&self) -> Capacity {
         self.calls.iter().map(|call| call.calculated).sum()
     }
 }
 
-/// The meter.
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Arc<Mutex<State>>);
 
@@ -66,7 +65,7 @@ struct State {
 }
 
 impl Meter {
-    /// A client like this one, with the meter on its connection.
+    /// Returns the client with the meter on its connection.
     pub fn on(&self, client: &Client) -> Client {
         let inner = client.config().http_client().expect("a client has a connection");
         let meter = self.clone();
@@ -77,7 +76,7 @@ impl Meter {
         Client::from_conf(client.config().to_builder().http_client(metered).build())
     }
 
-    /// Runs the work, and tells what it did.
+    /// Runs the work and measures it.
     pub async fn measure<F: Future>(&self, work: F) -> (F::Output, Measured) {
         *self.state() = State { measuring: true, ..State::default() };
         let mut work = pin!(work);
@@ -98,7 +97,7 @@ impl Meter {
         (output, Measured { round_trips, calls })
     }
 
-    /// Until calls are held, none is under way and no more of them come.
+    /// Waits until all calls are held and none is in progress.
     async fn everything_waits(&self) {
         let waits = || {
             let state = self.state();
@@ -117,7 +116,7 @@ impl Meter {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the call's turn: none where nothing is measured.
+    /// Waits for the call's release, unless nothing is measured.
     fn hold(&self) -> Option<oneshot::Receiver<()>> {
         let mut state = self.state();
         if !state.measuring {
@@ -143,9 +142,9 @@ impl HttpConnector for Metered {
         HttpConnectorFuture::new(async move {
             held.await.expect("the meter lets every call go");
             meter.state().in_flight += 1;
-            let answer = metered(&meter, Wire { inner, request }).await;
+            let response = metered(&meter, Wire { inner, request }).await;
             meter.state().in_flight -= 1;
-            answer
+            response
         })
     }
 }
@@ -156,17 +155,17 @@ async fn metered(meter: &Meter, wire: Wire) -> Result<HttpResponse, ConnectorErr
     let bill = Bill::open(&wire, &operation, &asked).await?;
     asked["ReturnConsumedCapacity"] = json!("INDEXES");
     let response = wire.send(&operation, &asked).await?;
-    let (response, answer) = read(response).await?;
+    let (response, body) = read(response).await?;
     let succeeded = response.status().is_success();
     let calculated = bill.close(&wire, succeeded).await?;
-    let reported = succeeded.then(|| reported(&operation, &answer));
+    let reported = succeeded.then(|| reported(&operation, &body));
     meter.state().calls.push(Call { operation, reported, calculated });
     Ok(response)
 }
 
-/// What `ConsumedCapacity` says: one table, or several.
-fn reported(operation: &str, answer: &Value) -> Capacity {
-    let consumed = &answer["ConsumedCapacity"];
+/// Parses `ConsumedCapacity`, of one table or several.
+fn reported(operation: &str, response: &Value) -> Capacity {
+    let consumed = &response["ConsumedCapacity"];
     let tables = consumed.as_array().map_or(std::slice::from_ref(consumed), Vec::as_slice);
     let units = tables.iter().map(|table| table["CapacityUnits"].as_f64().expect("what it cost")).sum();
     if is_read(operation) { Capacity { read: units, write: 0.0 } } else { Capacity { read: 0.0, write: units } }
@@ -176,7 +175,7 @@ fn is_read(operation: &str) -> bool {
     ["BatchGetItem", "GetItem", "Query"].contains(&operation)
 }
 
-/// A request, and the connection it came by: for asking more on the same terms.
+/// A request and its connection, for further requests.
 struct Wire {
     inner: SharedHttpConnector,
     request: HttpRequest,
@@ -213,18 +212,17 @@ impl Wire {
         Ok(self.ask("GetItem", &asked).await?["Item"].as_object().cloned())
     }
 
-    /// The table's description.
     async fn table(&self, name: &str) -> Result<Table, ConnectorError> {
-        let answer = self.ask("DescribeTable", &json!({"TableName": name})).await?;
+        let response = self.ask("DescribeTable", &json!({"TableName": name})).await?;
         let key = |schema: &Value| -> Vec<String> {
             let attributes = schema["KeySchema"].as_array().into_iter().flatten();
             attributes.filter_map(|attribute| attribute["AttributeName"].as_str().map(str::to_owned)).collect()
         };
-        let indexes = answer["Table"]["GlobalSecondaryIndexes"].as_array().into_iter().flatten().map(|index| {
+        let indexes = response["Table"]["GlobalSecondaryIndexes"].as_array().into_iter().flatten().map(|index| {
             assert_eq!(index["Projection"]["ProjectionType"], "ALL", "the calculation knows no other kind of index");
             Index { key: key(index) }
         });
-        Ok(Table { key: key(&answer["Table"]), indexes: indexes.collect() })
+        Ok(Table { key: key(&response["Table"]), indexes: indexes.collect() })
     }
 }
 
@@ -238,24 +236,24 @@ async fn read(response: HttpResponse) -> Result<(HttpResponse, Value), Connector
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = ByteStream::new(response.into_body()).collect().await;
     let bytes = bytes.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
-    let answer = serde_json::from_slice(&bytes).map_err(|error| ConnectorError::io(error.into()))?;
+    let body = serde_json::from_slice(&bytes).map_err(|error| ConnectorError::io(error.into()))?;
     let mut response = HttpResponse::new(status, SdkBody::from(bytes));
     *response.headers_mut() = headers;
-    Ok((response, answer))
+    Ok((response, body))
 }
 
-/// The items of a call as they were before it, from which its price is calculated once it is through.
+/// The items of a call before it, from which its units are calculated afterwards.
 enum Bill {
     Reads(Capacity),
     Writes { writes: Vec<Write>, tables: HashMap<String, Table>, factor: f64 },
 }
 
-/// One write, of a transaction or by itself.
+/// One write, in a transaction or alone.
 struct Write {
     table: String,
     key: Value,
     before: Option<Item>,
-    /// What a put would leave, whether or not it comes to that.
+    /// The item of a put, whether or not it is written.
     put: Option<Item>,
 }
 
@@ -266,7 +264,7 @@ impl Bill {
             "BatchGetItem" => return Ok(Self::Reads(batch_get(wire, asked).await?)),
             "Query" => return Ok(Self::Reads(query(wire, asked).await?)),
             "PutItem" | "UpdateItem" | "DeleteItem" => vec![asked],
-            // Each part is an object of one member, which says whether it is a put, an update or another.
+            // Each part is an object of one member, which names the kind of write.
             "TransactWriteItems" => {
                 let parts = asked["TransactItems"].as_array().into_iter().flatten();
                 parts.filter_map(|part| part.as_object().and_then(|part| part.values().next())).collect()
@@ -288,7 +286,7 @@ impl Bill {
             let before = wire.item(&table, &key).await?;
             writes.push(Write { table, key, before, put });
         }
-        // In a transaction every write is done twice: prepared and committed.
+        // A transaction performs every write twice: prepare and commit.
         let factor = if operation == "TransactWriteItems" { 2.0 } else { 1.0 };
         Ok(Self::Writes { writes, tables, factor })
     }
@@ -326,7 +324,7 @@ async fn get(wire: &Wire, asked: &Value) -> Result<Capacity, ConnectorError> {
     Ok(Capacity { read: read_units(bytes(item.as_ref()), is_consistent(asked)), write: 0.0 })
 }
 
-/// Each item is rounded up by itself.
+/// Each item is rounded up separately.
 async fn batch_get(wire: &Wire, asked: &Value) -> Result<Capacity, ConnectorError> {
     let mut read = 0.0;
     for (table, part) in asked["RequestItems"].as_object().into_iter().flatten() {
@@ -337,7 +335,7 @@ async fn batch_get(wire: &Wire, asked: &Value) -> Result<Capacity, ConnectorErro
     Ok(Capacity { read, write: 0.0 })
 }
 
-/// What is read counts, and not what is left of it by a projection or a filter. All of it is rounded up once.
+/// Projections and filters do not reduce the units. The sum is rounded up once.
 async fn query(wire: &Wire, asked: &Value) -> Result<Capacity, ConnectorError> {
     let mut whole = asked.clone();
     let parts = whole.as_object_mut().expect("an object");
@@ -345,7 +343,7 @@ async fn query(wire: &Wire, asked: &Value) -> Result<Capacity, ConnectorError> {
     parts.remove("FilterExpression");
     let key_condition = asked["KeyConditionExpression"].as_str().unwrap_or_default();
     let used: Vec<&str> = key_condition.split(|one: char| !one.is_alphanumeric() && !"#:_".contains(one)).collect();
-    // DynamoDB refuses names and values that nothing uses.
+    // DynamoDB rejects unused names and values.
     for placeholders in ["ExpressionAttributeNames", "ExpressionAttributeValues"] {
         let Some(Value::Object(mut some)) = parts.remove(placeholders) else { continue };
         some.retain(|name, _| used.contains(&name.as_str()));
@@ -353,8 +351,8 @@ async fn query(wire: &Wire, asked: &Value) -> Result<Capacity, ConnectorError> {
             parts.insert(placeholders.to_owned(), some.into());
         }
     }
-    let answer = wire.ask("Query", &whole).await?;
-    let items = answer["Items"].as_array().expect("the whole query, answered");
+    let response = wire.ask("Query", &whole).await?;
+    let items = response["Items"].as_array().expect("the whole result");
     let bytes = items.iter().filter_map(Value::as_object).map(size_bytes).sum();
     Ok(Capacity { read: read_units(bytes, is_consistent(asked)), write: 0.0 })
 }

@@ -1,17 +1,17 @@
-//! What AWS asks for it: list prices of us-east-1, in US dollars, without any free tier.
+//! AWS list prices in us-east-1, in US dollars, without free tiers.
 //!
-//! AWS's own price pages fill in their numbers by script and could not be read when these were written down, on 22 November
-//! 2026: where no page of AWS's is named, a number is what others quote from them.
+//! AWS's price pages insert their numbers by script and could not be read when these were recorded,
+//! on 22 November 2026: where no page of AWS is linked, a number is quoted by others.
 
 use std::time::Duration;
 
 use crate::capacity::Capacity;
 
-/// The prices, for whoever reads the table.
-pub const NOTE: &str = "Cost: list prices of us-east-1, written down on 22 November 2026: DynamoDB on demand 0.625 USD per \
-     million write units and 0.125 per million read units, HTTP API 1.00 per million, Lambda 0.20 per million invocations \
-     (bench/src/prices.rs has the sources). Lambda's time comes on top: 0.033 USD per million for every 10 ms at 256 MB on \
-     arm64. Streams, events and storage are not in it.";
+/// The footnote of the table.
+pub const NOTE: &str = "Cost: list prices of us-east-1, recorded on 22 November 2026: DynamoDB on demand 0.625 USD per million write units and \
+     0.125 per million read units, HTTP API 1.00 per million, Lambda 0.20 per million invocations (sources in \
+     bench/src/prices.rs). Lambda duration is not included: 0.033 USD per million for every 10 ms at 256 MB on arm64. \
+     Streams, events and storage are not included either.";
 
 /// A million write units, since the change of November 2024
 /// (<https://airbyte.com/data-engineering-resources/dynamodb-pricing>).
@@ -26,16 +26,16 @@ const LAMBDA: f64 = 0.2;
 
 /// A GB-second of Lambda on arm64 (likewise).
 const GB_SECOND: f64 = 0.000_013_333_4;
-/// The memory that comes with one whole processor, in GB
+/// The memory that comes with one processor, in GB
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
 const PROCESSOR_GB: f64 = 1769.0 / 1024.0;
 
-/// A million invocations that have one whole processor for this long.
+/// The price of a million invocations that use one processor for this long.
 pub fn processor_per_million(each: Duration) -> f64 {
     each.as_secs_f64() * 1e6 * PROCESSOR_GB * GB_SECOND
 }
 
-/// A million requests that spend this each.
+/// The price of a million requests with these units.
 pub fn per_million(each: Capacity) -> f64 {
     each.write * WRITE + each.read * READ + HTTP_API + LAMBDA
 }

@@ -1,4 +1,4 @@
-//! From the start of a process to the first event it asks for.
+//! The time from the start of a process to its first poll.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,16 @@ use std::time::Duration;
 use bench::functions::lambda::{Function, Stopwatch, Variables};
 use serde_json::Value;
 
-/// What a start took.
+/// The measurement of a start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
-    /// Until the first poll: the median of all rounds.
+    /// Time until the first poll: the median of all rounds.
     pub(crate) first_poll: Duration,
-    /// The most memory it held until then.
+    /// Peak memory until then.
     pub(crate) memory_kib: u64,
 }
 
-/// Starts each program in turn, round after round, so that whatever else the machine does meets all of them alike.
+/// Starts each program in turn, round after round, so that other load affects all of them alike.
 pub(crate) async fn starts(programs: &[(PathBuf, Variables)], rounds: usize) -> Vec<Start> {
     let mut taken: BTreeMap<usize, Vec<(Duration, u64)>> = BTreeMap::new();
     for _ in 0..rounds {
@@ -35,24 +35,23 @@ pub(crate) async fn starts(programs: &[(PathBuf, Variables)], rounds: usize) -> 
         .collect()
 }
 
-/// The middle one.
 pub(crate) fn median<T: Ord + Copy>(values: impl IntoIterator<Item = T>) -> T {
     let mut values: Vec<T> = values.into_iter().collect();
     values.sort_unstable();
     values[values.len() / 2]
 }
 
-/// How long it takes from the start until the answer to an event that is there already: the median of all rounds.
-pub(crate) async fn first_answer(program: &Path, variables: &Variables, event: &Value, rounds: usize) -> Duration {
+/// The time from the start to the response to a waiting event: the median of all rounds.
+pub(crate) async fn first_response(program: &Path, variables: &Variables, event: &Value, rounds: usize) -> Duration {
     let mut taken = Vec::new();
     for _ in 0..rounds {
         let watch = Stopwatch::start();
         let function = Function::start(program, variables, &[]).await;
-        let answer = function.invoke(event).await.expect("an answer");
+        let response = function.invoke(event).await.expect("a response");
         taken.push(watch.elapsed());
-        // A hello answers with what it was asked.
-        let status = answer["statusCode"].as_u64().unwrap_or(200);
-        assert!(status < 300, "{} answered {answer}", program.display());
+        // The no-op function returns the event.
+        let status = response["statusCode"].as_u64().unwrap_or(200);
+        assert!(status < 300, "{} returned {response}", program.display());
     }
     median(taken)
 }

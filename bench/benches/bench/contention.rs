@@ -1,79 +1,85 @@
-//! Many at once: how much gets through where each has its own accounts, and where all pay the same one.
+//! Throughput of concurrent senders with separate payees, and with one payee.
 
 use std::time::Duration;
 
-use bench::functions::front::{Front, Mode};
+use bench::functions::deployment::{Deployment, event};
 use bench::functions::lambda::{Function, Stopwatch};
 use bench::functions::programs::Program;
-use bench::functions::world::{World, event};
+use bench::functions::proxy::{DynamoProxy, Mode};
 use serde_json::Value;
 
 use crate::cold::median;
 use crate::report::number;
 
-/// How long each level is kept up.
+/// The duration of each level.
 const SPAN: Duration = Duration::from_secs(3);
 
-/// Whom everybody pays.
+/// The accounts that receive the money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Payees {
-    /// Each their own.
+    /// A separate account per payer.
     Apart,
-    /// All the same.
+    /// One account.
     One,
-    /// All the same, which takes in money in shards.
+    /// One account with write shards.
     Sharded,
 }
 
-/// The shards of [`Payees::Sharded`].
+/// The number of shards of [`Payees::Sharded`].
 pub(crate) const SHARDS: u8 = 8;
 
 impl Payees {
-    /// What the report calls them.
+    /// The name in the report.
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Apart => "accounts of their own".to_owned(),
+            Self::Apart => "separate payees".to_owned(),
             Self::One => "one payee".to_owned(),
             Self::Sharded => format!("one payee, {SHARDS} shards"),
         }
     }
 
-    /// The most transactions at once that so many payers can have.
-    pub(crate) fn most(self, at_once: usize) -> f64 {
+    /// The maximum number of concurrent transactions of this many payers.
+    pub(crate) fn most(self, concurrency: usize) -> f64 {
         let most = match self {
-            Self::Apart => at_once,
+            Self::Apart => concurrency,
             Self::One => 1,
-            // Who knows of the shards gives to none but them.
-            Self::Sharded => at_once.min(usize::from(SHARDS)),
+            // Payers who know the shards only credit these.
+            Self::Sharded => concurrency.min(usize::from(SHARDS)),
         };
         number(u64::try_from(most).expect("a count"))
     }
 }
 
-/// What got through.
+/// The result of one level of concurrency.
 #[derive(Debug, Clone)]
 pub(crate) struct Level {
-    pub(crate) at_once: usize,
-    /// Requests that moved money, per second.
+    pub(crate) concurrency: usize,
+    /// Successful requests per second.
     pub(crate) goodput: f64,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    /// Transactions that DynamoDB refused as in conflict, for each that it did not.
+    /// Rejected transactions per successful one.
     pub(crate) retries: f64,
-    /// Requests that were told to come again.
+    /// Requests that failed with 503.
     pub(crate) gave_up: usize,
 }
 
-/// Sends money from so many accounts at once, each from a function of its own, as Lambda runs them. A transaction takes
-/// `held`, and holds its items for as long.
-pub(crate) async fn level(world: &World, program: &Program, payees: Payees, held: Duration, at_once: usize) -> Level {
-    let front = Front::start(&world.engine.url, Mode::Hold(held), None).await;
-    let everybody = if payees == Payees::Sharded { world.merchant(SHARDS).await } else { world.user(0).await };
+/// Sends money from this many accounts concurrently, each with a function of its own, as in Lambda. A transaction takes
+/// `held` and locks its items for as long.
+pub(crate) async fn level(
+    world: &Deployment,
+    program: &Program,
+    payees: Payees,
+    held: Duration,
+    concurrency: usize,
+) -> Level {
+    let proxy = DynamoProxy::start(&world.engine.url, Mode::SimulateConflicts(held), None).await;
+    let shared_payee = if payees == Payees::Sharded { world.merchant(SHARDS).await } else { world.user(0).await };
     let mut workers = Vec::new();
-    for _ in 0..at_once {
+    for _ in 0..concurrency {
         let payer = world.user(1_000_000_000).await;
-        let to = if payees == Payees::Apart { world.user(0).await } else { everybody.clone() };
-        let mut function = Function::start(&program.path, &program.environment(&front.url), &[]).await;
+        let to = if payees == Payees::Apart { world.user(0).await } else { shared_payee.clone() };
+        let mut function = Function::start(&program.path, &program.environment(&proxy.url), &[]).await;
         function.first_poll().await;
         workers.push((function, event(&program.name, &payer, &to)));
     }
@@ -86,7 +92,7 @@ pub(crate) async fn level(world: &World, program: &Program, payees: Payees, held
             match status {
                 201 => taken.push(duration),
                 503 => gave_up += 1,
-                other => panic!("a request was answered {other}"),
+                other => panic!("a request returned {other}"),
             }
         }
     }
@@ -94,22 +100,22 @@ pub(crate) async fn level(world: &World, program: &Program, payees: Payees, held
     taken.sort_unstable();
     let succeeded = number(u64::try_from(taken.len()).expect("a count"));
     Level {
-        at_once,
+        concurrency,
         goodput: succeeded / span.as_secs_f64(),
         p50: median(taken.iter().copied()),
         p99: taken[taken.len() * 99 / 100],
-        retries: number(front.conflicts()) / succeeded,
+        retries: number(proxy.conflicts()) / succeeded,
         gave_up,
     }
 }
 
-/// Keeps one function busy.
+/// Invokes one function repeatedly.
 async fn work(function: Function, event: Value, watch: Stopwatch) -> Vec<(u64, Duration)> {
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     while watch.elapsed() < SPAN {
-        let asked = Stopwatch::start();
-        let answer = function.invoke(&event).await.expect("an answer");
-        answers.push((answer["statusCode"].as_u64().expect("a status"), asked.elapsed()));
+        let watch = Stopwatch::start();
+        let response = function.invoke(&event).await.expect("a response");
+        responses.push((response["statusCode"].as_u64().expect("a status"), watch.elapsed()));
     }
-    answers
+    responses
 }

@@ -1,4 +1,4 @@
-//! How much of a sign-in is the hash.
+//! The share of the password hash in a sign-in.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use serde_json::Value;
 
 use crate::cold::median;
 
-/// How many sign-ins a function is asked for before the time is taken, and how many then.
+/// The number of sign-ins before the measurement, and during it.
 const SIGN_INS: [u32; 2] = [5, 45];
-/// How often time is taken.
+/// The number of measurements.
 const ROUNDS: usize = 5;
 
-/// How long the hash alone and a whole sign-in have a processor, measured in turn.
+/// The processor time of the hash and of a whole sign-in, measured in turn.
 pub(crate) async fn times(signin: &Program, url: &str, event: &Value) -> (Duration, Duration) {
     let (mut hashes, mut sign_ins) = (Vec::new(), Vec::new());
     let [before, counted] = SIGN_INS;
     for _ in 0..ROUNDS {
-        let (nobody, attempt) = (PasswordHash::dummy(), Secret::new("correct horse battery staple".to_owned()));
+        let (dummy, attempt) = (PasswordHash::dummy(), Secret::new("correct horse battery staple".to_owned()));
         let started = processor_time_of_this_thread();
         for _ in 0..counted {
-            assert!(!nobody.matches(&attempt), "nobody has a password");
+            assert!(!dummy.matches(&attempt), "the dummy hash matches nothing");
         }
         hashes.push(processor_time_of_this_thread().saturating_sub(started) / counted);
         let function = Function::start(&signin.path, &signin.environment(url), &[]).await;
@@ -37,7 +37,7 @@ pub(crate) async fn times(signin: &Program, url: &str, event: &Value) -> (Durati
 
 async fn sign_in(function: &Function, event: &Value, times: u32) {
     for _ in 0..times {
-        let answer = function.invoke(event).await.expect("an answer");
-        assert_eq!(answer["statusCode"], 200, "answered {answer}");
+        let response = function.invoke(event).await.expect("a response");
+        assert_eq!(response["statusCode"], 200, "returned {response}");
     }
 }

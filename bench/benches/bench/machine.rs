@@ -1,10 +1,10 @@
-//! Where and when it was measured.
+//! The machine and the time of the measurement.
 
 use std::process::Command;
 
 use kernel::{Clock, SystemClock};
 
-/// The report's head.
+/// The header of the report.
 pub(crate) fn header() -> String {
     let processors = read("/proc/cpuinfo");
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
@@ -12,11 +12,11 @@ pub(crate) fn header() -> String {
     let memory = read("/proc/meminfo");
     let memory = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap_or_default();
     let compiler = Command::new("rustc").arg("--version").output().expect("rustc on the PATH").stdout;
-    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().map(|told| told.stdout);
+    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().map(|output| output.stdout);
     format!(
-        "# Results\n\nWritten by `make bench`. Times are of this machine, at its load of that moment, and mean something \
-         beside the hello, a function on `lambda_runtime` that does nothing. Round trips and units are the same on any \
-         machine; instructions and sizes are on any of this architecture and compiler.\n\n{} on {count} x {} ({}, {}), {}, commit {}.",
+        "# Results\n\nWritten by `make bench`. Times are of this machine at its load at that time; compare them with the no-op function, which \
+         returns its event. Round trips and units are the same on any machine; instructions and sizes on any machine of this \
+         architecture with this compiler.\n\n{} on {count} x {} ({}, {}), {}, commit {}.",
         SystemClock.now(),
         model.trim_matches([' ', '\t', ':']),
         memory.trim(),

@@ -1,13 +1,13 @@
-//! `make bench`: what needs release builds and a quiet machine, and a report of all of it.
+//! `make bench`: measurements of release builds on a quiet machine, and the report.
 //!
-//! Without arguments it measures everything and writes `bench/RESULTS.md`. The names of sections as arguments measure
-//! those alone, and write nothing.
+//! Without arguments it measures everything and writes `bench/RESULTS.md`. With the names of sections it measures these
+//! and writes nothing.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a measurement that cannot be made fails, and says where"
+    reason = "a failed measurement panics and names the line"
 )]
 
 mod cold;
@@ -26,20 +26,20 @@ use tokio::runtime::Builder;
 use crate::report::{Report, progress};
 use crate::sections::Bench;
 
-/// What can be measured by itself.
-const SECTIONS: [&str; 6] = ["requests", "cold", "usual", "warm", "hashing", "contention"];
+/// The sections that can be measured separately.
+const SECTIONS: [&str; 6] = ["requests", "cold", "baseline", "warm", "hashing", "contention"];
 
 fn main() {
-    // What cargo adds begins with dashes.
+    // Arguments that cargo adds begin with dashes.
     let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     for name in &chosen {
-        assert!(SECTIONS.contains(&name.as_str()), "{name} is no section: there are {}", SECTIONS.join(", "));
+        assert!(SECTIONS.contains(&name.as_str()), "{name} is not a section; the sections are {}", SECTIONS.join(", "));
     }
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|one| one == name);
     let mut report = Report::default();
     report.text(&machine::header());
     let mut exceeded = Vec::new();
-    // One function at a time is served by one thread, which is nobody's to wake; many at once by all there are.
+    // One function at a time is served by one thread, without wake-ups across threads; concurrent ones by all threads.
     let one_thread = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let all_threads = Builder::new_multi_thread().enable_all().build().expect("a runtime");
     if is_chosen("requests") {
@@ -55,8 +55,8 @@ fn main() {
         if is_chosen("cold") {
             exceeded.extend(bench.cold(&mut report).await);
         }
-        if is_chosen("usual") {
-            bench.usual(&mut report).await;
+        if is_chosen("baseline") {
+            bench.baseline(&mut report).await;
         }
         if is_chosen("warm") {
             bench.warm(&mut report).await;

@@ -1,9 +1,9 @@
-//! Tables: printed as they come, and kept for `bench/RESULTS.md`.
+//! The report: printed as it grows, and kept for `bench/RESULTS.md`.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-/// What has been measured so far, as Markdown.
+/// The report so far, in Markdown.
 #[derive(Default)]
 pub(crate) struct Report(String);
 
@@ -13,7 +13,7 @@ impl Report {
         self.add(&format!("{text}\n\n"));
     }
 
-    /// Adds a table. What begins with a digit stands on the right.
+    /// Adds a table. Columns of numbers are right-aligned.
     pub(crate) fn table(&mut self, heads: &[&str], rows: &[Vec<String>]) {
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
@@ -44,52 +44,47 @@ impl Report {
         self.add(&format!("{table}\n"));
     }
 
-    #[expect(clippy::print_stdout, reason = "it is what the person at the terminal asked for")]
+    #[expect(clippy::print_stdout, reason = "the tables are the output of the command")]
     fn add(&mut self, text: &str) {
         print!("{text}");
         self.0.push_str(text);
     }
 
-    /// All of it.
     pub(crate) fn markdown(&self) -> &str {
         self.0.trim_end()
     }
 }
 
-/// Tells how far a long measurement is.
-#[expect(clippy::print_stderr, reason = "progress, beside the tables on standard output")]
+/// Prints the progress of a long measurement.
+#[expect(clippy::print_stderr, reason = "progress goes to standard error, tables to standard output")]
 pub(crate) fn progress(text: &str) {
     eprintln!("{text} ...");
 }
 
-/// In milliseconds.
 pub(crate) fn ms(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// How many times the other.
+/// The ratio of two durations.
 pub(crate) fn ratio(duration: Duration, reference: Duration) -> f64 {
     duration.as_secs_f64() / reference.as_secs_f64()
 }
 
-/// A count that may be large, as a number.
+/// Converts a count.
 pub(crate) fn number(count: u64) -> f64 {
-    // Exact up to 2^53, and what is counted here is far below.
+    // Exact up to 2^53, which is far above any count here.
     let (high, low) = (u32::try_from(count >> 32).unwrap_or(u32::MAX), u32::try_from(count & 0xFFFF_FFFF).unwrap_or(0));
     f64::from(high).mul_add(4_294_967_296.0, f64::from(low))
 }
 
-/// In millions.
 pub(crate) fn millions(count: u64) -> String {
     format!("{:.2} M", number(count) / 1e6)
 }
 
-/// In mebibytes.
 pub(crate) fn mib(kib: u64) -> String {
     format!("{:.1} MiB", number(kib) / 1024.0)
 }
 
-/// In megabytes.
 pub(crate) fn mb(bytes: u64) -> String {
     format!("{:.2} MB", number(bytes) / 1e6)
 }

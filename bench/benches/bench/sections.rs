@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bench::budgets::{Budgets, Started};
-use bench::functions::front::{Front, Mode};
+use bench::functions::deployment::{Deployment, event};
 use bench::functions::instructions;
 use bench::functions::lambda::Function;
 use bench::functions::package;
 use bench::functions::programs::{self, Program};
-use bench::functions::world::{World, event};
+use bench::functions::proxy::{DynamoProxy, Mode};
 use bench::prices;
 use bench::scenarios;
 use serde_json::{Value, json};
@@ -21,15 +21,15 @@ use crate::report::{Report, mb, mib, millions, ms, progress, ratio};
 use crate::tls;
 use crate::warm;
 
-/// How often a start is measured.
+/// The number of measured starts.
 const STARTS: usize = 101;
-/// How many functions work at once.
-const AT_ONCE: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
-/// How long a transaction takes and holds its items.
+/// The numbers of concurrent functions.
+const CONCURRENCY: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+/// The durations of a transaction, during which it locks its items.
 const HELD: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(20)];
-/// What is invoked again and again, with the same event and the same outcome.
+/// Functions that can be invoked repeatedly with the same event and the same outcome.
 const WARM: [&str; 12] = [
-    "hello",
+    "noop",
     "health",
     "validate",
     "me",
@@ -43,11 +43,11 @@ const WARM: [&str; 12] = [
     "list-payments",
 ];
 
-/// Round trips, capacity and cost of every request. Tells what exceeds its budget.
+/// Round trips, capacity and cost of every request. Returns the exceeded budgets.
 pub(crate) async fn requests(report: &mut Report) -> Vec<String> {
-    progress("playing every endpoint's ways to end");
+    progress("running every outcome of every endpoint");
     let budgets = Budgets::read();
-    let played = scenarios::play().await;
+    let played = scenarios::run().await;
     let rows = played.iter().map(|row| {
         let (spent, budget) = (row.measured.capacity(), budgets.of(row));
         let beside = |spent: String, budget: Option<String>| format!("{spent} of {}", budget.unwrap_or_default());
@@ -62,34 +62,34 @@ pub(crate) async fn requests(report: &mut Report) -> Vec<String> {
     });
     report.text("## Requests");
     report.text(
-        "Sequential round trips to DynamoDB, write and read units, each beside its budget. The units are calculated from \
-         the items' sizes, and are what `ReturnConsumedCapacity` says wherever it says anything; of a transaction that is \
-         refused it says nothing, and what stands here is the most it may cost: as if it had been written.",
+        "Sequential round trips to DynamoDB, write and read units, each with its budget. Units are calculated from the sizes \
+         of items and equal those that `ReturnConsumedCapacity` reports. For rejected transactions nothing is reported; \
+         the rows show the maximum, as if the items had been written.",
     );
     report.text(prices::NOTE);
     let heads = ["endpoint", "outcome", "round trips", "write units", "read units", "USD per million"];
     report.table(&heads, &rows.collect::<Vec<_>>());
-    budgets.complaints(&played)
+    budgets.violations(&played)
 }
 
-/// What the other sections share.
+/// State that sections share.
 pub(crate) struct Bench {
     programs: Vec<Program>,
-    world: World,
+    world: Deployment,
 }
 
 impl Bench {
     pub(crate) async fn new(programs: Vec<Program>) -> Self {
-        let world = World::new(&programs).await;
+        let world = Deployment::new(&programs).await;
         Self { programs, world }
     }
 
     fn program(&self, name: &str) -> &Program {
         let program = self.programs.iter().find(|program| program.name == name);
-        program.unwrap_or_else(|| panic!("{name} is no function of template.yaml"))
+        program.unwrap_or_else(|| panic!("{name} is not a function of template.yaml"))
     }
 
-    /// What of a sign-in is the hash.
+    /// The share of the hash in a sign-in.
     pub(crate) async fn hashing(&self, report: &mut Report) {
         progress("signing in");
         let member = self.world.member(&self.programs).await;
@@ -98,8 +98,8 @@ impl Bench {
         let (hash, whole) = hashing::times(program, &self.world.engine.url, &event).await;
         report.text("## Sign-in");
         report.text(&format!(
-            "Argon2id with 19 MiB and two passes takes {}, a whole sign-in {} of a processor: {:.0} % of it is the hash. \
-             At 1769 MB, which is one whole processor of Lambda, that is {:.2} USD per million.",
+            "Argon2id with 19 MiB and two passes takes {}, a whole sign-in {} of processor time: {:.0} % is the hash. \
+             At 1769 MB, one whole processor of Lambda, that is {:.2} USD per million.",
             ms(hash),
             ms(whole),
             ratio(hash, whole) * 100.0,
@@ -107,12 +107,12 @@ impl Bench {
         ));
     }
 
-    /// Starts and packages. Tells what exceeds its budget.
+    /// Starts and packages. Returns the exceeded budgets.
     pub(crate) async fn cold(&self, report: &mut Report) -> Vec<String> {
         let budgets = Budgets::read();
-        let front = Front::start(&self.world.engine.url, Mode::Remember, None).await;
+        let proxy = DynamoProxy::start(&self.world.engine.url, Mode::Cache, None).await;
         let starts: Vec<_> =
-            self.programs.iter().map(|program| (program.path.clone(), program.environment(&front.url))).collect();
+            self.programs.iter().map(|program| (program.path.clone(), program.environment(&proxy.url))).collect();
         progress(&format!("starting {} functions {STARTS} times", starts.len()));
         let starts = cold::starts(&starts, STARTS).await;
         let mut exceeded = Vec::new();
@@ -120,20 +120,20 @@ impl Bench {
         for (program, start) in self.programs.iter().zip(&starts) {
             let budget = budgets.functions;
             let zip = package::zip_bytes(&program.path);
-            let hellos = ratio(start.first_poll, starts[0].first_poll);
+            let ratio = ratio(start.first_poll, starts[0].first_poll);
             progress(&format!("counting the instructions of {}", program.name));
-            let counted = instructions::count(&program.path, &program.environment(&front.url), &Value::Null, 0).await;
+            let counted = instructions::count(&program.path, &program.environment(&proxy.url), &Value::Null, 0).await;
             let started = Started {
                 zip_bytes: zip,
                 init_instructions: counted,
                 memory_kib: start.memory_kib,
-                first_poll_hellos: Some(hellos),
+                first_poll_ratio: Some(ratio),
             };
-            exceeded.extend(budgets.complaints_of(&program.name, &started));
+            exceeded.extend(budgets.function_violations(&program.name, &started));
             rows.push(vec![
                 program.name.clone(),
                 ms(start.first_poll),
-                format!("{hellos:.2} of {}", budget.first_poll_hellos),
+                format!("{ratio:.2} of {}", budget.first_poll_ratio),
                 counted.map_or_else(
                     || "-".to_owned(),
                     |counted| format!("{} of {}", millions(counted), millions(budget.init_instructions)),
@@ -144,97 +144,99 @@ impl Bench {
         }
         report.text("## Start and package");
         report.text(&format!(
-            "From exec to the first poll of the Runtime API: medians of {STARTS} starts, all functions in turn. \
-             Instructions are those of the program itself, counted by valgrind; memory is the most until the poll; the \
-             package is deflated as cargo-lambda does. DynamoDB answers init's questions at once, without TLS. What a function \
-             needs seldom, a first request makes: change-password and signout load the key that signs, while they ask what \
-             they ask anyway, and send-code makes the client that delivers.",
+            "From exec to the first poll of the Runtime API: medians of {STARTS} starts, all functions in turn; the ratio is to the \
+             no-op function. Instructions are those of the program itself, counted by valgrind; memory is the peak until the \
+             poll; the package is deflated as by cargo-lambda. DynamoDB's responses during init are cached, without TLS. \
+             What a function rarely needs is created by the first request: change-password and signout load the signing key \
+             concurrently with other reads, and send-code creates its delivery client.",
         ));
-        report.table(&["function", "first poll", "hellos", "instructions", "memory", "package"], &rows);
-        self.first_answers(report).await;
+        report.table(&["function", "first poll", "ratio", "instructions", "memory", "package"], &rows);
+        self.first_responses(report).await;
         exceeded
     }
 
-    /// From exec to the first answer, where DynamoDB is met by TLS.
-    async fn first_answers(&self, report: &mut Report) {
+    /// Time from exec to the first response, with TLS to DynamoDB.
+    async fn first_responses(&self, report: &mut Report) {
         let (acceptor, trusted) = tls::acceptor();
-        let front = Front::start(&self.world.engine.url, Mode::Hold(Duration::ZERO), Some(acceptor)).await;
+        let proxy =
+            DynamoProxy::start(&self.world.engine.url, Mode::SimulateConflicts(Duration::ZERO), Some(acceptor)).await;
         let (ada, ben) = (self.world.user(1_000_000).await, self.world.user(0).await);
         let mut rows = Vec::new();
-        for name in ["hello", "send", "list-accounts"] {
+        for name in ["noop", "send", "list-accounts"] {
             let program = self.program(name);
             progress(&format!("starting {name} with TLS"));
-            let mut variables = program.environment(&front.url);
+            let mut variables = program.environment(&proxy.url);
             variables.insert("AWS_CA_BUNDLE".to_owned(), trusted.display().to_string());
-            let event = if name == "hello" { json!({}) } else { event(name, &ada, &ben) };
-            let taken = cold::first_answer(&program.path, &variables, &event, STARTS).await;
+            let event = if name == "noop" { json!({}) } else { event(name, &ada, &ben) };
+            let taken = cold::first_response(&program.path, &variables, &event, STARTS).await;
             rows.push((name, taken));
         }
         std::fs::remove_file(&trusted).expect("the file of authorities");
-        let hello = rows[0].1;
+        let noop = rows[0].1;
         let rows = rows
             .iter()
-            .map(|(name, taken)| vec![(*name).to_owned(), ms(*taken), format!("{:.2}", ratio(*taken, hello))]);
+            .map(|(name, taken)| vec![(*name).to_owned(), ms(*taken), format!("{:.2}", ratio(*taken, noop))]);
         report.text(
-            "From exec to the answer to a first request, with a full TLS handshake, for which one certificate is verified (the \
-             hello has nobody to greet):",
+            "From exec to the response to the first request, with a full TLS handshake in which one certificate is verified (the \
+             no-op function makes no connection):",
         );
-        report.table(&["function", "first answer", "hellos"], &rows.collect::<Vec<_>>());
+        report.table(&["function", "first response", "ratio"], &rows.collect::<Vec<_>>());
     }
 
-    /// Beside the same read as it is usually written.
-    pub(crate) async fn usual(&self, report: &mut Report) {
-        progress("building bench/usual");
-        let usual = programs::build_usual();
+    /// Comparison with the same read as the guides write it.
+    pub(crate) async fn baseline(&self, report: &mut Report) {
+        progress("building bench/baseline");
+        let baseline = programs::build_baseline();
         let (acceptor, trusted) = tls::acceptor();
-        let front = Front::start(&self.world.engine.url, Mode::Hold(Duration::ZERO), Some(acceptor)).await;
+        let proxy =
+            DynamoProxy::start(&self.world.engine.url, Mode::SimulateConflicts(Duration::ZERO), Some(acceptor)).await;
         let ours = self.program("get-transfer");
         let event = self.a_transfer_to_read().await;
         let mut rows = Vec::new();
-        for (name, path) in [("get-transfer", &ours.path), ("usual", &usual)] {
-            let mut variables = ours.environment(&front.url);
-            // Who trusts the system's store finds this one in its place.
+        for (name, path) in [("get-transfer", &ours.path), ("baseline", &baseline)] {
+            let mut variables = ours.environment(&proxy.url);
+            // Replaces the system's trust store.
             for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
                 variables.insert(name.to_owned(), trusted.display().to_string());
             }
             progress(&format!("starting {name}"));
             let start = cold::starts(&[(path.clone(), variables.clone())], STARTS).await.remove(0);
-            let first_answer = cold::first_answer(path, &variables, &event, STARTS).await;
+            let first_response = cold::first_response(path, &variables, &event, STARTS).await;
             let counted = instructions::count(path, &variables, &event, 1).await;
             rows.push(vec![
                 name.to_owned(),
                 ms(start.first_poll),
-                ms(first_answer),
+                ms(first_response),
                 counted.map_or_else(|| "-".to_owned(), millions),
                 mib(start.memory_kib),
                 mb(package::zip_bytes(path)),
             ]);
         }
         std::fs::remove_file(&trusted).expect("the file of authorities");
-        report.text("## Beside the usual way");
+        report.text("## Comparison with the common way");
         report.text(
-            "A read of one item by key, here and as the guides of AWS and cargo-lambda write it (bench/usual: the defaults of \
-             aws-config, of the SDK and of tokio, LTO as they advise). Both meet DynamoDB by TLS, with one authority to trust \
-             instead of the system's store. Ours loads the keys for tokens in init, and with them opens the connection; and \
-             verifies a token before it reads. Instructions are those until the first answer.",
+            "A read of one item by key, here and as the guides of AWS and cargo-lambda write it (bench/baseline: the defaults of \
+             aws-config, of the SDK and of tokio, LTO as recommended). Both use TLS to DynamoDB and trust one certificate \
+             instead of the system's store. Ours loads the public keys during init, which opens the connection, and verifies \
+             a token before it reads. Instructions are those until the first response.",
         );
-        let heads = ["function", "first poll", "first answer", "instructions", "memory at first poll", "package"];
+        let heads = ["function", "first poll", "first response", "instructions", "memory at first poll", "package"];
         report.table(&heads, &rows);
     }
 
-    /// The request of somebody who has sent money and asks for that transfer.
+    /// The request of a user for a transfer of theirs.
     async fn a_transfer_to_read(&self) -> Value {
         let (ada, ben) = (self.world.user(1_000).await, self.world.user(0).await);
         let program = self.program("send");
         let function = Function::start(&program.path, &program.environment(&self.world.engine.url), &[]).await;
-        let sent = function.invoke(&event("send", &ada, &ben)).await.expect("an answer");
+        let sent = function.invoke(&event("send", &ada, &ben)).await.expect("a response");
         let transfer: Value = serde_json::from_str(sent["body"].as_str().expect("a body")).expect("a transfer");
         let mut event = event("get-transfer", &ada, &ben);
         event["pathParameters"]["id"] = transfer["id"].clone();
         event
     }
 
-    /// One invocation more.
+    /// One further invocation of a warm function.
     pub(crate) async fn warm(&self, report: &mut Report) {
         let (ada, ben) = (self.world.user(1_000_000_000).await, self.world.user(0).await);
         let member = self.world.member(&self.programs).await;
@@ -243,7 +245,7 @@ impl Bench {
             .iter()
             .map(|name| {
                 let event = match *name {
-                    "hello" => json!({}),
+                    "noop" => json!({}),
                     "validate" | "me" | "list-sessions" => event(name, &member, &member),
                     _ => event(name, &ada, &ben),
                 };
@@ -266,11 +268,11 @@ impl Bench {
             ]);
         }
         report.text("## Warm");
-        report.text("One invocation more, by the slope between N and 10 N: instructions of the program itself, its time on a processor, and the time until its answer with DynamoDB (dynoxide) on the same machine.");
-        report.table(&["function", "instructions", "processor", "hellos", "answer"], &rows);
+        report.text("One further invocation, from the slope between N and 10 N: instructions of the program itself, its processor time, and the time until its response with DynamoDB (dynoxide) on the same machine.");
+        report.table(&["function", "instructions", "processor", "ratio", "response"], &rows);
     }
 
-    /// Many at once. Gives the lines of its picture.
+    /// Concurrent senders. Returns the lines of the chart.
     pub(crate) async fn contention(&self, report: &mut Report) -> Vec<Line> {
         let program = self.program("send");
         let mut lines = Vec::new();
@@ -278,9 +280,9 @@ impl Bench {
         for held in HELD {
             for payees in [Payees::Apart, Payees::One, Payees::Sharded] {
                 let mut levels = Vec::new();
-                for at_once in AT_ONCE {
-                    progress(&format!("sending {at_once} at once, {}, {} ms", payees.name(), held.as_millis()));
-                    let level = contention::level(&self.world, program, payees, held, at_once).await;
+                for concurrency in CONCURRENCY {
+                    progress(&format!("sending {concurrency} at once, {}, {} ms", payees.name(), held.as_millis()));
+                    let level = contention::level(&self.world, program, payees, held, concurrency).await;
                     rows.push(row(held, payees, &level));
                     levels.push(level);
                 }
@@ -290,26 +292,26 @@ impl Bench {
         }
         report.text("## Throughput and contention");
         report.text(
-            "`send` from so many functions at once, each one process as in Lambda. A transaction takes the time given, and \
-             as AWS does, another one that needs one of its items meanwhile is refused as in conflict. The share is of what \
-             the items could take in: one payee takes one transaction after the other, and one with shards as many at once \
-             as it has shards. What AWS lets be written to one partition and to one key of an index is another limit, and \
-             not in this: see \"Limits, known\" in docs/architecture.md.",
+            "`send` from concurrent functions, each one process as in Lambda. A transaction takes the time given, and as on AWS, \
+             another one on one of its items is meanwhile rejected with a conflict. The share is of what the items can \
+             receive: one payee receives one transaction after the other, and one with shards as many concurrently as it has \
+             shards. The write limits of a partition and of an index key on AWS are further limits that are not included: see \
+             docs/adr/0005-write-shards.md.",
         );
         report.text("![Throughput over concurrency](throughput.svg)");
         let heads =
-            ["payees", "transaction", "at once", "per second", "of the limit", "p50", "p99", "retries", "gave up"];
+            ["payees", "transaction", "concurrent", "per second", "of the limit", "p50", "p99", "retries", "failed"];
         report.table(&heads, &rows);
         lines
     }
 }
 
 fn row(held: Duration, payees: Payees, level: &Level) -> Vec<String> {
-    let most = payees.most(level.at_once) / held.as_secs_f64();
+    let most = payees.most(level.concurrency) / held.as_secs_f64();
     vec![
         payees.name(),
         ms(held),
-        level.at_once.to_string(),
+        level.concurrency.to_string(),
         format!("{:.0}", level.goodput),
         format!("{:.0} %", level.goodput / most * 100.0),
         ms(level.p50),

@@ -1,4 +1,4 @@
-//! A server with a certificate of its own, as functions meet AWS: by TLS.
+//! TLS with a self-signed certificate.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-/// Accepts connections to `localhost`, and makes no shortcut for who was here before. Gives the file of the authority
-/// to trust, too.
+/// Accepts connections to `localhost` without session resumption. Also returns the file with the certificate to
+/// trust.
 pub(crate) fn acceptor() -> (TlsAcceptor, PathBuf) {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("a key");

@@ -1,5 +1,5 @@
-//! What an invocation takes once a function runs: the slope between N invocations and ten times as many, so that its
-//! start does not count.
+//! The cost of an invocation of a warm function: the slope between N and 10 N invocations, so that the start does not
+//! count.
 
 use std::time::Duration;
 
@@ -10,30 +10,28 @@ use serde_json::Value;
 
 use crate::cold::median;
 
-/// N, where every instruction is counted.
+/// N for counting instructions.
 const COUNTED: usize = 30;
-/// N, where time is taken.
+/// N for measuring time.
 const TIMED: usize = 30;
-/// How often time is taken.
+/// The number of measurements.
 const ROUNDS: usize = 5;
 
-/// One invocation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Invocation {
-    /// How long it had a processor.
+    /// Processor time.
     pub(crate) processor: Duration,
-    /// How long it took.
+    /// Elapsed time.
     pub(crate) taken: Duration,
 }
 
-/// Instructions of one invocation.
 pub(crate) async fn instructions(program: &Program, variables: &Variables, event: &Value) -> Option<u64> {
     let few = instructions::count(&program.path, variables, event, COUNTED).await?;
     let many = instructions::count(&program.path, variables, event, 10 * COUNTED).await?;
     Some((many - few) / u64::try_from(9 * COUNTED).expect("a count"))
 }
 
-/// Time of one invocation of each, taken in turn: medians.
+/// The median time of one invocation of each function, measured in turn.
 pub(crate) async fn times(programs: &[(&Program, Variables, Value)]) -> Vec<Invocation> {
     let mut taken = vec![Vec::new(); programs.len()];
     for _ in 0..ROUNDS {
@@ -55,8 +53,8 @@ pub(crate) async fn times(programs: &[(&Program, Variables, Value)]) -> Vec<Invo
 
 async fn repeat(function: &Function, event: &Value, times: usize) {
     for _ in 0..times {
-        let answer = function.invoke(event).await.expect("an answer");
-        let status = answer["statusCode"].as_u64().unwrap_or(200);
-        assert!(status < 300, "answered {answer}");
+        let response = function.invoke(event).await.expect("a response");
+        let status = response["statusCode"].as_u64().unwrap_or(200);
+        assert!(status < 300, "returned {response}");
     }
 }

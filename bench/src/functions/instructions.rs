@@ -1,5 +1,5 @@
-//! Instructions that a program executes for itself, counted by valgrind: the same number on a busy machine as on a quiet
-//! one. (A virtual machine, as a rule, has no counter that `perf` could read.)
+//! Instructions of a program, counted by valgrind: the same number on a busy machine as on a quiet one. (A virtual
+//! machine usually has no counter that `perf` could read.)
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use tokio::process::Command;
 
 use super::lambda::{Function, Variables};
 
-/// Whether there is a valgrind.
+/// Whether valgrind is installed.
 pub async fn can_be_counted() -> bool {
-    Command::new("valgrind").arg("--version").output().await.is_ok_and(|told| told.status.success())
+    Command::new("valgrind").arg("--version").output().await.is_ok_and(|output| output.status.success())
 }
 
-/// From the start to the first poll, and, if events are given, the answers to them. Nothing where there is no valgrind.
+/// Counts from the start to the first poll, or to the responses to `times` events. `None` without valgrind.
 pub async fn count(program: &Path, variables: &Variables, event: &Value, times: usize) -> Option<u64> {
     if !can_be_counted().await {
         return None;
@@ -30,12 +30,12 @@ pub async fn count(program: &Path, variables: &Variables, event: &Value, times: 
     let mut function = Function::start(program, &variables, &wrapper).await;
     function.first_poll().await;
     for _ in 0..times {
-        function.invoke(event).await.expect("an answer");
+        function.invoke(event).await.expect("a response");
     }
     function.terminate().await;
-    let text = std::fs::read_to_string(&log).expect("what valgrind tells");
-    std::fs::remove_file(&log).expect("what valgrind told");
+    let text = std::fs::read_to_string(&log).expect("the log of valgrind");
+    std::fs::remove_file(&log).expect("the log of valgrind");
     let collected = text.lines().find_map(|line| line.split_once("Collected : "));
     let count = collected.and_then(|(_, count)| count.trim().parse().ok());
-    Some(count.unwrap_or_else(|| panic!("valgrind tells:\n{text}")))
+    Some(count.unwrap_or_else(|| panic!("valgrind printed:\n{text}")))
 }

@@ -1,4 +1,4 @@
-//! A function as Lambda runs it: its program, fed with events by a Runtime API of its own
+//! A function as Lambda runs it: a process that polls a Runtime API for events
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
 
 use std::collections::BTreeMap;
@@ -19,40 +19,36 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
 
-/// Longer than any answer takes.
+/// Longer than any response takes.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A stopwatch.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Starts one.
-    #[expect(clippy::disallowed_methods, reason = "what it does is tell how long something takes")]
+    #[expect(clippy::disallowed_methods, reason = "it measures elapsed time")]
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// How long ago that was.
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 }
 
-/// Environment variables.
 pub type Variables = BTreeMap<String, String>;
 
-/// An event, and where its answer goes.
+/// An event, and the channel for its response.
 type Invocation = (String, oneshot::Sender<Result<Value, String>>);
 
-/// A function that runs.
+/// A running function.
 pub struct Function {
     process: Child,
     invocations: mpsc::UnboundedSender<Invocation>,
     polled: Arc<Polled>,
 }
 
-/// The first time that it asked for an event.
+/// The first poll for an event.
 #[derive(Default)]
 struct Polled {
     after: Mutex<Option<Duration>>,
@@ -60,7 +56,7 @@ struct Polled {
 }
 
 impl Function {
-    /// Starts the program, under `wrapper` if there is one, such as valgrind.
+    /// Starts the program, under a wrapper such as valgrind if there is one.
     pub async fn start(program: &Path, variables: &Variables, wrapper: &[String]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("the port");
@@ -99,7 +95,7 @@ impl Function {
         Self { process, invocations, polled }
     }
 
-    /// How long it took from its start until it asked for an event.
+    /// Waits for the first poll. Returns its time since the start.
     pub async fn first_poll(&mut self) -> Duration {
         loop {
             let told = self.polled.told.notified();
@@ -108,39 +104,39 @@ impl Function {
             }
             tokio::select! {
                 () = told => {}
-                status = self.process.wait() => panic!("a function ended before it asked for an event: {status:?}"),
+                status = self.process.wait() => panic!("a function ended before its first poll: {status:?}"),
             }
         }
     }
 
-    /// Hands it an event, and waits for its answer.
+    /// Sends an event and waits for the response.
     ///
     /// # Errors
     ///
-    /// What the function says went wrong.
+    /// The error that the function reports.
     pub async fn invoke(&self, event: &Value) -> Result<Value, String> {
-        let (answer, answered) = oneshot::channel();
-        self.invocations.send((event.to_string(), answer)).map_err(|_| "the function is gone".to_owned())?;
-        answered.await.map_err(|_| "the function is gone".to_owned())?
+        let (response, answered) = oneshot::channel();
+        self.invocations.send((event.to_string(), response)).map_err(|_| "the function has ended".to_owned())?;
+        answered.await.map_err(|_| "the function has ended".to_owned())?
     }
 
     fn pid(&self) -> u32 {
         self.process.id().expect("a process that runs")
     }
 
-    /// A line of `/proc/<pid>/status`, in KiB.
+    /// A value of `/proc/<pid>/status` in KiB.
     pub fn status_kib(&self, line: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
         let value = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line that Linux writes");
         value.trim_matches([':', '\t', ' ']).trim_end_matches(" kB").parse().expect("a number of kB")
     }
 
-    /// How long it has had a processor.
+    /// The processor time of the process.
     pub fn processor_time(&self) -> Duration {
         processor_time(&self.pid().to_string())
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Terminates the process and waits for its end.
     pub async fn terminate(mut self) {
         let pid = self.pid().to_string();
         Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().await.expect("a shell");
@@ -148,7 +144,7 @@ impl Function {
     }
 }
 
-/// How long this thread has had a processor.
+/// The processor time of this thread.
 pub fn processor_time_of_this_thread() -> Duration {
     processor_time("thread-self")
 }
@@ -171,9 +167,9 @@ async fn serve(listener: TcpListener, api: Arc<Api>) {
         let api = api.clone();
         let service = service_fn(move |request| {
             let api = api.clone();
-            async move { Ok::<_, Infallible>(api.answer(request).await) }
+            async move { Ok::<_, Infallible>(api.response(request).await) }
         });
-        // A function that is stopped drops its connection in the middle.
+        // A function that is stopped drops its connection.
         tokio::spawn(async move {
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok()
         });
@@ -181,7 +177,7 @@ async fn serve(listener: TcpListener, api: Arc<Api>) {
 }
 
 impl Api {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn response(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path().to_owned();
         if path.ends_with("/invocation/next") {
             return self.next().await;
@@ -192,9 +188,9 @@ impl Api {
         let asked = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         if let Some(asked) = asked {
             let text = String::from_utf8_lossy(&body).into_owned();
-            let answer = if kind == "response" { serde_json::from_str(&text).map_err(|_| text) } else { Err(text) };
-            // Nobody waits any more where a measurement has ended.
-            asked.send(answer).ok();
+            let response = if kind == "response" { serde_json::from_str(&text).map_err(|_| text) } else { Err(text) };
+            // The measurement may have ended.
+            asked.send(response).ok();
         }
         Response::builder().status(202).body(Full::default()).expect("a response")
     }
@@ -205,12 +201,12 @@ impl Api {
             after.get_or_insert_with(|| self.started.elapsed());
         }
         self.polled.told.notify_waiters();
-        let Some((event, answer)) = self.queue.lock().await.recv().await else {
+        let Some((event, response)) = self.queue.lock().await.recv().await else {
             // The measurement has ended; the function is about to be stopped.
             return std::future::pending().await;
         };
         let id = uuid::Uuid::new_v4().to_string();
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), answer);
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), response);
         let deadline = kernel::Clock::now(&kernel::SystemClock).plus(TIMEOUT);
         Response::builder()
             .header("lambda-runtime-aws-request-id", id)

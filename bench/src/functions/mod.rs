@@ -1,9 +1,9 @@
-//! Functions as they are deployed: their release builds, started by a Runtime API of the bench's own.
+//! Release builds of functions, run by a Runtime API of our own.
 
-pub mod front;
+pub mod deployment;
 pub mod instructions;
 pub mod lambda;
 pub mod package;
 pub mod programs;
+pub mod proxy;
 pub mod template;
-pub mod world;

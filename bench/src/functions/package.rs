@@ -1,11 +1,11 @@
-//! What a function weighs as it is uploaded.
+//! The size of a deployment package.
 
 use std::io::{Cursor, Write};
 use std::path::Path;
 
 use zip::write::SimpleFileOptions;
 
-/// The size of the deployment package: the program, deflated, under the name that Lambda starts.
+/// The size of the deployment package: the deflated program, named `bootstrap`.
 pub fn zip_bytes(program: &Path) -> u64 {
     let program = std::fs::read(program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let mut package = zip::ZipWriter::new(Cursor::new(Vec::new()));

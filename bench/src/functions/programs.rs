@@ -1,4 +1,4 @@
-//! The programs that are measured, as a deploy makes them.
+//! The measured programs.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::lambda::Variables;
 use super::template::{self, Deployed};
 
-/// The function that does nothing, beside which the others are measured.
-const HELLO: &str = "hello";
+/// The function that does nothing, with which the others are compared.
+const NOOP: &str = "noop";
 
-/// What cargo tells a test of its own package. Build scripts that look at it would take it for a change.
+/// Variables that cargo sets for a test. Build scripts that read them would be rerun.
 const OF_THIS_PACKAGE: [&str; 7] = [
     "CARGO_MANIFEST_DIR",
     "CARGO_MANIFEST_LINKS",
@@ -22,18 +22,17 @@ const OF_THIS_PACKAGE: [&str; 7] = [
     "CARGO_PKG_VERSION_PRE",
 ];
 
-/// A program, and how it is deployed.
+/// A program and its deployment.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// As the template names it.
+    /// The name in the template.
     pub name: String,
-    /// Where cargo has put it.
     pub path: PathBuf,
     deployed: Deployed,
 }
 
 impl Program {
-    /// The environment in which it runs, and finds AWS at this URL.
+    /// Its environment, with AWS at this URL.
     pub fn environment(&self, url: &str) -> Variables {
         let mut variables = self.deployed.variables.clone();
         for (name, value) in [
@@ -48,25 +47,28 @@ impl Program {
     }
 }
 
-/// Builds a function that reads one item as the guides write it: `bench/usual`, in a workspace and a folder of its own.
-pub fn build_usual() -> PathBuf {
-    let folder = template::root().join("bench/usual");
-    let target = template::root().join("target/usual");
+/// Builds `bench/baseline`, in a workspace and a target folder of its own.
+pub fn build_baseline() -> PathBuf {
+    let folder = template::root().join("bench/baseline");
+    let target = template::root().join("target/baseline");
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--locked"]).current_dir(folder).env("CARGO_TARGET_DIR", &target);
     for variable in OF_THIS_PACKAGE {
         cargo.env_remove(variable);
     }
-    assert!(cargo.status().expect("cargo on the PATH").success(), "bench/usual does not compile: see above");
-    target.join("release/usual")
+    assert!(
+        cargo.status().expect("cargo on the PATH").success(),
+        "bench/baseline does not compile: see cargo's messages above"
+    );
+    target.join("release/baseline")
 }
 
-/// Builds the functions with the release profile, and the hello with them, which comes first.
+/// Builds the no-op function, which comes first, and all functions with the release profile.
 pub fn build() -> Vec<Program> {
     let mut cargo = Command::new("cargo");
     cargo
         .args(["build", "--release", "--bins", "--message-format=json-render-diagnostics"])
-        .args(["account", "docs", HELLO, "payment", "simulator"].map(|name| format!("--package={name}")))
+        .args(["account", "docs", NOOP, "payment", "simulator"].map(|name| format!("--package={name}")))
         .current_dir(template::root())
         .stderr(Stdio::inherit());
     for variable in OF_THIS_PACKAGE {
@@ -79,11 +81,11 @@ pub fn build() -> Vec<Program> {
     let path = |name: &str| {
         let built =
             messages.iter().find(|message| message["target"]["name"] == name && !message["executable"].is_null());
-        let built = built.unwrap_or_else(|| panic!("template.yaml names the program {name}, which no crate has"));
+        let built = built.unwrap_or_else(|| panic!("template.yaml names the program {name}, which no crate contains"));
         PathBuf::from(built["executable"].as_str().expect("a path"))
     };
-    let hello = Deployed { binary: HELLO.to_owned(), variables: Variables::new() };
-    let functions = std::iter::once(hello).chain(template::functions());
+    let noop = Deployed { binary: NOOP.to_owned(), variables: Variables::new() };
+    let functions = std::iter::once(noop).chain(template::functions());
     functions
         .map(|deployed| Program { name: deployed.binary.clone(), path: path(&deployed.binary), deployed })
         .collect()

@@ -1,4 +1,4 @@
-//! The functions of `template.yaml`, with the environment that each is given.
+//! The functions of `template.yaml` and their environments.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,12 +7,10 @@ use serde_yaml_ng::Value;
 
 use super::lambda::Variables;
 
-/// A function as the template deploys it.
+/// A function of the template.
 #[derive(Debug, Clone)]
 pub struct Deployed {
-    /// Its program.
     pub binary: String,
-    /// The settings of its environment.
     pub variables: Variables,
 }
 
@@ -21,7 +19,7 @@ pub fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// All of them, by program.
+/// The functions, sorted by program.
 pub fn functions() -> Vec<Deployed> {
     let template = std::fs::read_to_string(root().join("template.yaml")).expect("template.yaml");
     let template: Value = serde_yaml_ng::from_str(&template).expect("YAML");
@@ -51,8 +49,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// What a value of the template comes to here: parameters by their defaults, with the conveniences of a development stage,
-/// and tables by the names under which they are made.
+/// Resolves a value of the template: parameters by their defaults for a development stage, tables by the names of their
+/// resources.
 fn resolve(value: &Value, template: &Value) -> String {
     let Value::Tagged(tagged) = value else { return text(value) };
     match (tagged.tag.to_string().as_str(), &tagged.value) {

@@ -1,4 +1,4 @@
-//! The account context's endpoints. A code's way out, by SNS or SES, is one call more, which DynamoDB does not see.
+//! The endpoints of the account context. The delivery of a code by SNS or SES is one more call, which is not metered.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -27,25 +27,26 @@ use lambda_http::RequestExt;
 use serde_json::{Value, json};
 use testkit::Engine;
 
-use super::{Log, Row, answers, at, empty, posting, refuses, request};
+use super::{Recorder, Row, fails_with, returns};
 use crate::meter::Meter;
+use crate::requests::{empty, post, request, with_path_parameter};
 
 const PASSWORD: &str = "correct horse battery staple";
 const WRONG: &str = "wrong horse battery staple";
 
-/// How many failures it takes until an identifier has to wait.
+/// The number of failed attempts after which an identifier has to wait.
 const FAILURES: usize = 5;
 
-/// The account side with a key that signs.
-struct World {
+/// The account context with a signing key.
+struct Scene {
     env: Env,
     client: Client,
 }
 
-impl World {
+impl Scene {
     async fn new(meter: &Meter, engine: &Engine) -> Self {
         let table = |name| engine.create_table("account", name);
-        // As template.yaml has them.
+        // As in template.yaml.
         let env = Env::from_iter([
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
@@ -85,16 +86,16 @@ impl World {
     }
 
     async fn register(&self, name: &str, phone: &str) {
-        let deps = register::State::from_env(&self.env, self.client.clone()).expect("a complete environment");
+        let state = register::State::from_env(&self.env, self.client.clone()).expect("a complete environment");
         let body = json!({"email": format!("{name}@example.com"), "phone": phone, "password": PASSWORD});
-        register::handle(&deps, posting(&body)).await.expect("somebody new");
+        register::handle(&state, post(&body)).await.expect("somebody new");
     }
 
-    /// Signs in: an access token, and a refresh token.
+    /// Signs in. Returns the access token and the refresh token.
     async fn login(&self, name: &str) -> (String, String) {
-        let deps = login::State::from_env(&self.env, self.client.clone()).await.expect("a complete environment");
-        let answer = login::handle(&deps, posting(&credentials(name, PASSWORD))).await.expect("somebody who signs in");
-        let body: Value = serde_json::from_str(&answer.body).expect("tokens");
+        let state = login::State::from_env(&self.env, self.client.clone()).await.expect("a complete environment");
+        let response = login::handle(&state, post(&credentials(name, PASSWORD))).await.expect("somebody who signs in");
+        let body: Value = serde_json::from_str(&response.body).expect("tokens");
         let token = |name: &str| body[name].as_str().expect("a token").to_owned();
         (token("access_token"), token("refresh_token"))
     }
@@ -104,85 +105,85 @@ fn credentials(name: &str, password: &str) -> Value {
     json!({"email": format!("{name}@example.com"), "password": password})
 }
 
-/// A request of somebody who is signed in.
+/// A request with an access token.
 fn signed(token: &str, body: Option<&Value>) -> Request {
     request(body, &[("authorization", &format!("Bearer {token}"))])
 }
 
-pub(super) async fn play() -> Vec<Row> {
+pub(super) async fn run() -> Vec<Row> {
     let engine = Engine::start().await;
     let meter = Meter::default();
-    let world = World::new(&meter, &engine).await;
-    let mut log = Log::new(meter);
-    Box::pin(newcomers(&world, &mut log)).await;
-    Box::pin(sign_ins(&world, &mut log)).await;
-    Box::pin(tokens(&world, &mut log)).await;
-    Box::pin(sessions(&world, &mut log)).await;
-    Box::pin(oneself(&world, &mut log)).await;
-    Box::pin(verifications(&world, &mut log)).await;
-    log.rows
+    let world = Scene::new(&meter, &engine).await;
+    let mut recorder = Recorder::new(meter);
+    Box::pin(sign_ups(&world, &mut recorder)).await;
+    Box::pin(sign_ins(&world, &mut recorder)).await;
+    Box::pin(tokens(&world, &mut recorder)).await;
+    Box::pin(sessions(&world, &mut recorder)).await;
+    Box::pin(credentials_of_the_user(&world, &mut recorder)).await;
+    Box::pin(verifications(&world, &mut recorder)).await;
+    recorder.rows
 }
 
-async fn newcomers(world: &World, log: &mut Log) {
+async fn sign_ups(world: &Scene, recorder: &mut Recorder) {
     const SIGNUP: &str = "POST /auth/signup";
     const REGISTER: &str = "POST /api/auth/register";
-    let deps = signup::State::from_env(&world.env, world.client.clone()).expect("a complete environment");
-    let taken = || refuses(409, "identifier_taken");
-    let ada = posting(&json!({"email": "ada@example.com", "password": PASSWORD}));
-    log.add(SIGNUP, "success", answers(201), signup::handle(&deps, ada)).await;
-    let ada = posting(&json!({"email": "ada@example.com", "password": PASSWORD}));
-    log.add(SIGNUP, "refusal", taken(), signup::handle(&deps, ada)).await;
+    let state = signup::State::from_env(&world.env, world.client.clone()).expect("a complete environment");
+    let taken = || fails_with(409, "identifier_taken");
+    let ada = post(&json!({"email": "ada@example.com", "password": PASSWORD}));
+    recorder.add(SIGNUP, "success", returns(201), signup::handle(&state, ada)).await;
+    let ada = post(&json!({"email": "ada@example.com", "password": PASSWORD}));
+    recorder.add(SIGNUP, "failure", taken(), signup::handle(&state, ada)).await;
     let ben = json!({"email": "ben@example.com", "phone": "+250788123456", "password": PASSWORD});
-    log.add(REGISTER, "success", answers(201), register::handle(&deps, posting(&ben))).await;
-    log.add(REGISTER, "refusal", taken(), register::handle(&deps, posting(&ben))).await;
+    recorder.add(REGISTER, "success", returns(201), register::handle(&state, post(&ben))).await;
+    recorder.add(REGISTER, "failure", taken(), register::handle(&state, post(&ben))).await;
 }
 
-async fn sign_ins(world: &World, log: &mut Log) {
+async fn sign_ins(world: &Scene, recorder: &mut Recorder) {
     const SIGNIN: &str = "POST /auth/signin";
     const LOGIN: &str = "POST /api/auth/login";
-    let deps = signin::State::from_env(&world.env, world.client.clone()).await.expect("a complete environment");
-    let sent = |name, password| posting(&credentials(name, password));
-    let invalid = || refuses(401, "invalid_credentials");
-    log.add(SIGNIN, "success", answers(200), signin::handle(&deps, sent("ada", PASSWORD))).await;
-    log.add(SIGNIN, "refusal", invalid(), signin::handle(&deps, sent("ada", WRONG))).await;
-    log.add(SIGNIN, "refusal, unknown", invalid(), signin::handle(&deps, sent("nobody", PASSWORD))).await;
+    let state = signin::State::from_env(&world.env, world.client.clone()).await.expect("a complete environment");
+    let sent = |name, password| post(&credentials(name, password));
+    let invalid = || fails_with(401, "invalid_credentials");
+    recorder.add(SIGNIN, "success", returns(200), signin::handle(&state, sent("ada", PASSWORD))).await;
+    recorder.add(SIGNIN, "failure", invalid(), signin::handle(&state, sent("ada", WRONG))).await;
+    recorder.add(SIGNIN, "failure, unknown", invalid(), signin::handle(&state, sent("unknown", PASSWORD))).await;
     world.register("mallory", "+250788000001").await;
     for _ in 0..FAILURES {
-        signin::handle(&deps, sent("mallory", WRONG)).await.expect_err("a wrong password");
+        signin::handle(&state, sent("mallory", WRONG)).await.expect_err("a wrong password");
     }
-    let waits = refuses(429, "too_many_attempts");
-    log.add(SIGNIN, "refusal, too many", waits, signin::handle(&deps, sent("mallory", PASSWORD))).await;
-    log.add(LOGIN, "success", answers(200), login::handle(&deps, sent("ben", PASSWORD))).await;
-    log.add(LOGIN, "refusal", invalid(), login::handle(&deps, sent("ben", WRONG))).await;
+    let waits = fails_with(429, "too_many_attempts");
+    recorder.add(SIGNIN, "failure, too many", waits, signin::handle(&state, sent("mallory", PASSWORD))).await;
+    recorder.add(LOGIN, "success", returns(200), login::handle(&state, sent("ben", PASSWORD))).await;
+    recorder.add(LOGIN, "failure", invalid(), login::handle(&state, sent("ben", WRONG))).await;
 }
 
-async fn tokens(world: &World, log: &mut Log) {
+async fn tokens(world: &Scene, recorder: &mut Recorder) {
     const VALIDATE: &str = "GET /api/auth/validate";
     const REFRESH: &str = "POST /auth/refresh";
     let (access, token) = world.login("ada").await;
-    let deps = validate::State { verifier: world.verifier().await };
-    log.add(VALIDATE, "success", answers(200), validate::handle(&deps, signed(&access, None))).await;
-    let bad = refuses(401, "unauthenticated");
-    log.add(VALIDATE, "refusal", bad, validate::handle(&deps, signed("a.b.c", None))).await;
+    let state = validate::State { verifier: world.verifier().await };
+    recorder.add(VALIDATE, "success", returns(200), validate::handle(&state, signed(&access, None))).await;
+    let bad = fails_with(401, "unauthenticated");
+    recorder.add(VALIDATE, "failure", bad, validate::handle(&state, signed("a.b.c", None))).await;
 
     let table = TableKeys::new(world.client.clone(), "AccountTable");
-    let deps = jwks::State::new(table, SystemClock);
-    log.add("GET /.well-known/jwks.json", "success", answers(200), jwks::handle(&deps, empty())).await;
+    let state = jwks::State::new(table, SystemClock);
+    recorder.add("GET /.well-known/jwks.json", "success", returns(200), jwks::handle(&state, empty())).await;
 
-    let deps = refresh::State::from_env(&world.env, world.client.clone()).await.expect("a complete environment");
-    let sent = |token: &str| posting(&json!({"refresh_token": token}));
-    log.add(REFRESH, "success", answers(200), refresh::handle(&deps, sent(&token))).await;
-    log.add(REFRESH, "replay", answers(200), refresh::handle(&deps, sent(&token))).await;
-    let invalid = || refuses(401, "invalid_refresh_token");
-    log.add(REFRESH, "refusal", invalid(), refresh::handle(&deps, sent("made up"))).await;
+    let state = refresh::State::from_env(&world.env, world.client.clone()).await.expect("a complete environment");
+    let sent = |token: &str| post(&json!({"refresh_token": token}));
+    recorder.add(REFRESH, "success", returns(200), refresh::handle(&state, sent(&token))).await;
+    recorder.add(REFRESH, "replay", returns(200), refresh::handle(&state, sent(&token))).await;
+    let invalid = || fails_with(401, "invalid_refresh_token");
+    recorder.add(REFRESH, "failure", invalid(), refresh::handle(&state, sent("made up"))).await;
     let audit = AuditTable::new(world.client.clone(), "AuditTable");
     let (client, random) = (world.client.clone(), SystemRandom);
     let accounts = AccountTable::audited(client, "AccountTable", AfterTheGrace, random, audit);
-    let later = refresh::State { accounts, ..deps };
-    log.add(REFRESH, "refusal, reused", invalid(), refresh::handle(&later, sent(&token))).await;
+    let later = refresh::State { accounts, ..state };
+    recorder.add(REFRESH, "failure, reused", invalid(), refresh::handle(&later, sent(&token))).await;
 }
 
-/// A clock that is so far ahead that a spent refresh token has no grace left.
+/// A clock after the grace period of a used refresh token.
 struct AfterTheGrace;
 
 impl Clock for AfterTheGrace {
@@ -191,7 +192,7 @@ impl Clock for AfterTheGrace {
     }
 }
 
-/// The endpoints that authenticate a request before they handle it.
+/// Authenticates requests before they are handled.
 struct Authenticated<'a> {
     verifier: &'a Verifier<TableKeys>,
     accounts: &'a AccountTable,
@@ -211,23 +212,23 @@ impl Authenticated<'_> {
     }
 }
 
-async fn sessions(world: &World, log: &mut Log) {
+async fn sessions(world: &Scene, recorder: &mut Recorder) {
     const ME: &str = "GET /auth/me";
     const END: &str = "DELETE /auth/sessions/{id}";
     const SIGNOUT: &str = "POST /auth/signout";
-    let unauthenticated = || refuses(401, "unauthenticated");
+    let unauthenticated = || fails_with(401, "unauthenticated");
     let (ada, _) = world.login("ada").await;
     let (verifier, table) = (world.verifier().await, world.table());
     let authenticated = Authenticated { verifier: &verifier, accounts: &table };
     let shown = |request| authenticated.respond(request, |session, request| me::handle(&me::State, session, request));
-    log.add(ME, "success", answers(200), shown(signed(&ada, None))).await;
-    log.add(ME, "refusal", unauthenticated(), shown(empty())).await;
+    recorder.add(ME, "success", returns(200), shown(signed(&ada, None))).await;
+    recorder.add(ME, "failure", unauthenticated(), shown(empty())).await;
 
     let list = async {
         let request = signed(&ada, None);
         list_sessions::handle(&table, authenticate(&verifier, &request).await?, request).await
     };
-    let listed = log.add("GET /auth/sessions", "success", answers(200), list).await;
+    let listed = recorder.add("GET /auth/sessions", "success", returns(200), list).await;
     let listed: Value = serde_json::from_str(&listed.expect("sessions").body).expect("sessions");
     let sessions = listed["data"].as_array().expect("a list");
     let other = sessions.iter().find(|session| session["current"] == false).expect("a session from before");
@@ -235,34 +236,34 @@ async fn sessions(world: &World, log: &mut Log) {
 
     let state = end_session::State::from_env(&world.env, &world.clients()).expect("a complete environment");
     let end = |id: &str| {
-        let request = at(signed(&ada, None), "id", id);
+        let request = with_path_parameter(signed(&ada, None), "id", id);
         authenticated.respond(request, |session, request| end_session::handle(&state, session, request))
     };
-    log.add(END, "success", answers(204), end(other)).await;
-    let unknown = refuses(404, "session_not_found");
-    log.add(END, "refusal", unknown, end("0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b")).await;
+    recorder.add(END, "success", returns(204), end(other)).await;
+    let unknown = fails_with(404, "session_not_found");
+    recorder.add(END, "failure", unknown, end("0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b")).await;
 
     let state = signout::State::from_env(&world.env, &world.clients()).expect("a complete environment");
     let sign_out = async |request: Request| {
         let principal = account::authenticate_optional(&verifier, &request).await?;
         signout::handle(&state, principal, request).await
     };
-    for (scope, outcome) in [("others", "success, the others"), ("local", "success"), ("global", "success, all")] {
+    for (scope, outcome) in [("others", "success, others"), ("local", "success"), ("global", "success, all")] {
         let (token, _) = world.login("ada").await;
         let parameters = std::collections::HashMap::from([("scope".to_owned(), scope.to_owned())]);
         let request = signed(&token, None).with_query_string_parameters(parameters);
-        log.add(SIGNOUT, outcome, answers(200), sign_out(request)).await;
+        recorder.add(SIGNOUT, outcome, returns(200), sign_out(request)).await;
     }
     let (_, token) = world.login("ada").await;
     let by_refresh_token = request(None, &[("cookie", &format!("refresh_token={token}"))]);
-    log.add(SIGNOUT, "success, by the refresh token", answers(200), sign_out(by_refresh_token)).await;
-    log.add(SIGNOUT, "success, nobody", answers(200), sign_out(empty())).await;
+    recorder.add(SIGNOUT, "success, by refresh token", returns(200), sign_out(by_refresh_token)).await;
+    recorder.add(SIGNOUT, "success, without a token", returns(200), sign_out(empty())).await;
 }
 
-async fn oneself(world: &World, log: &mut Log) {
+async fn credentials_of_the_user(world: &Scene, recorder: &mut Recorder) {
     const PASSWORDS: &str = "POST /auth/password";
     const UPDATE: &str = "PATCH /auth/me";
-    let wrong = || refuses(401, "invalid_credentials");
+    let wrong = || fails_with(401, "invalid_credentials");
     world.register("cleo", "+250788000002").await;
     let (cleo, _) = world.login("cleo").await;
     let (verifier, table) = (world.verifier().await, world.table());
@@ -272,10 +273,10 @@ async fn oneself(world: &World, log: &mut Log) {
         let request = signed(&cleo, Some(&json!({"email": email, "currentPassword": password})));
         authenticated.respond(request, |session, request| update_me::handle(&state, session, request))
     };
-    log.add(UPDATE, "success", answers(200), to("cleopatra@example.com", PASSWORD)).await;
-    log.add(UPDATE, "refusal", wrong(), to("cleopatra@example.org", WRONG)).await;
-    let taken = refuses(409, "identifier_taken");
-    log.add(UPDATE, "refusal, taken", taken, to("ada@example.com", PASSWORD)).await;
+    recorder.add(UPDATE, "success", returns(200), to("cleopatra@example.com", PASSWORD)).await;
+    recorder.add(UPDATE, "failure", wrong(), to("cleopatra@example.org", WRONG)).await;
+    let taken = fails_with(409, "identifier_taken");
+    recorder.add(UPDATE, "failure, taken", taken, to("ada@example.com", PASSWORD)).await;
 
     let state = change_password::State::from_env(&world.env, &world.clients()).expect("a complete environment");
     state.issuer.signing_key.warm_up().await;
@@ -284,44 +285,44 @@ async fn oneself(world: &World, log: &mut Log) {
         let request = signed(&cleo, Some(&body));
         authenticated.respond(request, |session, request| change_password::handle(&state, session, request))
     };
-    log.add(PASSWORDS, "refusal", wrong(), change(WRONG)).await;
-    log.add(PASSWORDS, "success", answers(200), change(PASSWORD)).await;
+    recorder.add(PASSWORDS, "failure", wrong(), change(WRONG)).await;
+    recorder.add(PASSWORDS, "success", returns(200), change(PASSWORD)).await;
 }
 
 /// Keeps the last code.
 #[derive(Default)]
-struct Letterbox(Mutex<String>);
+struct FakeSender(Mutex<String>);
 
-impl SendCode for &Letterbox {
+impl SendCode for &FakeSender {
     async fn send_code(&self, _to: &Identifier, code: &Code) -> Result<(), DeliveryError> {
-        code.expose().clone_into(&mut self.0.lock().expect("a letterbox"));
+        code.expose().clone_into(&mut self.0.lock().expect("a sender"));
         Ok(())
     }
 }
 
-async fn verifications(world: &World, log: &mut Log) {
+async fn verifications(world: &Scene, recorder: &mut Recorder) {
     const SEND: &str = "POST /auth/verifications";
     const CONFIRM: &str = "POST /auth/verifications/confirm";
-    let letterbox = Letterbox::default();
+    let sender = FakeSender::default();
     let (ada, _) = world.login("ada").await;
     let (verifier, table) = (world.verifier().await, world.table());
     let authenticated = Authenticated { verifier: &verifier, accounts: &table };
     let audit_log = settings::audit_log(&world.env).expect("a complete environment");
-    let state = SendVerification { accounts: world.table(), delivery: &letterbox, audit_log };
+    let state = SendVerification { accounts: world.table(), delivery: &sender, audit_log };
     let send = || {
         let request = signed(&ada, Some(&json!({"identifier": "email"})));
         authenticated.respond(request, |session, request| send_code::handle(&state, session, request))
     };
-    log.add(SEND, "success", answers(202), send()).await;
-    log.add(SEND, "refusal", refuses(429, "code_sent_recently"), send()).await;
+    recorder.add(SEND, "success", returns(202), send()).await;
+    recorder.add(SEND, "failure", fails_with(429, "code_sent_recently"), send()).await;
 
     let state = confirm_code::State::from_env(&world.env, &world.clients()).expect("a complete environment");
     let confirm = |code: &str| {
         let request = signed(&ada, Some(&json!({"identifier": "email", "code": code})));
         authenticated.respond(request, |session, request| confirm_code::handle(&state, session, request))
     };
-    let code = letterbox.0.lock().expect("a letterbox").clone();
+    let code = sender.0.lock().expect("a sender").clone();
     let wrong = if code == "000000" { "000001" } else { "000000" };
-    log.add(CONFIRM, "refusal", refuses(400, "invalid_code"), confirm(wrong)).await;
-    log.add(CONFIRM, "success", answers(200), confirm(&code)).await;
+    recorder.add(CONFIRM, "failure", fails_with(400, "invalid_code"), confirm(wrong)).await;
+    recorder.add(CONFIRM, "success", returns(200), confirm(&code)).await;
 }

@@ -1,20 +1,21 @@
-//! The endpoints that say what the platform is. None of them asks the database anything.
+//! The endpoints without a database.
 
-use super::{Log, Row, answers, at, empty, refuses};
+use super::{Recorder, Row, fails_with, returns};
 use crate::meter::Meter;
+use crate::requests::{empty, with_path_parameter};
 
-pub(super) async fn play() -> Vec<Row> {
-    let mut log = Log::new(Meter::default());
-    log.add("GET /health", "success", answers(200), async { docs::health::respond() }).await;
-    let file = |name: &str| at(empty(), "file", name);
+pub(super) async fn run() -> Vec<Row> {
+    let mut recorder = Recorder::new(Meter::default());
+    recorder.add("GET /health", "success", returns(200), async { docs::health::respond() }).await;
+    let file = |name: &str| with_path_parameter(empty(), "file", name);
     for (endpoint, name) in
         [("GET /openapi.json", "openapi.json"), ("GET /docs", "docs.html"), ("GET /docs/{file}", "docs.js")]
     {
         let request = file(name);
-        log.add(endpoint, "success", answers(200), async { docs::files::respond(&request) }).await;
+        recorder.add(endpoint, "success", returns(200), async { docs::files::respond(&request) }).await;
     }
-    let nothing = file("nothing.txt");
-    let missing = refuses(404, "file_not_found");
-    log.add("GET /docs/{file}", "refusal", missing, async { docs::files::respond(&nothing) }).await;
-    log.rows
+    let missing_file = file("nothing.txt");
+    let missing = fails_with(404, "file_not_found");
+    recorder.add("GET /docs/{file}", "failure", missing, async { docs::files::respond(&missing_file) }).await;
+    recorder.rows
 }

@@ -16,205 +16,220 @@ use serde_json::{Value, json};
 use testkit::Engine;
 use webhook::WebhookSecret;
 
-use super::{Log, Row, answers, at, empty, named, posting, refuses, request};
+use super::{Recorder, Row, fails_with, returns};
+use crate::fixtures::{PaymentFixtures, new_principal};
 use crate::meter::Meter;
-use crate::wallets::{Wallets, somebody};
+use crate::requests::{empty, keyed, post, request, with_path_parameter};
 
-/// How many transfers a measured page of a history holds.
+/// The number of transfers on a measured page of a history.
 const PAGE: usize = 20;
 
-/// The payment side with two people.
-struct World {
-    wallets: Wallets,
+/// The payment context with two users.
+struct Scene {
+    fixtures: PaymentFixtures,
     ada: Principal,
     ben: Principal,
 }
 
-impl World {
+impl Scene {
     fn store(&self) -> &Store {
-        &self.wallets.store
+        &self.fixtures.store
     }
 
     fn transfers(&self) -> send::State {
-        send::State::from_env(&self.wallets.env, self.store().clone()).expect("a complete environment")
+        send::State::from_env(&self.fixtures.env, self.store().clone()).expect("a complete environment")
     }
 }
 
-pub(super) async fn play() -> Vec<Row> {
+pub(super) async fn run() -> Vec<Row> {
     let engine = Engine::start().await;
     let meter = Meter::default();
-    let wallets = Wallets::new(meter.on(&engine.client), &engine.create_table("payment", "PaymentTable"));
-    let (ada, ben) = (wallets.user().await, wallets.user().await);
-    let world = World { wallets, ada, ben };
-    let mut log = Log::new(meter);
-    Box::pin(accounts(&world, &mut log)).await;
-    Box::pin(one_sided(&world, &mut log)).await;
-    Box::pin(sends(&world, &mut log)).await;
-    Box::pin(shards(&world, &engine, &mut log)).await;
-    Box::pin(reads(&world, &mut log)).await;
-    Box::pin(collections(&world, &mut log)).await;
-    Box::pin(webhooks(&world, &mut log)).await;
-    log.rows
+    let fixtures = PaymentFixtures::new(meter.on(&engine.client), &engine.create_table("payment", "PaymentTable"));
+    let (ada, ben) = (fixtures.user().await, fixtures.user().await);
+    let world = Scene { fixtures, ada, ben };
+    let mut recorder = Recorder::new(meter);
+    Box::pin(accounts(&world, &mut recorder)).await;
+    Box::pin(deposits_and_withdrawals(&world, &mut recorder)).await;
+    Box::pin(sends(&world, &mut recorder)).await;
+    Box::pin(shards(&world, &engine, &mut recorder)).await;
+    Box::pin(reads(&world, &mut recorder)).await;
+    Box::pin(collections(&world, &mut recorder)).await;
+    Box::pin(webhooks(&world, &mut recorder)).await;
+    recorder.rows
 }
 
-async fn accounts(world: &World, log: &mut Log) {
+async fn accounts(world: &Scene, recorder: &mut Recorder) {
     const OPEN: &str = "POST /payments/accounts";
-    let opener = world.wallets.opener();
-    let main = named(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "ada-main", "balance": 90_000}), "a");
-    log.add(OPEN, "success", answers(201), open_account::handle(&opener, world.ada, main.clone())).await;
-    log.add(OPEN, "replay", answers(201), open_account::handle(&opener, world.ada, main.clone())).await;
-    let bare = posting(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "ben-main"}));
-    log.add(OPEN, "success, without a deposit", answers(201), open_account::handle(&opener, world.ben, bare.clone()))
+    let state = world.fixtures.open_account_state();
+    let main = keyed(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "ada-main", "balance": 90_000}), "a");
+    recorder.add(OPEN, "success", returns(201), open_account::handle(&state, world.ada, main.clone())).await;
+    recorder.add(OPEN, "replay", returns(201), open_account::handle(&state, world.ada, main.clone())).await;
+    let bare = post(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "ben-main"}));
+    recorder
+        .add(OPEN, "success, without a deposit", returns(201), open_account::handle(&state, world.ben, bare.clone()))
         .await;
-    let taken = refuses(409, "account_id_taken");
-    log.add(OPEN, "refusal", taken, open_account::handle(&opener, world.ada, bare.clone())).await;
+    let taken = fails_with(409, "account_id_taken");
+    recorder.add(OPEN, "failure", taken, open_account::handle(&state, world.ada, bare.clone())).await;
     let loan = json!({"paymentAccountType": "LOAN", "principal": 1000, "disburseTo": "ada-main"});
-    let loan = named(&loan, "b");
-    log.add(OPEN, "success, a loan", answers(201), open_account::handle(&opener, world.ada, loan.clone())).await;
+    let loan = keyed(&loan, "b");
+    recorder.add(OPEN, "success, loan", returns(201), open_account::handle(&state, world.ada, loan.clone())).await;
     for path in ["GET /payments/accounts", "GET /payments/account"] {
-        log.add(path, "success", answers(200), list_accounts::handle(world.store(), world.ada, empty())).await;
+        recorder.add(path, "success", returns(200), list_accounts::handle(world.store(), world.ada, empty())).await;
     }
 }
 
-async fn one_sided(world: &World, log: &mut Log) {
+async fn deposits_and_withdrawals(world: &Scene, recorder: &mut Recorder) {
     const DEPOSIT: &str = "POST /payments/deposit";
     const WITHDRAW: &str = "POST /payments/withdraw";
-    let poster = world.transfers();
+    let transfers = world.transfers();
     let body = json!({"paymentAccountId": "ada-main", "amount": 500});
     let euros = json!({"paymentAccountId": "ada-main", "amount": 500, "currency": "EUR"});
     let much = json!({"paymentAccountId": "ada-main", "amount": 1_000_000});
-    let deposits = deposit::State::from_env(&world.wallets.env, world.store().clone()).expect("a complete environment");
-    let (body, euros, much) =
-        (named(&body, "c"), (posting(&euros), named(&euros, "d")), (posting(&much), named(&much, "e")));
-    log.add(DEPOSIT, "success", answers(201), deposit::handle(&deposits, world.ada, body.clone())).await;
-    log.add(DEPOSIT, "replay", answers(201), deposit::handle(&deposits, world.ada, body.clone())).await;
-    let mismatch = || refuses(422, "currency_mismatch");
-    log.add(DEPOSIT, "refusal", mismatch(), deposit::handle(&deposits, world.ada, euros.0.clone())).await;
-    log.add(DEPOSIT, "refusal, named", mismatch(), deposit::handle(&deposits, world.ada, euros.1.clone())).await;
-    log.add(WITHDRAW, "success", answers(201), withdraw::handle(&poster, world.ada, body.clone())).await;
-    log.add(WITHDRAW, "replay", answers(201), withdraw::handle(&poster, world.ada, body.clone())).await;
-    let insufficient = || refuses(422, "insufficient_funds");
-    log.add(WITHDRAW, "refusal", insufficient(), withdraw::handle(&poster, world.ada, much.0.clone())).await;
-    log.add(WITHDRAW, "refusal, named", insufficient(), withdraw::handle(&poster, world.ada, much.1.clone())).await;
+    let deposits =
+        deposit::State::from_env(&world.fixtures.env, world.store().clone()).expect("a complete environment");
+    let (body, euros, much) = (keyed(&body, "c"), (post(&euros), keyed(&euros, "d")), (post(&much), keyed(&much, "e")));
+    recorder.add(DEPOSIT, "success", returns(201), deposit::handle(&deposits, world.ada, body.clone())).await;
+    recorder.add(DEPOSIT, "replay", returns(201), deposit::handle(&deposits, world.ada, body.clone())).await;
+    let mismatch = || fails_with(422, "currency_mismatch");
+    recorder.add(DEPOSIT, "failure", mismatch(), deposit::handle(&deposits, world.ada, euros.0.clone())).await;
+    recorder
+        .add(DEPOSIT, "failure, with key", mismatch(), deposit::handle(&deposits, world.ada, euros.1.clone()))
+        .await;
+    recorder.add(WITHDRAW, "success", returns(201), withdraw::handle(&transfers, world.ada, body.clone())).await;
+    recorder.add(WITHDRAW, "replay", returns(201), withdraw::handle(&transfers, world.ada, body.clone())).await;
+    let insufficient = || fails_with(422, "insufficient_funds");
+    recorder.add(WITHDRAW, "failure", insufficient(), withdraw::handle(&transfers, world.ada, much.0.clone())).await;
+    recorder
+        .add(WITHDRAW, "failure, with key", insufficient(), withdraw::handle(&transfers, world.ada, much.1.clone()))
+        .await;
 }
 
-async fn sends(world: &World, log: &mut Log) {
+async fn sends(world: &Scene, recorder: &mut Recorder) {
     const SEND: &str = "POST /payments/send";
-    let poster = world.transfers();
-    let wish = |amount: i64| json!({"fromPaymentAccountId": "ada-main", "toPaymentAccountId": "ben-main", "amount": amount, "note": "Dinner"});
-    let (dinner, much) = (named(&wish(2550), "f"), (posting(&wish(1_000_000)), named(&wish(1_000_000), "g")));
-    log.add(SEND, "success", answers(201), send::handle(&poster, world.ada, dinner.clone())).await;
-    log.add(SEND, "replay", answers(201), send::handle(&poster, world.ada, dinner.clone())).await;
-    let insufficient = || refuses(422, "insufficient_funds");
-    log.add(SEND, "refusal", insufficient(), send::handle(&poster, world.ada, much.0.clone())).await;
-    log.add(SEND, "refusal, named", insufficient(), send::handle(&poster, world.ada, much.1.clone())).await;
-    log.add(SEND, "refusal, replayed", insufficient(), send::handle(&poster, world.ada, much.1.clone())).await;
-    // As large as a transfer can be: the longest ids, the widest characters.
+    let transfers = world.transfers();
+    let body = |amount: i64| json!({"fromPaymentAccountId": "ada-main", "toPaymentAccountId": "ben-main", "amount": amount, "note": "Dinner"});
+    let (dinner, much) = (keyed(&body(2550), "f"), (post(&body(1_000_000)), keyed(&body(1_000_000), "g")));
+    recorder.add(SEND, "success", returns(201), send::handle(&transfers, world.ada, dinner.clone())).await;
+    recorder.add(SEND, "replay", returns(201), send::handle(&transfers, world.ada, dinner.clone())).await;
+    let insufficient = || fails_with(422, "insufficient_funds");
+    recorder.add(SEND, "failure", insufficient(), send::handle(&transfers, world.ada, much.0.clone())).await;
+    recorder.add(SEND, "failure, with key", insufficient(), send::handle(&transfers, world.ada, much.1.clone())).await;
+    recorder.add(SEND, "failure, replayed", insufficient(), send::handle(&transfers, world.ada, much.1.clone())).await;
+    // The largest possible transfer: the longest ids and the widest characters.
     let (from, to) = (format!("ada-{}", "x".repeat(60)), format!("ben-{}", "x".repeat(60)));
-    world.wallets.open(world.ada, &from, 9_007_199_254_740_991).await;
-    world.wallets.open(world.ben, &to, 0).await;
+    world.fixtures.open(world.ada, &from, 9_007_199_254_740_991).await;
+    world.fixtures.open(world.ben, &to, 0).await;
     let widest = json!({
         "fromPaymentAccountId": from, "toPaymentAccountId": to, "amount": 9_007_199_254_740_991_i64,
         "note": "\u{1F389}".repeat(140),
     });
-    let widest = named(&widest, &"k".repeat(255));
-    log.add(SEND, "success, the largest", answers(201), send::handle(&poster, world.ada, widest.clone())).await;
+    let widest = keyed(&widest, &"k".repeat(255));
+    recorder.add(SEND, "success, largest", returns(201), send::handle(&transfers, world.ada, widest.clone())).await;
 }
 
-/// A payee whom many pay at once.
-async fn shards(world: &World, engine: &Engine, log: &mut Log) {
-    let shop = world.wallets.user().await;
-    let open = posting(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "shop", "intakeShards": 8}));
-    let opener = world.wallets.opener();
-    let sharded = open_account::handle(&opener, shop, open.clone());
-    log.add("POST /payments/accounts", "success, with eight shards", answers(201), sharded).await;
-    let poster = world.transfers();
+/// A payee with concurrent payers.
+async fn shards(world: &Scene, engine: &Engine, recorder: &mut Recorder) {
+    let shop = world.fixtures.user().await;
+    let open = post(&json!({"paymentAccountType": "DEBIT", "paymentAccountId": "shop", "intakeShards": 8}));
+    let state = world.fixtures.open_account_state();
+    let sharded = open_account::handle(&state, shop, open.clone());
+    recorder.add("POST /payments/accounts", "success, with eight shards", returns(201), sharded).await;
+    let transfers = world.transfers();
     let pay =
-        posting(&json!({"fromPaymentAccountId": "ada-main", "toPaymentAccountId": "shop", "amount": 7, "note": "Tea"}));
+        post(&json!({"fromPaymentAccountId": "ada-main", "toPaymentAccountId": "shop", "amount": 7, "note": "Tea"}));
     engine.raise_transaction_conflicts(1, 2, 3);
-    let first = send::handle(&poster, world.ada, pay.clone());
-    log.add("POST /payments/send", "success, to a payee found busy", answers(201), first).await;
-    let next = send::handle(&poster, world.ada, pay.clone());
-    log.add("POST /payments/send", "success, to a payee known to be busy", answers(201), next).await;
+    let first = send::handle(&transfers, world.ada, pay.clone());
+    recorder.add("POST /payments/send", "success, contended payee", returns(201), first).await;
+    let next = send::handle(&transfers, world.ada, pay.clone());
+    recorder.add("POST /payments/send", "success, known contended payee", returns(201), next).await;
     let accounts = list_accounts::handle(world.store(), shop, empty());
-    log.add("GET /payments/accounts", "success, with eight shards", answers(200), accounts).await;
-    let all = posting(&json!({"paymentAccountId": "shop", "amount": 14}));
-    let drawn = withdraw::handle(&poster, shop, all.clone());
-    log.add("POST /payments/withdraw", "success, drawing on shards", answers(201), drawn).await;
+    recorder.add("GET /payments/accounts", "success, with eight shards", returns(200), accounts).await;
+    let all = post(&json!({"paymentAccountId": "shop", "amount": 14}));
+    let drawn = withdraw::handle(&transfers, shop, all.clone());
+    recorder.add("POST /payments/withdraw", "success, draining shards", returns(201), drawn).await;
 }
 
-async fn reads(world: &World, log: &mut Log) {
+async fn reads(world: &Scene, recorder: &mut Recorder) {
     const HISTORIES: &str = "GET /payments/histories";
     const TRANSFER: &str = "GET /payments/transfers/{id}";
-    let poster = world.transfers();
+    let transfers = world.transfers();
     let mut last = Value::Null;
     for _ in 0..PAGE {
         let body = json!({"fromPaymentAccountId": "ada-main", "toPaymentAccountId": "ben-main", "amount": 1});
-        let answer = send::handle(&poster, world.ada, posting(&body)).await.expect("money that moves");
-        last = serde_json::from_str(&answer.body).expect("a transfer");
+        let response = send::handle(&transfers, world.ada, post(&body)).await.expect("money that moves");
+        last = serde_json::from_str(&response.body).expect("a transfer");
     }
     let asking = |account: &str| {
         let parameters = HashMap::from([("paymentAccountId".to_owned(), account.to_owned())]);
         empty().with_query_string_parameters(parameters)
     };
     let (all, main, others) = (empty(), asking("ada-main"), asking("ben-main"));
-    log.add(HISTORIES, "success", answers(200), list_history::handle(world.store(), world.ada, all.clone())).await;
-    log.add(
-        HISTORIES,
-        "success, one account",
-        answers(200),
-        list_history::handle(world.store(), world.ada, main.clone()),
-    )
-    .await;
-    let unknown = refuses(404, "account_not_found");
-    log.add(HISTORIES, "refusal", unknown, list_history::handle(world.store(), world.ada, others.clone())).await;
-    let transfer = at(empty(), "id", last["id"].as_str().expect("an id"));
-    log.add(TRANSFER, "success", answers(200), get_transfer::handle(world.store(), world.ada, transfer.clone())).await;
-    let unknown = refuses(404, "transfer_not_found");
-    log.add(TRANSFER, "refusal", unknown, get_transfer::handle(world.store(), somebody(), transfer.clone())).await;
+    recorder.add(HISTORIES, "success", returns(200), list_history::handle(world.store(), world.ada, all.clone())).await;
+    recorder
+        .add(
+            HISTORIES,
+            "success, one account",
+            returns(200),
+            list_history::handle(world.store(), world.ada, main.clone()),
+        )
+        .await;
+    let unknown = fails_with(404, "account_not_found");
+    recorder.add(HISTORIES, "failure", unknown, list_history::handle(world.store(), world.ada, others.clone())).await;
+    let transfer = with_path_parameter(empty(), "id", last["id"].as_str().expect("an id"));
+    recorder
+        .add(TRANSFER, "success", returns(200), get_transfer::handle(world.store(), world.ada, transfer.clone()))
+        .await;
+    let unknown = fails_with(404, "transfer_not_found");
+    recorder
+        .add(TRANSFER, "failure", unknown, get_transfer::handle(world.store(), new_principal(), transfer.clone()))
+        .await;
 }
 
-fn ask() -> Value {
+fn payment_body() -> Value {
     json!({
         "amount": 5000, "currency": "USD", "paymentMethod": "MOBILE_MONEY", "customerPhone": "+250788123456",
         "customerEmail": "customer@example.com", "paymentAccountId": "ada-main",
     })
 }
 
-async fn collections(world: &World, log: &mut Log) {
+async fn collections(world: &Scene, recorder: &mut Recorder) {
     const CREATE: &str = "POST /api/payments";
     const GET: &str = "GET /api/payments/{reference}";
     const STATUS: &str = "POST /api/payments/{reference}/status";
-    let desk =
-        create_payment::State::from_env(&world.wallets.env, world.store().clone()).expect("a complete environment");
-    let asked = named(&ask(), "h");
+    let state =
+        create_payment::State::from_env(&world.fixtures.env, world.store().clone()).expect("a complete environment");
+    let asked = keyed(&payment_body(), "h");
     let created =
-        log.add(CREATE, "success", answers(201), create_payment::handle(&desk, world.ada, asked.clone())).await;
-    log.add(CREATE, "replay", answers(201), create_payment::handle(&desk, world.ada, asked.clone())).await;
-    let others = posting(&ask());
-    let unknown = refuses(404, "account_not_found");
-    log.add(CREATE, "refusal", unknown, create_payment::handle(&desk, world.ben, others.clone())).await;
+        recorder.add(CREATE, "success", returns(201), create_payment::handle(&state, world.ada, asked.clone())).await;
+    recorder.add(CREATE, "replay", returns(201), create_payment::handle(&state, world.ada, asked.clone())).await;
+    let others = post(&payment_body());
+    let unknown = fails_with(404, "account_not_found");
+    recorder.add(CREATE, "failure", unknown, create_payment::handle(&state, world.ben, others.clone())).await;
     let created: Value = serde_json::from_str(&created.expect("a payment").body).expect("a payment");
     let reference = created["reference"].as_str().expect("a reference");
-    let this = at(empty(), "reference", reference);
+    let this = with_path_parameter(empty(), "reference", reference);
     let table = world.store();
-    log.add("GET /api/payments", "success", answers(200), list_payments::handle(table, world.ada, empty())).await;
-    log.add(GET, "success", answers(200), get_payment::handle(table, world.ada, this.clone())).await;
-    log.add(GET, "refusal", refuses(404, "payment_not_found"), get_payment::handle(table, world.ben, this.clone()))
+    recorder.add("GET /api/payments", "success", returns(200), list_payments::handle(table, world.ada, empty())).await;
+    recorder.add(GET, "success", returns(200), get_payment::handle(table, world.ada, this.clone())).await;
+    recorder
+        .add(GET, "failure", fails_with(404, "payment_not_found"), get_payment::handle(table, world.ben, this.clone()))
         .await;
-    let desk =
-        update_payment_status::State::from_env(&world.wallets.env, table.clone()).expect("a complete environment");
-    let to = |status: &str| at(posting(&json!({"status": status})), "reference", reference);
+    let state =
+        update_payment_status::State::from_env(&world.fixtures.env, table.clone()).expect("a complete environment");
+    let to = |status: &str| with_path_parameter(post(&json!({"status": status})), "reference", reference);
     let (pending, success) = (to("PENDING"), to("SUCCESS"));
-    let illegal = refuses(400, "invalid_transition");
-    log.add(STATUS, "refusal", illegal, update_payment_status::handle(&desk, world.ada, success.clone())).await;
-    log.add(STATUS, "success", answers(200), update_payment_status::handle(&desk, world.ada, pending.clone())).await;
+    let illegal = fails_with(400, "invalid_transition");
+    recorder.add(STATUS, "failure", illegal, update_payment_status::handle(&state, world.ada, success.clone())).await;
+    recorder
+        .add(STATUS, "success", returns(200), update_payment_status::handle(&state, world.ada, pending.clone()))
+        .await;
     let credits = "success, crediting an account";
-    log.add(STATUS, credits, answers(200), update_payment_status::handle(&desk, world.ada, success.clone())).await;
+    recorder
+        .add(STATUS, credits, returns(200), update_payment_status::handle(&state, world.ada, success.clone()))
+        .await;
 }
 
-/// The secret that the provider shares with us.
-struct Shared;
+struct FixedSecret;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -222,14 +237,14 @@ fn secret() -> WebhookSecret {
     WebhookSecret::parse(SECRET).expect("a secret")
 }
 
-impl LoadSecrets for Shared {
+impl LoadSecrets for FixedSecret {
     async fn load_secrets(&self) -> Result<Vec<WebhookSecret>, LoadSecretsError> {
         Ok(vec![secret()])
     }
 }
 
-/// What the provider tells of a payment, signed.
-fn told(reference: &str, status: &str, id: &str) -> Request {
+/// A signed webhook.
+fn webhook_request(reference: &str, status: &str, id: &str) -> Request {
     let body = json!({"reference": reference, "status": status, "providerTransactionId": "MTN-884213"});
     let now = SystemClock.now();
     let signature = secret().sign(id, now, body.to_string().as_bytes());
@@ -238,40 +253,43 @@ fn told(reference: &str, status: &str, id: &str) -> Request {
     request(Some(&body), &headers)
 }
 
-async fn webhooks(world: &World, log: &mut Log) {
+async fn webhooks(world: &Scene, recorder: &mut Recorder) {
     const WEBHOOK: &str = "POST /api/payments/webhook/provider";
-    let desk =
-        create_payment::State::from_env(&world.wallets.env, world.store().clone()).expect("a complete environment");
-    let created = create_payment::handle(&desk, world.ada, posting(&ask())).await.expect("a payment");
+    let state =
+        create_payment::State::from_env(&world.fixtures.env, world.store().clone()).expect("a complete environment");
+    let created = create_payment::handle(&state, world.ada, post(&payment_body())).await.expect("a payment");
     let created: Value = serde_json::from_str(&created.body).expect("a payment");
     let reference = created["reference"].as_str().expect("a reference");
-    let desk = update_payment_status::State::from_env(&world.wallets.env, world.store().clone())
+    let state = update_payment_status::State::from_env(&world.fixtures.env, world.store().clone())
         .expect("a complete environment");
-    let pending = at(posting(&json!({"status": "PENDING"})), "reference", reference);
-    update_payment_status::handle(&desk, world.ada, pending.clone()).await.expect("a payment that the provider has");
+    let pending = with_path_parameter(post(&json!({"status": "PENDING"})), "reference", reference);
+    update_payment_status::handle(&state, world.ada, pending.clone()).await.expect("a payment that the provider has");
 
-    let secrets = WebhookSecrets::new(Shared);
+    let secrets = WebhookSecrets::new(FixedSecret);
     secrets.get(SystemClock.now()).await.expect("the secret, loaded as in init");
-    let desk = provider_webhook::State { store: world.store().clone(), secrets };
-    let success = told(reference, "SUCCESS", "msg-1");
-    log.add(WEBHOOK, "success, crediting an account", answers(200), provider_webhook::handle(&desk, success.clone()))
+    let state = provider_webhook::State { store: world.store().clone(), secrets };
+    let success = webhook_request(reference, "SUCCESS", "msg-1");
+    recorder
+        .add(WEBHOOK, "success, crediting an account", returns(200), provider_webhook::handle(&state, success.clone()))
         .await;
-    log.add(WEBHOOK, "replay", answers(200), provider_webhook::handle(&desk, success.clone())).await;
-    let repeated = told(reference, "SUCCESS", "msg-2");
-    log.add(WEBHOOK, "success, nothing new", answers(200), provider_webhook::handle(&desk, repeated.clone())).await;
-    let contradiction = told(reference, "FAILED", "msg-3");
-    log.add(
-        WEBHOOK,
-        "success, kept for reconciliation",
-        answers(200),
-        provider_webhook::handle(&desk, contradiction.clone()),
-    )
-    .await;
-    let reused = told(reference, "FAILED", "msg-1");
-    log.add(WEBHOOK, "refusal", refuses(409, "webhook_id_reused"), provider_webhook::handle(&desk, reused.clone()))
+    recorder.add(WEBHOOK, "replay", returns(200), provider_webhook::handle(&state, success.clone())).await;
+    let repeated = webhook_request(reference, "SUCCESS", "msg-2");
+    recorder.add(WEBHOOK, "success, unchanged", returns(200), provider_webhook::handle(&state, repeated.clone())).await;
+    let contradiction = webhook_request(reference, "FAILED", "msg-3");
+    recorder
+        .add(
+            WEBHOOK,
+            "success, for reconciliation",
+            returns(200),
+            provider_webhook::handle(&state, contradiction.clone()),
+        )
         .await;
-    let mut forged = told(reference, "SUCCESS", "msg-4");
+    let reused = webhook_request(reference, "FAILED", "msg-1");
+    recorder
+        .add(WEBHOOK, "failure", fails_with(409, "webhook_id_reused"), provider_webhook::handle(&state, reused.clone()))
+        .await;
+    let mut forged = webhook_request(reference, "SUCCESS", "msg-4");
     forged.headers_mut().remove(webhook::SIGNATURE);
-    let forgery = refuses(401, "invalid_signature");
-    log.add(WEBHOOK, "refusal, a forgery", forgery, provider_webhook::handle(&desk, forged.clone())).await;
+    let forgery = fails_with(401, "invalid_signature");
+    recorder.add(WEBHOOK, "failure, forged", forgery, provider_webhook::handle(&state, forged.clone())).await;
 }

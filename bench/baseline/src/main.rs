@@ -1,4 +1,4 @@
-//! `GET /payments/transfers/{id}`: one item of a table, as the guides of AWS and cargo-lambda write such a function.
+//! `GET /payments/transfers/{id}`: reads one item, as the guides of AWS and cargo-lambda write such a function.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
 async fn get(client: &Client, table: &str, request: Request) -> Result<Response<Body>, Error> {
     let parameters = request.path_parameters();
     let id = parameters.first("id").unwrap_or_default();
-    let answer = client
+    let response = client
         .get_item()
         .table_name(table)
         .key("pk", AttributeValue::S(format!("TRANSFER#{id}")))
@@ -23,7 +23,7 @@ async fn get(client: &Client, table: &str, request: Request) -> Result<Response<
         .consistent_read(true)
         .send()
         .await?;
-    let Some(item) = answer.item() else {
+    let Some(item) = response.item() else {
         return Ok(Response::builder().status(404).body(Body::Empty)?);
     };
     let amount = item.get("amount").and_then(|amount| amount.as_n().ok());

@@ -1,4 +1,4 @@
-//! People who are known on the payment side, and their accounts.
+//! Users of the payment context and their accounts.
 
 use auth::Principal;
 use aws_sdk_dynamodb::Client;
@@ -10,18 +10,16 @@ use payment::http::open_account;
 use payment::store::Store;
 use serde_json::json;
 
-use crate::scenarios::posting;
+use crate::requests::post;
 
-/// The payment table, and the settings of the functions on it.
-pub struct Wallets {
-    /// The table.
+/// The payment table and the settings of its functions.
+pub struct PaymentFixtures {
     pub store: Store,
-    /// As `template.yaml` has them, with the conveniences of a development stage.
+    /// As in `template.yaml`, for a development stage.
     pub env: Env,
 }
 
-impl Wallets {
-    /// In this table.
+impl PaymentFixtures {
     pub fn new(client: Client, table: &str) -> Self {
         let env = Env::from_iter([
             ("DEFAULT_CURRENCY", "USD"),
@@ -34,35 +32,34 @@ impl Wallets {
         Self { store: Store::new(client, table, SystemClock, SystemRandom), env }
     }
 
-    /// Somebody who is known here, and signed in.
+    /// A replicated user who is signed in.
     pub async fn user(&self) -> Principal {
-        let principal = somebody();
-        let email = "somebody@example.com".to_owned();
+        let principal = new_principal();
+        let email = "user@example.com".to_owned();
         let user = User { id: principal.user_id, email, status: UserStatus::Active, epoch: principal.epoch };
-        self.store.replicate_user(&user, 1).await.expect("a person");
+        self.store.replicate_user(&user, 1).await.expect("a replicated user");
         principal
     }
 
-    /// Opens a DEBIT account that holds this much.
+    /// Opens a DEBIT account with this balance.
     pub async fn open(&self, owner: Principal, id: &str, balance: i64) {
         let body = json!({"paymentAccountType": "DEBIT", "paymentAccountId": id, "balance": balance});
-        open_account::handle(&self.opener(), owner, posting(&body)).await.expect("an account that opens");
+        open_account::handle(&self.open_account_state(), owner, post(&body)).await.expect("an account");
     }
 
-    /// Opens a DEBIT account that takes in money in so many shards.
+    /// Opens a DEBIT account with write shards.
     pub async fn open_with_shards(&self, owner: Principal, id: &str, shards: u8) {
         let body = json!({"paymentAccountType": "DEBIT", "paymentAccountId": id, "intakeShards": shards});
-        open_account::handle(&self.opener(), owner, posting(&body)).await.expect("an account that opens");
+        open_account::handle(&self.open_account_state(), owner, post(&body)).await.expect("an account");
     }
 
-    /// What opens accounts.
-    pub fn opener(&self) -> open_account::State {
+    pub fn open_account_state(&self) -> open_account::State {
         open_account::State::from_env(&self.env, self.store.clone()).expect("a complete environment")
     }
 }
 
-/// Somebody who is signed in.
-pub fn somebody() -> Principal {
+/// A signed-in user who is not replicated.
+pub fn new_principal() -> Principal {
     Principal {
         user_id: UserId::random(&SystemRandom),
         session_id: SessionId::random(&SystemRandom),

@@ -1,4 +1,4 @@
-//! Answers with the event it was given, and nothing else.
+//! Returns the event.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What stands before DynamoDB in a measurement: TLS, a memory for init's questions, or the conflicts that AWS raises.
+//! A proxy of DynamoDB for measurements: TLS, cached responses, or transaction conflicts as AWS raises them.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -19,19 +19,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_rustls::TlsAcceptor;
 
-/// What it does with requests.
 #[derive(Debug, Clone, Copy)]
 pub enum Mode {
-    /// The same question is answered as the first time, at once: what is measured is then the one who asks.
-    Remember,
-    /// A transaction takes so long, and holds its items for as long: another one that needs any of them is refused
+    /// Repeated requests get the first response at once, so that only the function is measured.
+    Cache,
+    /// A transaction takes this long. Others on one of its items are rejected meanwhile
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling>).
-    Hold(Duration),
+    SimulateConflicts(Duration),
 }
 
-/// A server before another.
-pub struct Front {
-    /// Where it listens.
+/// A proxy of DynamoDB.
+pub struct DynamoProxy {
     pub url: String,
     state: Arc<State>,
 }
@@ -46,8 +44,8 @@ struct State {
     conflicts: AtomicU64,
 }
 
-impl Front {
-    /// Starts one before the server at this URL, by TLS if there is an acceptor.
+impl DynamoProxy {
+    /// Starts a proxy of the server at this URL, with TLS if there is an acceptor.
     pub async fn start(upstream: &str, mode: Mode, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("the port").port();
@@ -63,7 +61,7 @@ impl Front {
         Self { url, state }
     }
 
-    /// How many transactions it has refused for others that held their items.
+    /// The number of rejected transactions.
     pub fn conflicts(&self) -> u64 {
         self.state.conflicts.load(Ordering::Relaxed)
     }
@@ -76,7 +74,7 @@ async fn accept(listener: TcpListener, state: Arc<State>, tls: Option<TlsAccepto
         tokio::spawn(async move {
             match tls {
                 None => serve(stream, state).await,
-                // Who does not trust it hangs up.
+                // A client that does not trust the certificate disconnects.
                 Some(tls) => {
                     if let Ok(stream) = tls.accept(stream).await {
                         serve(stream, state).await;
@@ -87,21 +85,21 @@ async fn accept(listener: TcpListener, state: Arc<State>, tls: Option<TlsAccepto
     }
 }
 
-/// A connection to the server behind, from the first request on that is for it.
+/// A connection to the proxied server, opened on first use.
 type Upstream = AsyncMutex<Option<SendRequest<Full<Bytes>>>>;
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
     let upstream = Arc::new(Upstream::default());
     let service = service_fn(move |request| {
         let (state, upstream) = (state.clone(), upstream.clone());
-        async move { Ok::<_, Infallible>(state.answer(&upstream, request).await) }
+        async move { Ok::<_, Infallible>(state.response(&upstream, request).await) }
     });
-    // A function that is stopped drops its connection in the middle.
+    // A function that is stopped drops its connection.
     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
 }
 
 impl State {
-    async fn answer(&self, upstream: &Upstream, request: Request<Incoming>) -> FullResponse {
+    async fn response(&self, upstream: &Upstream, request: Request<Incoming>) -> FullResponse {
         let (mut head, body) = request.into_parts();
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let target =
@@ -109,32 +107,32 @@ impl State {
         if target == "secretsmanager.GetSecretValue" {
             return json_response(StatusCode::OK, &json!({"SecretString": json!({"current": SECRET}).to_string()}));
         }
-        // The server behind is asked for a path, not for a URL.
+        // An origin server expects a path, not a URL.
         head.uri = "/".parse().expect("a path");
         let request = Request::from_parts(head, Full::new(body.clone()));
         match self.mode {
-            Mode::Remember => {
+            Mode::Cache => {
                 let question = (target, body);
                 let known = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&question).cloned();
                 if let Some(known) = known {
                     return known;
                 }
-                let answer = self.forward(upstream, request).await;
-                self.remembered.lock().unwrap_or_else(PoisonError::into_inner).insert(question, answer.clone());
-                answer
+                let response = self.forward(upstream, request).await;
+                self.remembered.lock().unwrap_or_else(PoisonError::into_inner).insert(question, response.clone());
+                response
             }
-            Mode::Hold(time) if target.ends_with("TransactWriteItems") => {
+            Mode::SimulateConflicts(time) if target.ends_with("TransactWriteItems") => {
                 let keys = keys(&serde_json::from_slice(&body).expect("a request in JSON"));
                 if let Some(refusal) = self.hold(&keys) {
                     return refusal;
                 }
                 let _held = Held { state: self, keys };
                 let until = tokio::time::sleep(time);
-                let answer = self.forward(upstream, request).await;
+                let response = self.forward(upstream, request).await;
                 until.await;
-                answer
+                response
             }
-            Mode::Hold(_) => self.forward(upstream, request).await,
+            Mode::SimulateConflicts(_) => self.forward(upstream, request).await,
         }
     }
 
@@ -149,12 +147,12 @@ impl State {
             *upstream = Some(sender);
         }
         let sender = upstream.as_mut().expect("just connected");
-        let answer = sender.send_request(request).await.expect("the server behind");
-        let (head, body) = answer.into_parts();
+        let response = sender.send_request(request).await.expect("the server behind");
+        let (head, body) = response.into_parts();
         Response::from_parts(head, Full::new(body.collect().await.expect("the server behind").to_bytes()))
     }
 
-    /// Holds these items, or refuses because others hold some of them.
+    /// Locks the items, or returns a rejection because one of them is locked.
     fn hold(&self, keys: &[String]) -> Option<FullResponse> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.iter().any(|key| held.contains(key)) {
@@ -178,7 +176,7 @@ impl State {
     }
 }
 
-/// What a transaction holds until it has ended, or nobody waits for it any more.
+/// Locks of a transaction, released on drop.
 struct Held<'a> {
     state: &'a State,
     keys: Vec<String>,
@@ -195,7 +193,7 @@ impl Drop for Held<'_> {
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// The items of a transaction. All of our tables have the same key.
+/// The keys of a transaction's items. All tables have the same key attributes.
 fn keys(transaction: &Value) -> Vec<String> {
     let parts = transaction["TransactItems"].as_array().into_iter().flatten();
     let parts = parts.filter_map(|part| part.as_object().and_then(|part| part.values().next()));
