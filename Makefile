@@ -11,10 +11,10 @@ PORT   ?= 4566
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run url stop demo codes check unit e2e test test-browser deny bench openapi events numbering-plans build deploy clean-state
+.PHONY: help run url stop demo codes check unit e2e test test-browser endpoint-example deny bench openapi events numbering-plans build deploy clean-state
 
 help: ## List the commands
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 run: $(TOOLS) ## Build, deploy and serve the platform on this machine until Ctrl-C (PORT=4566)
 	@$(LOCAL)/run.py
@@ -42,6 +42,9 @@ e2e: $(TOOLS) ## Run the end-to-end tests on a new stack (T=revocation: those wi
 
 test: $(TOOLS) ## Run everything: check, Rust tests, budgets of release builds, end-to-end tests
 	@$(LOCAL)/verify.py test
+
+endpoint-example: $(TOOLS) ## Apply docs/adding-an-endpoint.md to a scratch copy and check it (E2E=1: with its end-to-end test)
+	@$(LOCAL)/endpoint_example.py
 
 deny: $(VENV)/bin/cargo-deny ## Check dependencies and licences (compiles cargo-deny once: 5 minutes)
 	@$(VENV)/bin/cargo-deny --all-features check --allow unused-wrapper bans licenses

@@ -70,6 +70,7 @@ def script() -> None:
         passed = rust_tests("--workspace")
         # The budgets of release builds, which plain `cargo test` leaves out.
         passed += rust_tests("--package", "bench", "--test", "functions")
+        step("Example of an endpoint", sys.executable, "localstack/endpoint_example.py")
         passed += end_to_end_tests()
     if command == "unit":
         packages = [option for package in arguments for option in ("--package", package)]

@@ -12,8 +12,8 @@ use serde_json::Value;
 async fn functions_are_within_their_budgets() {
     let programs = programs::build();
     let budgets = Budgets::read();
-    let world = Deployment::new(&programs).await;
-    let proxy = DynamoProxy::start(&world.engine.url, Mode::Cache, None).await;
+    let deployment = Deployment::new(&programs).await;
+    let proxy = DynamoProxy::start(&deployment.engine.url, Mode::Cache, None).await;
     let mut violations = Vec::new();
     for program in &programs {
         let variables = program.environment(&proxy.url);

@@ -67,18 +67,19 @@ pub(crate) struct Level {
 /// Sends money from this many accounts concurrently, each with a function of its own, as in Lambda. A transaction takes
 /// `held` and locks its items for as long.
 pub(crate) async fn level(
-    world: &Deployment,
+    deployment: &Deployment,
     program: &Program,
     payees: Payees,
     held: Duration,
     concurrency: usize,
 ) -> Level {
-    let proxy = DynamoProxy::start(&world.engine.url, Mode::SimulateConflicts(held), None).await;
-    let shared_payee = if payees == Payees::Sharded { world.merchant(SHARDS).await } else { world.user(0).await };
+    let proxy = DynamoProxy::start(&deployment.engine.url, Mode::SimulateConflicts(held), None).await;
+    let shared_payee =
+        if payees == Payees::Sharded { deployment.merchant(SHARDS).await } else { deployment.user(0).await };
     let mut workers = Vec::new();
     for _ in 0..concurrency {
-        let payer = world.user(1_000_000_000).await;
-        let to = if payees == Payees::Apart { world.user(0).await } else { shared_payee.clone() };
+        let payer = deployment.user(1_000_000_000).await;
+        let to = if payees == Payees::Apart { deployment.user(0).await } else { shared_payee.clone() };
         let mut function = Function::start(&program.path, &program.environment(&proxy.url), &[]).await;
         function.first_poll().await;
         workers.push((function, event(&program.name, &payer, &to)));

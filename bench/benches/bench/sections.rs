@@ -75,13 +75,13 @@ pub(crate) async fn requests(report: &mut Report) -> Vec<String> {
 /// State that sections share.
 pub(crate) struct Bench {
     programs: Vec<Program>,
-    world: Deployment,
+    deployment: Deployment,
 }
 
 impl Bench {
     pub(crate) async fn new(programs: Vec<Program>) -> Self {
-        let world = Deployment::new(&programs).await;
-        Self { programs, world }
+        let deployment = Deployment::new(&programs).await;
+        Self { programs, deployment }
     }
 
     fn program(&self, name: &str) -> &Program {
@@ -92,10 +92,10 @@ impl Bench {
     /// The share of the hash in a sign-in.
     pub(crate) async fn hashing(&self, report: &mut Report) {
         progress("signing in");
-        let member = self.world.member(&self.programs).await;
+        let member = self.deployment.member(&self.programs).await;
         let program = self.program("signin");
         let event = event("signin", &member, &member);
-        let (hash, whole) = hashing::times(program, &self.world.engine.url, &event).await;
+        let (hash, whole) = hashing::times(program, &self.deployment.engine.url, &event).await;
         report.text("## Sign-in");
         report.text(&format!(
             "Argon2id with 19 MiB and two passes takes {}, a whole sign-in {} of processor time: {:.0} % is the hash. \
@@ -110,7 +110,7 @@ impl Bench {
     /// Starts and packages. Returns the exceeded budgets.
     pub(crate) async fn cold(&self, report: &mut Report) -> Vec<String> {
         let budgets = Budgets::read();
-        let proxy = DynamoProxy::start(&self.world.engine.url, Mode::Cache, None).await;
+        let proxy = DynamoProxy::start(&self.deployment.engine.url, Mode::Cache, None).await;
         let starts: Vec<_> =
             self.programs.iter().map(|program| (program.path.clone(), program.environment(&proxy.url))).collect();
         progress(&format!("starting {} functions {STARTS} times", starts.len()));
@@ -159,8 +159,9 @@ impl Bench {
     async fn first_responses(&self, report: &mut Report) {
         let (acceptor, trusted) = tls::acceptor();
         let proxy =
-            DynamoProxy::start(&self.world.engine.url, Mode::SimulateConflicts(Duration::ZERO), Some(acceptor)).await;
-        let (ada, ben) = (self.world.user(1_000_000).await, self.world.user(0).await);
+            DynamoProxy::start(&self.deployment.engine.url, Mode::SimulateConflicts(Duration::ZERO), Some(acceptor))
+                .await;
+        let (ada, ben) = (self.deployment.user(1_000_000).await, self.deployment.user(0).await);
         let mut rows = Vec::new();
         for name in ["noop", "send", "list-accounts"] {
             let program = self.program(name);
@@ -189,7 +190,8 @@ impl Bench {
         let baseline = programs::build_baseline();
         let (acceptor, trusted) = tls::acceptor();
         let proxy =
-            DynamoProxy::start(&self.world.engine.url, Mode::SimulateConflicts(Duration::ZERO), Some(acceptor)).await;
+            DynamoProxy::start(&self.deployment.engine.url, Mode::SimulateConflicts(Duration::ZERO), Some(acceptor))
+                .await;
         let ours = self.program("get-transfer");
         let event = self.a_transfer_to_read().await;
         let mut rows = Vec::new();
@@ -226,9 +228,9 @@ impl Bench {
 
     /// The request of a user for a transfer of theirs.
     async fn a_transfer_to_read(&self) -> Value {
-        let (ada, ben) = (self.world.user(1_000).await, self.world.user(0).await);
+        let (ada, ben) = (self.deployment.user(1_000).await, self.deployment.user(0).await);
         let program = self.program("send");
-        let function = Function::start(&program.path, &program.environment(&self.world.engine.url), &[]).await;
+        let function = Function::start(&program.path, &program.environment(&self.deployment.engine.url), &[]).await;
         let sent = function.invoke(&event("send", &ada, &ben)).await.expect("a response");
         let transfer: Value = serde_json::from_str(sent["body"].as_str().expect("a body")).expect("a transfer");
         let mut event = event("get-transfer", &ada, &ben);
@@ -238,9 +240,9 @@ impl Bench {
 
     /// One further invocation of a warm function.
     pub(crate) async fn warm(&self, report: &mut Report) {
-        let (ada, ben) = (self.world.user(1_000_000_000).await, self.world.user(0).await);
-        let member = self.world.member(&self.programs).await;
-        let url = &self.world.engine.url;
+        let (ada, ben) = (self.deployment.user(1_000_000_000).await, self.deployment.user(0).await);
+        let member = self.deployment.member(&self.programs).await;
+        let url = &self.deployment.engine.url;
         let programs: Vec<_> = WARM
             .iter()
             .map(|name| {
@@ -282,7 +284,7 @@ impl Bench {
                 let mut levels = Vec::new();
                 for concurrency in CONCURRENCY {
                     progress(&format!("sending {concurrency} at once, {}, {} ms", payees.name(), held.as_millis()));
-                    let level = contention::level(&self.world, program, payees, held, concurrency).await;
+                    let level = contention::level(&self.deployment, program, payees, held, concurrency).await;
                     rows.push(row(held, payees, &level));
                     levels.push(level);
                 }

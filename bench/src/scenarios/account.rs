@@ -64,10 +64,10 @@ impl Scene {
             ("TOKEN_ISSUER", "urn:bench:account"),
             ("TOKEN_AUDIENCE", "urn:bench:api"),
         ]);
-        let world = Self { env, client: meter.on(&engine.client) };
-        let keys = RotateKeys::from_env(&world.env, world.client.clone()).expect("a complete environment");
+        let scene = Self { env, client: meter.on(&engine.client) };
+        let keys = RotateKeys::from_env(&scene.env, scene.client.clone()).expect("a complete environment");
         rotate_keys(&keys, json!({}), "bench".to_owned()).await.expect("a first key");
-        world
+        scene
     }
 
     fn table(&self) -> AccountTable {
@@ -113,21 +113,21 @@ fn signed(token: &str, body: Option<&Value>) -> Request {
 pub(super) async fn run() -> Vec<Row> {
     let engine = Engine::start().await;
     let meter = Meter::default();
-    let world = Scene::new(&meter, &engine).await;
+    let scene = Scene::new(&meter, &engine).await;
     let mut recorder = Recorder::new(meter);
-    Box::pin(sign_ups(&world, &mut recorder)).await;
-    Box::pin(sign_ins(&world, &mut recorder)).await;
-    Box::pin(tokens(&world, &mut recorder)).await;
-    Box::pin(sessions(&world, &mut recorder)).await;
-    Box::pin(credentials_of_the_user(&world, &mut recorder)).await;
-    Box::pin(verifications(&world, &mut recorder)).await;
+    Box::pin(sign_ups(&scene, &mut recorder)).await;
+    Box::pin(sign_ins(&scene, &mut recorder)).await;
+    Box::pin(tokens(&scene, &mut recorder)).await;
+    Box::pin(sessions(&scene, &mut recorder)).await;
+    Box::pin(credentials_of_the_user(&scene, &mut recorder)).await;
+    Box::pin(verifications(&scene, &mut recorder)).await;
     recorder.rows
 }
 
-async fn sign_ups(world: &Scene, recorder: &mut Recorder) {
+async fn sign_ups(scene: &Scene, recorder: &mut Recorder) {
     const SIGNUP: &str = "POST /auth/signup";
     const REGISTER: &str = "POST /api/auth/register";
-    let state = signup::State::from_env(&world.env, world.client.clone()).expect("a complete environment");
+    let state = signup::State::from_env(&scene.env, scene.client.clone()).expect("a complete environment");
     let taken = || fails_with(409, "identifier_taken");
     let ada = post(&json!({"email": "ada@example.com", "password": PASSWORD}));
     recorder.add(SIGNUP, "success", returns(201), signup::handle(&state, ada)).await;
@@ -138,16 +138,16 @@ async fn sign_ups(world: &Scene, recorder: &mut Recorder) {
     recorder.add(REGISTER, "failure", taken(), register::handle(&state, post(&ben))).await;
 }
 
-async fn sign_ins(world: &Scene, recorder: &mut Recorder) {
+async fn sign_ins(scene: &Scene, recorder: &mut Recorder) {
     const SIGNIN: &str = "POST /auth/signin";
     const LOGIN: &str = "POST /api/auth/login";
-    let state = signin::State::from_env(&world.env, world.client.clone()).await.expect("a complete environment");
+    let state = signin::State::from_env(&scene.env, scene.client.clone()).await.expect("a complete environment");
     let sent = |name, password| post(&credentials(name, password));
     let invalid = || fails_with(401, "invalid_credentials");
     recorder.add(SIGNIN, "success", returns(200), signin::handle(&state, sent("ada", PASSWORD))).await;
     recorder.add(SIGNIN, "failure", invalid(), signin::handle(&state, sent("ada", WRONG))).await;
     recorder.add(SIGNIN, "failure, unknown", invalid(), signin::handle(&state, sent("unknown", PASSWORD))).await;
-    world.register("mallory", "+250788000001").await;
+    scene.register("mallory", "+250788000001").await;
     for _ in 0..FAILURES {
         signin::handle(&state, sent("mallory", WRONG)).await.expect_err("a wrong password");
     }
@@ -157,27 +157,27 @@ async fn sign_ins(world: &Scene, recorder: &mut Recorder) {
     recorder.add(LOGIN, "failure", invalid(), login::handle(&state, sent("ben", WRONG))).await;
 }
 
-async fn tokens(world: &Scene, recorder: &mut Recorder) {
+async fn tokens(scene: &Scene, recorder: &mut Recorder) {
     const VALIDATE: &str = "GET /api/auth/validate";
     const REFRESH: &str = "POST /auth/refresh";
-    let (access, token) = world.login("ada").await;
-    let state = validate::State { verifier: world.verifier().await };
+    let (access, token) = scene.login("ada").await;
+    let state = validate::State { verifier: scene.verifier().await };
     recorder.add(VALIDATE, "success", returns(200), validate::handle(&state, signed(&access, None))).await;
     let bad = fails_with(401, "unauthenticated");
     recorder.add(VALIDATE, "failure", bad, validate::handle(&state, signed("a.b.c", None))).await;
 
-    let table = TableKeys::new(world.client.clone(), "AccountTable");
+    let table = TableKeys::new(scene.client.clone(), "AccountTable");
     let state = jwks::State::new(table, SystemClock);
     recorder.add("GET /.well-known/jwks.json", "success", returns(200), jwks::handle(&state, empty())).await;
 
-    let state = refresh::State::from_env(&world.env, world.client.clone()).await.expect("a complete environment");
+    let state = refresh::State::from_env(&scene.env, scene.client.clone()).await.expect("a complete environment");
     let sent = |token: &str| post(&json!({"refresh_token": token}));
     recorder.add(REFRESH, "success", returns(200), refresh::handle(&state, sent(&token))).await;
     recorder.add(REFRESH, "replay", returns(200), refresh::handle(&state, sent(&token))).await;
     let invalid = || fails_with(401, "invalid_refresh_token");
     recorder.add(REFRESH, "failure", invalid(), refresh::handle(&state, sent("made up"))).await;
-    let audit = AuditTable::new(world.client.clone(), "AuditTable");
-    let (client, random) = (world.client.clone(), SystemRandom);
+    let audit = AuditTable::new(scene.client.clone(), "AuditTable");
+    let (client, random) = (scene.client.clone(), SystemRandom);
     let accounts = AccountTable::audited(client, "AccountTable", AfterTheGrace, random, audit);
     let later = refresh::State { accounts, ..state };
     recorder.add(REFRESH, "failure, reused", invalid(), refresh::handle(&later, sent(&token))).await;
@@ -212,13 +212,13 @@ impl Authenticated<'_> {
     }
 }
 
-async fn sessions(world: &Scene, recorder: &mut Recorder) {
+async fn sessions(scene: &Scene, recorder: &mut Recorder) {
     const ME: &str = "GET /auth/me";
     const END: &str = "DELETE /auth/sessions/{id}";
     const SIGNOUT: &str = "POST /auth/signout";
     let unauthenticated = || fails_with(401, "unauthenticated");
-    let (ada, _) = world.login("ada").await;
-    let (verifier, table) = (world.verifier().await, world.table());
+    let (ada, _) = scene.login("ada").await;
+    let (verifier, table) = (scene.verifier().await, scene.table());
     let authenticated = Authenticated { verifier: &verifier, accounts: &table };
     let shown = |request| authenticated.respond(request, |session, request| me::handle(&me::State, session, request));
     recorder.add(ME, "success", returns(200), shown(signed(&ada, None))).await;
@@ -234,7 +234,7 @@ async fn sessions(world: &Scene, recorder: &mut Recorder) {
     let other = sessions.iter().find(|session| session["current"] == false).expect("a session from before");
     let other = other["id"].as_str().expect("an id");
 
-    let state = end_session::State::from_env(&world.env, &world.clients()).expect("a complete environment");
+    let state = end_session::State::from_env(&scene.env, &scene.clients()).expect("a complete environment");
     let end = |id: &str| {
         let request = with_path_parameter(signed(&ada, None), "id", id);
         authenticated.respond(request, |session, request| end_session::handle(&state, session, request))
@@ -243,32 +243,32 @@ async fn sessions(world: &Scene, recorder: &mut Recorder) {
     let unknown = fails_with(404, "session_not_found");
     recorder.add(END, "failure", unknown, end("0190a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b")).await;
 
-    let state = signout::State::from_env(&world.env, &world.clients()).expect("a complete environment");
+    let state = signout::State::from_env(&scene.env, &scene.clients()).expect("a complete environment");
     let sign_out = async |request: Request| {
         let principal = account::authenticate_optional(&verifier, &request).await?;
         signout::handle(&state, principal, request).await
     };
     for (scope, outcome) in [("others", "success, others"), ("local", "success"), ("global", "success, all")] {
-        let (token, _) = world.login("ada").await;
+        let (token, _) = scene.login("ada").await;
         let parameters = std::collections::HashMap::from([("scope".to_owned(), scope.to_owned())]);
         let request = signed(&token, None).with_query_string_parameters(parameters);
         recorder.add(SIGNOUT, outcome, returns(200), sign_out(request)).await;
     }
-    let (_, token) = world.login("ada").await;
+    let (_, token) = scene.login("ada").await;
     let by_refresh_token = request(None, &[("cookie", &format!("refresh_token={token}"))]);
     recorder.add(SIGNOUT, "success, by refresh token", returns(200), sign_out(by_refresh_token)).await;
     recorder.add(SIGNOUT, "success, without a token", returns(200), sign_out(empty())).await;
 }
 
-async fn credentials_of_the_user(world: &Scene, recorder: &mut Recorder) {
+async fn credentials_of_the_user(scene: &Scene, recorder: &mut Recorder) {
     const PASSWORDS: &str = "POST /auth/password";
     const UPDATE: &str = "PATCH /auth/me";
     let wrong = || fails_with(401, "invalid_credentials");
-    world.register("cleo", "+250788000002").await;
-    let (cleo, _) = world.login("cleo").await;
-    let (verifier, table) = (world.verifier().await, world.table());
+    scene.register("cleo", "+250788000002").await;
+    let (cleo, _) = scene.login("cleo").await;
+    let (verifier, table) = (scene.verifier().await, scene.table());
     let authenticated = Authenticated { verifier: &verifier, accounts: &table };
-    let state = update_me::State::from_env(&world.env, &world.clients()).expect("a complete environment");
+    let state = update_me::State::from_env(&scene.env, &scene.clients()).expect("a complete environment");
     let to = |email: &str, password: &str| {
         let request = signed(&cleo, Some(&json!({"email": email, "currentPassword": password})));
         authenticated.respond(request, |session, request| update_me::handle(&state, session, request))
@@ -278,7 +278,7 @@ async fn credentials_of_the_user(world: &Scene, recorder: &mut Recorder) {
     let taken = fails_with(409, "identifier_taken");
     recorder.add(UPDATE, "failure, taken", taken, to("ada@example.com", PASSWORD)).await;
 
-    let state = change_password::State::from_env(&world.env, &world.clients()).expect("a complete environment");
+    let state = change_password::State::from_env(&scene.env, &scene.clients()).expect("a complete environment");
     state.issuer.signing_key.warm_up().await;
     let change = |current: &str| {
         let body = json!({"currentPassword": current, "newPassword": "a better horse battery staple"});
@@ -300,15 +300,15 @@ impl SendCode for &FakeSender {
     }
 }
 
-async fn verifications(world: &Scene, recorder: &mut Recorder) {
+async fn verifications(scene: &Scene, recorder: &mut Recorder) {
     const SEND: &str = "POST /auth/verifications";
     const CONFIRM: &str = "POST /auth/verifications/confirm";
     let sender = FakeSender::default();
-    let (ada, _) = world.login("ada").await;
-    let (verifier, table) = (world.verifier().await, world.table());
+    let (ada, _) = scene.login("ada").await;
+    let (verifier, table) = (scene.verifier().await, scene.table());
     let authenticated = Authenticated { verifier: &verifier, accounts: &table };
-    let audit_log = settings::audit_log(&world.env).expect("a complete environment");
-    let state = SendVerification { accounts: world.table(), delivery: &sender, audit_log };
+    let audit_log = settings::audit_log(&scene.env).expect("a complete environment");
+    let state = SendVerification { accounts: scene.table(), delivery: &sender, audit_log };
     let send = || {
         let request = signed(&ada, Some(&json!({"identifier": "email"})));
         authenticated.respond(request, |session, request| send_code::handle(&state, session, request))
@@ -316,7 +316,7 @@ async fn verifications(world: &Scene, recorder: &mut Recorder) {
     recorder.add(SEND, "success", returns(202), send()).await;
     recorder.add(SEND, "failure", fails_with(429, "code_sent_recently"), send()).await;
 
-    let state = confirm_code::State::from_env(&world.env, &world.clients()).expect("a complete environment");
+    let state = confirm_code::State::from_env(&scene.env, &scene.clients()).expect("a complete environment");
     let confirm = |code: &str| {
         let request = signed(&ada, Some(&json!({"identifier": "email", "code": code})));
         authenticated.respond(request, |session, request| confirm_code::handle(&state, session, request))
