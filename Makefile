@@ -62,7 +62,7 @@ events: $(TOOLS) ## Regenerate the sample events of the HTTP functions from the 
 	@$(LOCAL)/sample_events.py
 
 numbering-plans: ## Regenerate the phone numbering plans from their library
-	WRITE_NUMBERING_PLANS=1 cargo test --quiet --package contact --test numbering_plans the_file_holds
+	WRITE_NUMBERING_PLANS=1 cargo test --quiet --package contact --test numbering_plans numbering_plans_match
 
 build: $(TOOLS) ## Compile and package the functions for this machine
 	@$(LOCAL)/build.py

@@ -77,7 +77,8 @@ def changed_files(folder: Path) -> set[str]:
     files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
     ours = {name for name in files if (ROOT / name).exists()}
     edited = {name for name in ours if (ROOT / name).read_bytes() != (folder / name).read_bytes()}
-    return {name for name in files - ours | edited if "__pycache__" not in name and ".pytest_cache" not in name}
+    caches = ("__pycache__", ".pytest_cache", ".venv")
+    return {name for name in files - ours | edited if not any(cache in name for cache in caches)}
 
 
 def script() -> None:
@@ -85,6 +86,7 @@ def script() -> None:
         folder = Path(temporary)
         copy_repository(folder)
         hand_written = apply_guide(folder)
+        (folder / ".venv").symlink_to(ROOT / ".venv")
         echo(f"{len(hand_written)} hand-written files:")
         for path in sorted(hand_written):
             echo(f"  {path}")

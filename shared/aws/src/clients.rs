@@ -11,6 +11,7 @@ use aws_runtime::user_agent::UserAgentInterceptor;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
 };
@@ -24,7 +25,8 @@ use aws_types::region::Region;
 
 use config::{ConfigError, Env};
 
-use crate::tls;
+use crate::connector::Connector;
+use crate::tls::FallbackVerifier;
 
 /// Builds the configuration that all clients share.
 /// # Errors
@@ -41,7 +43,7 @@ pub fn sdk_config(env: &Env) -> Result<SdkConfig, ConfigError> {
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(env.required("AWS_REGION")?.to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(tls::http_client(env)?)
+        .http_client(SharedHttpClient::new(Connector::new(FallbackVerifier::from_env(env)?)))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build());

@@ -5,6 +5,8 @@
 mod clients;
 mod connector;
 mod http_client;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use clients::{dynamodb_client, dynamodb_client_from, for_service, sdk_config};

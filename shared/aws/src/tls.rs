@@ -6,7 +6,6 @@
 use std::error::Error;
 use std::sync::{Arc, LazyLock};
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
@@ -14,11 +13,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::connector::Connector;
 use config::{ConfigError, Env};
 
 /// Amazon Root CA 1 to 4, and the Starfield root that cross-signs them.
-const AMAZON_ROOTS: [&[u8]; 5] = [
+pub(crate) const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("amazon-roots/amazon-root-ca-1.der"),
     include_bytes!("amazon-roots/amazon-root-ca-2.der"),
     include_bytes!("amazon-roots/amazon-root-ca-3.der"),
@@ -31,17 +29,6 @@ const AMAZON_ROOTS: [&[u8]; 5] = [
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
 const UNKNOWN_ISSUER: rustls::Error = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-
-/// Builds a client that trusts Amazon's roots and, as a fallback, the system's; or only those of a bundle.
-/// # Errors
-/// [`ConfigError`] if `AWS_CA_BUNDLE` is not a file of certificates.
-pub(crate) fn http_client(env: &Env) -> Result<SharedHttpClient, ConfigError> {
-    let trust = match env.optional(CA_BUNDLE) {
-        Some(_) => FallbackVerifier::new(env.read(CA_BUNDLE, bundle)?, RootCertStore::empty),
-        None => FallbackVerifier::amazon_roots(),
-    };
-    Ok(SharedHttpClient::new(Connector::new(trust)))
-}
 
 fn bundle(path: &str) -> Result<RootCertStore, Box<dyn Error>> {
     let pem = std::fs::read(path)?;
@@ -58,7 +45,7 @@ fn system() -> RootCertStore {
 }
 
 /// Builds a store, skipping certificates that do not parse.
-fn readable<'a>(certificates: impl IntoIterator<Item = CertificateDer<'a>>) -> RootCertStore {
+pub(crate) fn readable<'a>(certificates: impl IntoIterator<Item = CertificateDer<'a>>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates);
     roots
@@ -75,12 +62,24 @@ pub(crate) struct FallbackVerifier {
 }
 
 impl FallbackVerifier {
+    /// Trusts Amazon's roots and, as a fallback, the system's; or only those of a bundle.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if `AWS_CA_BUNDLE` is not a file of certificates.
+    pub(crate) fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        Ok(match env.optional(CA_BUNDLE) {
+            Some(_) => Self::new(env.read(CA_BUNDLE, bundle)?, RootCertStore::empty),
+            None => Self::amazon_roots(),
+        })
+    }
+
     /// Amazon's roots, with the system's as the fallback.
     pub(crate) fn amazon_roots() -> Self {
         Self::new(readable(AMAZON_ROOTS.map(CertificateDer::from)), system)
     }
 
-    fn new(primary: RootCertStore, fallback: impl FnOnce() -> RootCertStore + Send + 'static) -> Self {
+    pub(crate) fn new(primary: RootCertStore, fallback: impl FnOnce() -> RootCertStore + Send + 'static) -> Self {
         Self {
             primary: verifier(primary),
             fallback: LazyLock::new(Box::new(move || verifier(fallback()))),
@@ -136,91 +135,9 @@ impl ServerCertVerifier for FallbackVerifier {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use ::ring::digest;
-    use aws_sdk_dynamodb::Client;
-    use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-    use tokio_rustls::TlsAcceptor;
-    use tokio_rustls::rustls::ServerConfig;
-    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
     use super::*;
-
-    /// A server with a self-signed certificate.
-    struct Server {
-        url: String,
-        certificate: CertificateDer<'static>,
-        counts: Arc<(AtomicUsize, AtomicUsize)>,
-    }
-
-    impl Server {
-        async fn start() -> Self {
-            let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-            let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-            let config =
-                config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
-            let acceptor = TlsAcceptor::from(Arc::new(config));
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-            let counts = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
-            let counted = counts.clone();
-            tokio::spawn(async move {
-                loop {
-                    let (stream, _) = listener.accept().await.unwrap();
-                    counted.0.fetch_add(1, Ordering::Relaxed);
-                    let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-                    let mut request = [0; 4096];
-                    if stream.read(&mut request).await.is_ok_and(|bytes| bytes > 0) {
-                        counted.1.fetch_add(1, Ordering::Relaxed);
-                        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
-                        stream.write_all(answer.as_bytes()).await.unwrap();
-                        stream.shutdown().await.unwrap();
-                    }
-                }
-            });
-            Self { url, certificate: certified.cert.der().clone(), counts }
-        }
-
-        fn counts(&self) -> (usize, usize) {
-            (self.counts.0.load(Ordering::Relaxed), self.counts.1.load(Ordering::Relaxed))
-        }
-    }
-
-    fn asking(server: &Server, fallback: impl FnOnce() -> RootCertStore + Send + 'static) -> Client {
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("eu-west-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(&server.url)
-            .retry_config(aws_smithy_types::retry::RetryConfig::disabled())
-            .http_client(Connector::new(FallbackVerifier::new(
-                readable(AMAZON_ROOTS.map(CertificateDer::from)),
-                fallback,
-            )));
-        Client::from_conf(config.build())
-    }
-
-    #[tokio::test]
-    async fn system_roots_are_loaded_once_for_a_foreign_server() {
-        let server = Server::start().await;
-        let (read, certificate) = (Arc::new(AtomicUsize::new(0)), server.certificate.clone());
-        let counted = read.clone();
-        let client = asking(&server, move || {
-            counted.fetch_add(1, Ordering::Relaxed);
-            readable([certificate.clone()])
-        });
-        assert_eq!(read.load(Ordering::Relaxed), 0);
-        for times in 1..=2 {
-            client.list_tables().send().await.unwrap();
-            assert_eq!(server.counts(), (times, times));
-            assert_eq!(read.load(Ordering::Relaxed), 1);
-        }
-    }
 
     /// The SHA-256 fingerprints published at <https://www.amazontrust.com/repository/>.
     #[test]
@@ -249,20 +166,15 @@ mod tests {
         let env = Env::from_iter([(CA_BUNDLE, file.display().to_string())]);
         for text in ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             std::fs::write(&file, text).unwrap();
-            let ConfigError::Invalid { key, .. } = http_client(&env).unwrap_err() else { panic!("{text} was read") };
+            let ConfigError::Invalid { key, .. } = FallbackVerifier::from_env(&env).unwrap_err() else {
+                panic!("{text} was read")
+            };
             assert_eq!(key, CA_BUNDLE);
         }
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         std::fs::write(&file, certified.cert.pem()).unwrap();
-        http_client(&env).unwrap();
+        FallbackVerifier::from_env(&env).unwrap();
         std::fs::remove_file(&file).unwrap();
-        assert!(http_client(&env).is_err(), "there is no such file");
-    }
-
-    #[tokio::test]
-    async fn untrusted_server_receives_no_request() {
-        let server = Server::start().await;
-        asking(&server, RootCertStore::empty).list_tables().send().await.unwrap_err();
-        assert_eq!(server.counts(), (1, 0));
+        assert!(FallbackVerifier::from_env(&env).is_err(), "there is no such file");
     }
 }

@@ -75,7 +75,7 @@ fn codes() -> impl Iterator<Item = i32> {
 }
 
 #[test]
-fn the_file_holds_the_plans_of_rlibphonenumber() {
+fn numbering_plans_match_rlibphonenumber() {
     let mut plans = HEAD.to_owned();
     let of_library = plans_of_library();
     for code in codes() {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, PrimaryKey};
-use super::users::UserAttributes;
+use super::users::record::UserAttributes;
 use super::{AccountTable, StoreError};
 use crate::domain::throttle::{ATTEMPT_WINDOW, Attempts, BURST, MAX_BACKOFF, NextAttempt, RateLimit, backoff_steps};
 use crate::domain::{Identifier, PasswordHash, User};

@@ -1,18 +1,20 @@
 //! Accounts: opening them, and listing those of a user.
 
+pub(super) mod record;
+
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, from_item, key, number, text};
 use futures_util::future::try_join_all;
-use kernel::{Balance, Currency, Timestamp, UserId};
-use serde::{Deserialize, Serialize};
+use kernel::{Balance, Timestamp, UserId};
+use record::{AccountRecord, account_key};
 
 use super::shards::{CreditLeg, ShardedAccount, nothing_drawn};
 use super::transfers::{CreditCondition, transfer_item};
-use super::users::{UserRecord, user_key};
+use super::users::record::{UserRecord, user_key};
 use super::{Store, StoreError, item};
 use crate::domain::{
-    Account, AccountRevocation, AccountState, AccountStatus, AccountType, EndedSessions, Fingerprint,
-    IdempotentRequest, PaymentAccountId, Replica, Stored, TokenClaims, Transfer, UserStatus, WriteShards,
+    Account, AccountState, AccountType, EndedSessions, IdempotentRequest, Replica, Stored, TokenClaims, Transfer,
+    UserStatus,
 };
 
 /// The command to open an account.
@@ -203,99 +205,5 @@ fn rejected(failed: &FailedConditions<Part>) -> Result<OpenOutcome, StoreError> 
         }
         Part::Payee => Ok(OpenOutcome::PayeeRejected(item.map(AccountRecord::state).transpose()?)),
         Part::Transfer | Part::Shard => Err(unexpected()),
-    }
-}
-
-/// An account, and the account of a keyed request as it was when it was opened.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct AccountRecord {
-    id: PaymentAccountId,
-    owner_id: UserId,
-    #[serde(rename = "type")]
-    kind: AccountType,
-    currency: Currency,
-    status: AccountStatus,
-    balance: i64,
-    available: i64,
-    headroom: i64,
-    #[serde(rename = "intakeShards", skip_serializing_if = "Option::is_none")]
-    write_shards: Option<WriteShards>,
-    created_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fingerprint: Option<Fingerprint>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    owner_epoch: Option<u64>,
-    /// A set is never empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", serialize_with = "serde_dynamo::string_set::serialize")]
-    revoked_sessions: Vec<String>,
-    /// The version of the owner's ended sessions.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fence_version: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    drawn: Option<Vec<i64>>,
-}
-
-pub(super) fn account_partition(id: impl std::fmt::Display) -> String {
-    format!("ACCOUNT#{id}")
-}
-
-pub(super) fn account_key(id: impl std::fmt::Display) -> Item {
-    key(account_partition(id), "ACCOUNT")
-}
-
-impl AccountRecord {
-    pub(super) fn state(item: &Item) -> Result<AccountState, StoreError> {
-        from_item::<Self>(item.clone())?.try_into()
-    }
-
-    /// The drained part of each shard's `received`, if the account has shards.
-    pub(super) fn drawn(&self) -> Option<&[i64]> {
-        self.drawn.as_deref()
-    }
-}
-
-impl From<&Account> for AccountRecord {
-    fn from(account: &Account) -> Self {
-        Self {
-            id: account.id.clone(),
-            owner_id: account.owner,
-            kind: account.kind,
-            currency: account.currency,
-            status: account.status,
-            balance: account.balance.minor(),
-            available: account.available,
-            headroom: account.headroom,
-            write_shards: account.write_shards,
-            created_at: account.created_at,
-            fingerprint: None,
-            owner_epoch: None,
-            revoked_sessions: Vec::new(),
-            fence_version: None,
-            drawn: None,
-        }
-    }
-}
-
-impl TryFrom<AccountRecord> for AccountState {
-    type Error = StoreError;
-
-    fn try_from(record: AccountRecord) -> Result<Self, StoreError> {
-        let balance = Balance::from_minor(record.balance)
-            .map_err(|error| StoreError::internal(format_args!("ACCOUNT#{}: {error}", record.id)))?;
-        let account = Account {
-            id: record.id,
-            owner: record.owner_id,
-            kind: record.kind,
-            currency: record.currency,
-            status: record.status,
-            balance,
-            available: record.available,
-            headroom: record.headroom,
-            write_shards: record.write_shards,
-            created_at: record.created_at,
-        };
-        let owner_epoch = record.owner_epoch.unwrap_or_default();
-        Ok(Self { account, revocation: AccountRevocation { owner_epoch, revoked_sessions: record.revoked_sessions } })
     }
 }

@@ -13,8 +13,8 @@ use dynamo::{Item, number, text};
 use futures_util::future::join_all;
 use kernel::{SessionId, Timestamp, UserId};
 
-use super::accounts::account_key;
-use super::users::user_key;
+use super::accounts::record::account_key;
+use super::users::record::user_key;
 use super::{Store, StoreError};
 use crate::domain::{EndedSessions, TokenClaims};
 

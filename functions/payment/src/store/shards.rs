@@ -26,7 +26,7 @@ use dynamo::{Attempt, Item, Transaction, TransactionOutcome, from_item, key, num
 use kernel::{Amount, Currency, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{AccountRecord, account_partition};
+use super::accounts::record::{AccountRecord, account_partition};
 use super::{Store, StoreError, item};
 use crate::domain::{Account, AccountState, AccountStatus, PaymentAccountId, Transfer, WriteShards};
 

@@ -10,12 +10,12 @@ use futures_util::future::try_join_all;
 use kernel::{Amount, Currency, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{AccountRecord, account_key};
+use super::accounts::record::{AccountRecord, account_key};
 pub use super::pagination::{Page, PageRange};
 use super::pagination::{Partition, merge};
 use super::revocations::{NOT_REVOKED, with_revocation_check};
 use super::shards::{CreditLeg, ShardDrain};
-use super::users::{UserRecord, user_key};
+use super::users::record::{UserRecord, user_key};
 use super::{Store, StoreError, item, with_sort_key};
 use crate::domain::{
     AccountState, AccountStatus, AccountType, Cursor, FailureReason, Fingerprint, IdempotentRequest, Note, Party,

@@ -1,46 +1,15 @@
 //! The replica of users.
 
-use std::collections::BTreeMap;
+pub(super) mod record;
 
-use dynamo::{Item, from_item, key, number, text};
+use dynamo::{from_item, number, text};
 use futures_util::future::join_all;
 use kernel::UserId;
-use serde::Deserialize;
+use record::{UserRecord, user_key};
 
-use super::accounts::account_key;
+use super::accounts::record::account_key;
 use super::{Store, StoreError};
-use crate::domain::{EndedSessions, Replica, User, UserStatus};
-
-/// A user. The end of a session creates the item too, so it can exist before the user is replicated.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct UserRecord {
-    status: Option<UserStatus>,
-    epoch: u64,
-    pub(super) account_ids: Vec<String>,
-    ended_sessions: Option<BTreeMap<String, i64>>,
-    fence_version: u64,
-}
-
-pub(super) fn user_key(id: UserId) -> Item {
-    key(format_args!("USER#{id}"), "USER")
-}
-
-impl UserRecord {
-    pub(super) fn ended_sessions(&self) -> EndedSessions {
-        match &self.ended_sessions {
-            None => EndedSessions::default(),
-            Some(expiries) => EndedSessions { version: self.fence_version, expiries: expiries.clone() },
-        }
-    }
-
-    /// The user, if they are replicated.
-    pub(super) fn replica(&self) -> Option<Replica> {
-        let ended_sessions = self.ended_sessions();
-        let (epoch, accounts) = (self.epoch, self.account_ids.len());
-        self.status.map(|status| Replica { status, epoch, ended_sessions, accounts })
-    }
-}
+use crate::domain::User;
 
 impl Store {
     pub(super) async fn user(&self, id: UserId) -> Result<Option<UserRecord>, StoreError> {

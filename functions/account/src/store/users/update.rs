@@ -5,7 +5,7 @@ use dynamo::{Transaction, from_item, number, text, to_item};
 
 use super::super::credentials::IdentifierRecord;
 use super::super::{AccountTable, StoreError, commit, keys};
-use super::{UserAttributes, UserRecord};
+use super::record::{UserAttributes, UserRecord};
 use crate::domain::verification_code::CodeHash;
 use crate::domain::{AuditEvent, Identifier, IdentifierKind, PasswordHash, Session, User};
 

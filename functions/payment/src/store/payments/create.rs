@@ -5,7 +5,7 @@ use kernel::Timestamp;
 
 use super::record::{PaymentRecord, payment_item};
 use crate::domain::{AccountState, AccountType, IdempotentRequest, Payment, PaymentAccountId, Stored, TokenClaims};
-use crate::store::accounts::{AccountRecord, account_key};
+use crate::store::accounts::record::{AccountRecord, account_key};
 use crate::store::revocations::{NOT_REVOKED, revocation_values};
 use crate::store::{Store, StoreError};
 

@@ -9,7 +9,7 @@ use kernel::{Timestamp, UserId};
 
 use super::record::{PaymentRecord, owner_status, payment_key};
 use crate::domain::{AccountState, Payment, PaymentReference, PaymentStatus, TokenClaims, Transfer, Transition};
-use crate::store::accounts::AccountRecord;
+use crate::store::accounts::record::AccountRecord;
 use crate::store::shards::CreditLeg;
 use crate::store::transfers::{CreditCondition, transfer_item};
 use crate::store::{Store, StoreError};
