@@ -228,10 +228,11 @@ impl Bench {
 
     /// The request of a user for a transfer of theirs.
     async fn a_transfer_to_read(&self) -> Value {
-        let (ada, ben) = (self.deployment.user(1_000).await, self.deployment.user(0).await);
+        let (ada, ben) = (self.deployment.user(1_000_000).await, self.deployment.user(0).await);
         let program = self.program("send");
         let function = Function::start(&program.path, &program.environment(&self.deployment.engine.url), &[]).await;
         let sent = function.invoke(&event("send", &ada, &ben)).await.expect("a response");
+        assert_eq!(sent["statusCode"], 201, "send returned {sent}");
         let transfer: Value = serde_json::from_str(sent["body"].as_str().expect("a body")).expect("a transfer");
         let mut event = event("get-transfer", &ada, &ben);
         event["pathParameters"]["id"] = transfer["id"].clone();
