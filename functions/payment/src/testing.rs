@@ -170,7 +170,7 @@ impl TestApp {
             ..self.transfer(owner, posting, amount.minor())
         });
         let account = new.open(account(id), owner.id, usd(), self.clock.now());
-        OpenAccount { request, account, transfer, claims: owner.claims, max_accounts: 3, deadline: None }
+        OpenAccount { request, account, transfer, claims: owner.claims, max_accounts: 3 }
     }
 
     fn transfer(&self, by: TestUser, posting: Posting, minor: i64) -> Transfer {
@@ -190,7 +190,7 @@ impl TestApp {
     pub(crate) fn unkeyed(&self, by: TestUser, posting: Posting, minor: i64) -> PostTransfer {
         let request = IdempotentRequest::unkeyed(&self.random);
         let transfer = Transfer { id: request.id.into(), ..self.transfer(by, posting, minor) };
-        PostTransfer { transfer, request, claims: by.claims, deadline: None }
+        PostTransfer { transfer, request, claims: by.claims }
     }
 
     /// A transfer with an idempotency key.
@@ -198,7 +198,7 @@ impl TestApp {
         let payload = serde_json::json!({"amount": minor, "from": posting.from(), "to": posting.to()});
         let request = IdempotentRequest::keyed(by.id, "test", key, &payload).unwrap();
         let transfer = Transfer { id: request.id.into(), ..self.transfer(by, posting, minor) };
-        PostTransfer { transfer, request, claims: by.claims, deadline: None }
+        PostTransfer { transfer, request, claims: by.claims }
     }
 
     pub(crate) async fn post(&self, command: PostTransfer) -> Result<Idempotent<Transfer>, PaymentError> {
@@ -240,7 +240,7 @@ impl TestApp {
     pub(crate) async fn create_payment(&self, owner: TestUser, account_id: Option<&str>) -> Payment {
         let request = IdempotentRequest::unkeyed(&self.random);
         let payment = self.payment(owner, account_id);
-        let command = CreatePayment { payment, request, claims: owner.claims, deadline: None };
+        let command = CreatePayment { payment, request, claims: owner.claims };
         create_payment::execute(&self.store, command).await.unwrap().value
     }
 
@@ -267,7 +267,7 @@ impl TestApp {
     ) -> OwnerTransition {
         let transition = Transition { to, provider_transaction_id: None, at: self.clock.now(), by: Actor::Owner };
         let self_deposit = SelfDeposit::Enabled;
-        OwnerTransition { reference, owner: by.id, transition, claims: by.claims, self_deposit, deadline: None }
+        OwnerTransition { reference, owner: by.id, transition, claims: by.claims, self_deposit }
     }
 
     pub(crate) fn webhook(&self, id: &str, reference: PaymentReference, status: PaymentStatus) -> Webhook {
@@ -288,7 +288,7 @@ impl TestApp {
         reference: PaymentReference,
         status: PaymentStatus,
     ) -> Result<(PaymentStatus, WebhookOutcome), PaymentError> {
-        let outcome = apply_webhook::apply_webhook(&self.store, &self.webhook(id, reference, status), None).await;
+        let outcome = apply_webhook::apply_webhook(&self.store, &self.webhook(id, reference, status)).await;
         outcome.map(|(payment, outcome)| (payment.status, outcome))
     }
 

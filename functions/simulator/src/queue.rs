@@ -33,7 +33,8 @@ impl Queue {
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let config = aws::for_service(&aws::sdk_config(env)?, env, "AWS_ENDPOINT_URL_SQS");
-        Ok(Self { client: Client::new(&config), url: env.required("QUEUE_URL")?.to_owned() })
+        let config = aws_sdk_sqs::config::Builder::from(&config).interceptor(aws::ObserveDeadline).build();
+        Ok(Self { client: Client::from_conf(config), url: env.required("QUEUE_URL")?.to_owned() })
     }
 }
 

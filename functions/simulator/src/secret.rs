@@ -43,7 +43,8 @@ impl ManagedSecret {
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let config = aws::sdk_config(env)?;
         let config = aws::for_service(&config, env, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
-        Ok(Self { client: Client::new(&config), arn: env.required("WEBHOOK_SECRET_ARN")?.to_owned() })
+        let config = aws_sdk_secretsmanager::config::Builder::from(&config).interceptor(aws::ObserveDeadline).build();
+        Ok(Self { client: Client::from_conf(config), arn: env.required("WEBHOOK_SECRET_ARN")?.to_owned() })
     }
 }
 

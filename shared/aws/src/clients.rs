@@ -61,7 +61,7 @@ pub fn dynamodb_client(env: &Env) -> Result<aws_sdk_dynamodb::Client, ConfigErro
 /// Builds a DynamoDB client that shares its connection pool with other services.
 pub fn dynamodb_client_from(config: &SdkConfig, env: &Env) -> aws_sdk_dynamodb::Client {
     let config = for_service(config, env, "AWS_ENDPOINT_URL_DYNAMODB");
-    let config = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(UserAgent);
+    let config = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(ObserveDeadline).interceptor(UserAgent);
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
@@ -70,6 +70,27 @@ pub fn dynamodb_client_from(config: &SdkConfig, env: &Env) -> aws_sdk_dynamodb::
 pub fn for_service(config: &SdkConfig, env: &Env, variable: &'static str) -> SdkConfig {
     let Some(url) = env.optional(variable) else { return config.clone() };
     config.to_builder().endpoint_url(url).build()
+}
+
+/// Ends every call of a client within the time that is left to the invocation, retries included.
+#[derive(Debug)]
+pub struct ObserveDeadline;
+
+impl Intercept for ObserveDeadline {
+    fn name(&self) -> &'static str {
+        "ObserveDeadline"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(time_left) = deadline::time_left() {
+            config.interceptor_state().store_put(TimeoutConfig::builder().operation_timeout(time_left).build());
+        }
+        Ok(())
+    }
 }
 
 /// Sends a constant `User-Agent`: the SDK composes one for every request, which costs instructions.

@@ -56,8 +56,9 @@ impl HttpClient {
             let value = (*value).to_owned();
             request.headers_mut().try_insert(*name, value).map_err(|_| HttpError::InvalidRequest("header"))?;
         }
-        let response = tokio::time::timeout(TIMEOUT, self.connector.call(request)).await;
-        let response = response.map_err(|_| HttpError::NoResponse(format!("within {TIMEOUT:?}")))?;
+        let timeout = deadline::time_left().map_or(TIMEOUT, |time_left| time_left.min(TIMEOUT));
+        let response = tokio::time::timeout(timeout, self.connector.call(request)).await;
+        let response = response.map_err(|_| HttpError::NoResponse(format!("within {timeout:?}")))?;
         let response = response.map_err(|error| HttpError::NoResponse(error.to_string()))?;
         let status = response.status();
         if status.is_success() { Ok(()) } else { Err(HttpError::Status(status.as_u16())) }

@@ -9,5 +9,5 @@ mod http_client;
 mod tests;
 mod tls;
 
-pub use clients::{dynamodb_client, dynamodb_client_from, for_service, sdk_config};
+pub use clients::{ObserveDeadline, dynamodb_client, dynamodb_client_from, for_service, sdk_config};
 pub use http_client::{HttpClient, HttpError};

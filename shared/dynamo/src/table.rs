@@ -10,12 +10,9 @@ use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, DeleteBuilder, Pu
 use aws_sdk_dynamodb::types::{
     ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use kernel::{Clock, Random, Timestamp};
+use kernel::{Clock, Random};
 
 use crate::{Attempt, Item, Retries, StoreError, Transaction, TransactionOutcome};
-
-/// The time before a deadline that is reserved for sending the response.
-const RESPONSE_RESERVE: Duration = Duration::from_millis(500);
 
 /// A table whose items have the key `pk`, `sk`.
 #[derive(Clone)]
@@ -145,8 +142,8 @@ impl Table {
         }
     }
 
-    /// Commits a transaction. On conflict it is retried until shortly before the deadline, and for at most the retry
-    /// budget.
+    /// Commits a transaction. On conflict and when throttled it is retried for the retry budget, within the invocation's
+    /// time.
     ///
     /// # Errors
     ///
@@ -154,15 +151,17 @@ impl Table {
     pub async fn commit<P: Copy + PartialEq>(
         &self,
         transaction: &Transaction<P>,
-        deadline: Option<Timestamp>,
     ) -> Result<TransactionOutcome<P>, StoreError> {
-        let mut retries = self.retries(deadline);
+        let mut retries = self.retries();
         loop {
             match self.attempt(transaction).await? {
                 Attempt::Committed => return Ok(TransactionOutcome::Committed),
                 Attempt::ConditionFailed(failed) => return Ok(TransactionOutcome::ConditionFailed(failed)),
-                Attempt::Conflict(_) if retries.pause().await => {}
-                Attempt::Conflict(_) => return Ok(TransactionOutcome::Conflict),
+                Attempt::Cancelled(cancellation) => {
+                    if !retries.pause_after(&cancellation).await {
+                        return cancellation.outcome();
+                    }
+                }
             }
         }
     }
@@ -174,31 +173,24 @@ impl Table {
     /// # Errors
     ///
     /// The error of the last attempt.
-    pub async fn retry_on_conflict<T, E, F>(
-        &self,
-        deadline: Option<Timestamp>,
-        send: impl Fn() -> F,
-    ) -> Result<T, SdkError<E>>
+    pub async fn retry_on_conflict<T, E, F>(&self, send: impl Fn() -> F) -> Result<T, SdkError<E>>
     where
         E: ProvideErrorMetadata,
         F: Future<Output = Result<T, SdkError<E>>>,
     {
-        let mut retries = self.retries(deadline);
+        let mut retries = self.retries();
         loop {
             let outcome = send().await;
             let Err(error) = &outcome else { return outcome };
-            if error.code() != Some("TransactionConflictException") || !retries.pause().await {
+            if error.code() != Some("TransactionConflictException") || !retries.pause_after_conflict().await {
                 return outcome;
             }
         }
     }
 
-    /// The pauses between attempts at a write that must be answered before the deadline.
-    pub fn retries(&self, deadline: Option<Timestamp>) -> Retries<'_> {
-        let budget = deadline.map_or(self.retry_budget, |deadline| {
-            self.clock.now().until(deadline).saturating_sub(RESPONSE_RESERVE).min(self.retry_budget)
-        });
-        Retries::new(&*self.clock, &*self.random, budget)
+    /// The pauses between attempts at a write.
+    pub fn retries(&self) -> Retries<'_> {
+        Retries::new(&*self.random, self.retry_budget)
     }
 
     /// Reads an item, strongly consistently.

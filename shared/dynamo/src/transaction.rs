@@ -10,8 +10,9 @@ use crate::{Item, StoreError};
 const CONFLICT: &str = "TransactionConflict";
 /// The code of a write whose condition is false.
 const CONDITION_FAILED: &str = "ConditionalCheckFailed";
-/// Cancellation codes after which the same transaction may succeed later.
-const TRANSIENT: [&str; 3] = [CONFLICT, "ThrottlingError", "ProvisionedThroughputExceeded"];
+/// The codes of a write that exceeded a capacity
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
+const THROTTLED: [&str; 2] = ["ThrottlingError", "ProvisionedThroughputExceeded"];
 
 /// The writes of one `TransactWriteItems` request, each with its part in the transaction.
 #[derive(Debug, Clone)]
@@ -42,15 +43,52 @@ pub enum Attempt<P> {
     Committed,
     /// As [`TransactionOutcome::ConditionFailed`].
     ConditionFailed(FailedConditions<P>),
-    /// Nothing was written, because of conflicts on these parts, or because of throttling.
-    Conflict(Vec<P>),
+    /// At least one cause is transient.
+    Cancelled(Cancellation<P>),
+}
+
+/// The causes for which a transaction was cancelled, at least one of which is transient.
+///
+/// Conditions that failed beside a conflict prove nothing: the conflicting transaction may be an earlier attempt at the
+/// same one, whose response was lost, and which has changed the items already.
+#[derive(Debug)]
+pub struct Cancellation<P> {
+    conflicts: Vec<P>,
+    is_throttled: bool,
+    has_failed_conditions: bool,
 }
 
 /// The parts of a transaction whose conditions were false, in the order of the writes.
 #[derive(Debug)]
 pub struct FailedConditions<P> {
     failed: Vec<(P, Option<Item>)>,
-    has_conflicts: bool,
+}
+
+impl<P: Copy + PartialEq> Cancellation<P> {
+    /// Whether another transaction was using the item of this part.
+    pub fn has_conflict_on(&self, part: P) -> bool {
+        self.conflicts.contains(&part)
+    }
+
+    /// Whether a request was throttled.
+    pub const fn is_throttled(&self) -> bool {
+        self.is_throttled
+    }
+
+    /// The outcome of a transaction whose last attempt was cancelled in this way.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] if the cause is not only a conflict.
+    pub fn outcome(&self) -> Result<TransactionOutcome<P>, StoreError> {
+        if self.has_failed_conditions {
+            Err(StoreError::Unavailable("the outcome of a transaction is unknown".to_owned()))
+        } else if self.is_throttled {
+            Err(StoreError::Unavailable("transaction throttled".to_owned()))
+        } else {
+            Ok(TransactionOutcome::Conflict)
+        }
+    }
 }
 
 impl<P: Copy + PartialEq> Transaction<P> {
@@ -94,20 +132,24 @@ impl<P: Copy + PartialEq> Transaction<P> {
         error: SdkError<TransactWriteItemsError, R>,
     ) -> Result<Attempt<P>, StoreError> {
         let Some(reasons) = cancellation_reasons(&error) else { return Err(error.into()) };
-        // Checked first: a failed condition is an answer, even if other writes also conflicted.
+        let has = |expected: &[&str]| reasons.iter().any(|reason| reason.code().is_some_and(|c| expected.contains(&c)));
         let failed = self.with_code(reasons, CONDITION_FAILED);
-        if !failed.is_empty() {
-            let failed =
-                failed.into_iter().map(|(part, reason)| (part, reason.item().filter(|item| !item.is_empty()).cloned()));
-            let has_conflicts = reasons.iter().any(|reason| reason.code() == Some(CONFLICT));
-            return Ok(Attempt::ConditionFailed(FailedConditions { failed: failed.collect(), has_conflicts }));
+        let is_throttled = has(&THROTTLED);
+        if is_throttled || has(&[CONFLICT]) {
+            let conflicts = self.with_code(reasons, CONFLICT).into_iter().map(|(part, _)| part).collect();
+            return Ok(Attempt::Cancelled(Cancellation {
+                conflicts,
+                is_throttled,
+                has_failed_conditions: !failed.is_empty(),
+            }));
         }
-        let codes: Vec<_> =
-            reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
-        if codes.is_empty() || !codes.iter().all(|code| TRANSIENT.contains(code)) {
+        if failed.is_empty() {
+            let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).collect();
             return Err(StoreError::Internal(format!("transaction cancelled: {}", codes.join(", "))));
         }
-        Ok(Attempt::Conflict(self.with_code(reasons, CONFLICT).into_iter().map(|(part, _)| part).collect()))
+        let item = |reason: &CancellationReason| reason.item().filter(|item| !item.is_empty()).cloned();
+        let failed = failed.into_iter().map(|(part, reason)| (part, item(reason))).collect();
+        Ok(Attempt::ConditionFailed(FailedConditions { failed }))
     }
 
     fn with_code<'a>(&self, reasons: &'a [CancellationReason], code: &str) -> Vec<(P, &'a CancellationReason)> {
@@ -130,12 +172,6 @@ impl<P: Copy + PartialEq> FailedConditions<P> {
     /// The item that the condition of this part was evaluated against; `None` if there was none.
     pub fn item(&self, part: P) -> Option<&Item> {
         self.failed.iter().find(|(failed, _)| *failed == part).and_then(|(_, item)| item.as_ref())
-    }
-
-    /// Whether other writes conflicted with a transaction in progress, so that a condition may have been evaluated against
-    /// items that the other transaction has changed in part.
-    pub const fn has_conflicts(&self) -> bool {
-        self.has_conflicts
     }
 
     /// The parts and the items that their conditions were evaluated against, in the order of the writes.

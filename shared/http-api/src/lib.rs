@@ -12,7 +12,7 @@ mod serve;
 mod session_auth;
 
 pub use problem::{FieldError, FieldErrors, Problem, ProblemType, problem_types};
-pub use request::{IdempotencyKey, MAX_BODY_BYTES, Request, deadline, idempotency_key, json_body, query_parameter};
+pub use request::{IdempotencyKey, MAX_BODY_BYTES, Request, idempotency_key, json_body, query_parameter};
 pub use response::Response;
 pub use serve::serve;
 pub use session_auth::{ACCESS_TOKEN_COOKIE, access_token, authenticate, claims, cookie, uses_cookie};

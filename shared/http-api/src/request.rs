@@ -1,6 +1,5 @@
 //! Parsing requests.
 
-use kernel::Timestamp;
 use lambda_http::RequestExt;
 use lambda_http::http::HeaderMap;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -96,12 +95,6 @@ pub fn query_parameter(request: &Request, name: &str) -> Result<Option<String>, 
         [value] if !value.contains(',') => Ok(Some((*value).to_owned())),
         _ => Err(Problem::field(name, "send this parameter once")),
     }
-}
-
-/// Returns the time at which Lambda terminates this invocation, if known.
-pub fn deadline(request: &Request) -> Option<Timestamp> {
-    let millis = request.lambda_context_ref()?.deadline;
-    Timestamp::from_unix_millis(i64::try_from(millis).ok()?).ok()
 }
 
 /// The client's name for a request, which makes retries safe

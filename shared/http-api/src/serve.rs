@@ -3,9 +3,11 @@
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use config::{ConfigError, Env};
 use kernel::{Clock, SystemClock, Timestamp};
+use lambda::time_until;
 use lambda_http::{Body, IntoResponse, RequestExt};
 use lambda_runtime::service_fn;
 use tracing::Instrument;
@@ -31,8 +33,9 @@ where
         let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function");
         lambda_http::run(service_fn(|request: Request| {
             let log = RequestLog::new(&request, function.to_owned());
+            let time_left = request.lambda_context_ref().map_or(Duration::MAX, |context| time_until(context.deadline));
             let admitted = origins.check(&request).map(|()| handle(state, request));
-            respond(log, async { admitted?.await })
+            respond(log, deadline::with_time_left(time_left, async { admitted?.await }))
         }))
         .await
     })

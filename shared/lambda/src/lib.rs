@@ -5,4 +5,4 @@ pub mod telemetry;
 
 mod start;
 
-pub use start::{serve_events, serve_invocations, start};
+pub use start::{serve_events, serve_invocations, start, time_until};

@@ -3,8 +3,10 @@
 use std::fmt::Display;
 use std::future::Future;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use config::{ConfigError, Env};
+use kernel::{Clock, SystemClock};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,7 +46,9 @@ where
         lambda_runtime::run(service_fn(|event: LambdaEvent<E>| {
             let span = tracing::info_span!("invocation", requestId = event.context.request_id);
             // Boxed because the type of the whole loop exceeds the compiler's recursion limit.
+            let time_left = time_until(event.context.deadline);
             let outcome = Box::pin(handle(state, event.payload, event.context.request_id));
+            let outcome = deadline::with_time_left(time_left, outcome);
             async move {
                 outcome.await.map_err(|error| {
                     tracing::error!(%error, "invocation failed");
@@ -55,6 +59,12 @@ where
         }))
         .await
     })
+}
+
+/// The time until a deadline of the Runtime API, in milliseconds since 1970.
+pub fn time_until(deadline: u64) -> Duration {
+    let now = u64::try_from(SystemClock.now().unix_millis()).unwrap_or_default();
+    Duration::from_millis(deadline.saturating_sub(now))
 }
 
 /// Initialises logging, builds the state with `init` and hands it to `run`, the event loop. The state is leaked: it lives

@@ -23,7 +23,8 @@ impl Topic {
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let config = aws::for_service(&aws::sdk_config(env)?, env, "AWS_ENDPOINT_URL_SNS");
-        Ok(Self { client: Client::new(&config), arn: env.required("TOPIC_ARN")?.to_owned() })
+        let config = aws_sdk_sns::config::Builder::from(&config).interceptor(aws::ObserveDeadline).build();
+        Ok(Self { client: Client::from_conf(config), arn: env.required("TOPIC_ARN")?.to_owned() })
     }
 }
 

@@ -51,8 +51,8 @@ impl Engine {
         let config = aws::sdk_config(&env).expect("a complete environment");
         let recorder = RequestRecorder::default();
         let http_client = recorder.clone().wrap(config.http_client().expect("a client").clone());
-        let config = aws_sdk_dynamodb::config::Builder::from(&config).http_client(http_client).build();
-        Self { client: Client::from_conf(config), url, database, recorder }
+        let client = aws::dynamodb_client_from(&config.to_builder().http_client(http_client).build(), &env);
+        Self { client, url, database, recorder }
     }
 
     /// Creates a table as defined in `infra/<stack>.yaml`. Returns its name.
@@ -80,6 +80,11 @@ impl Engine {
     /// Cancels the next `times` transactions because of a conflict on the item at `index`.
     pub fn raise_transaction_conflicts(&self, times: usize, index: usize, of: usize) {
         let reasons: Vec<_> = (0..of).map(|item| if item == index { "TransactionConflict" } else { "None" }).collect();
+        self.cancel_transactions(times, &reasons);
+    }
+
+    /// Cancels the next `times` transactions for these reasons, one per item.
+    pub fn cancel_transactions(&self, times: usize, reasons: &[&str]) {
         let body = serde_json::json!({
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
             "Message": format!(
@@ -98,6 +103,11 @@ impl Engine {
             "message": "Transaction is ongoing for the item",
         });
         self.recorder.stub_response(operation, times, 400, &body.to_string());
+    }
+
+    /// Leaves all further requests without a response.
+    pub fn suspend(&self) {
+        self.recorder.suspend();
     }
 
     /// Runs `hook` once, immediately before the next request of this operation is sent. The requests of the hook itself

@@ -22,6 +22,7 @@ struct State {
     log: Vec<String>,
     stub: Option<Stub>,
     hooks: VecDeque<(&'static str, Hook)>,
+    is_suspended: bool,
     /// Whether a hook is running, whose requests are neither recorded nor stubbed.
     in_hook: bool,
 }
@@ -59,6 +60,10 @@ impl RequestRecorder {
         self.state().hooks.push_back((operation, hook));
     }
 
+    pub(crate) fn suspend(&self) {
+        self.state().is_suspended = true;
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,6 +76,9 @@ impl RequestRecorder {
             return Action::Forward;
         }
         state.log.push(operation.clone());
+        if state.is_suspended {
+            return Action::Suspend;
+        }
         if let Some(stub) = state.stub.as_mut().filter(|stub| stub.operation == operation && stub.times > 0) {
             stub.times -= 1;
             let status = StatusCode::try_from(stub.status).expect("a valid status");
@@ -93,6 +101,7 @@ enum Action {
     Forward,
     Respond(Box<HttpResponse>),
     RunHook(Hook),
+    Suspend,
 }
 
 #[derive(Debug)]
@@ -106,6 +115,7 @@ impl HttpConnector for RecordingConnector {
         match self.recorder.record(&request) {
             Action::Forward => self.inner.call(request),
             Action::Respond(response) => HttpConnectorFuture::ready(Ok(*response)),
+            Action::Suspend => HttpConnectorFuture::new(std::future::pending()),
             Action::RunHook(hook) => {
                 let (recorder, inner) = (self.recorder.clone(), self.inner.clone());
                 HttpConnectorFuture::new(async move {

@@ -6,7 +6,7 @@ use aws_types::SdkConfig;
 use config::{ConfigError, Env};
 use serde::Serialize;
 
-use super::{DeliveryError, LazyClient, Message, delivery_error, lazy_client};
+use super::{DeliveryError, LazyClient, Message, delivery_error, lazy_client, sns_client};
 
 #[derive(Debug)]
 pub(super) enum EmailSender {
@@ -26,11 +26,11 @@ impl EmailSender {
     pub(super) fn from_env(env: &Env, config: &SdkConfig) -> Result<Self, ConfigError> {
         Ok(if let Some(sender) = env.optional("VERIFICATION_SENDER") {
             let config = aws::for_service(config, env, "AWS_ENDPOINT_URL_SESV2");
-            Self::Ses { ses: lazy_client(config, aws_sdk_sesv2::Client::new), sender: sender.to_owned() }
+            Self::Ses { ses: lazy_client(config, ses_client), sender: sender.to_owned() }
         } else {
             let arn = env.required("VERIFICATION_TOPIC_ARN")?.to_owned();
             let config = aws::for_service(config, env, "AWS_ENDPOINT_URL_SNS");
-            Self::Topic { sns: lazy_client(config, aws_sdk_sns::Client::new), arn }
+            Self::Topic { sns: lazy_client(config, sns_client), arn }
         })
     }
 
@@ -51,6 +51,11 @@ impl EmailSender {
             }
         }
     }
+}
+
+fn ses_client(config: &SdkConfig) -> aws_sdk_sesv2::Client {
+    let config = aws_sdk_sesv2::config::Builder::from(config).interceptor(aws::ObserveDeadline).build();
+    aws_sdk_sesv2::Client::from_conf(config)
 }
 
 fn content(message: &Message) -> Result<EmailContent, BuildError> {

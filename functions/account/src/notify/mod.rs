@@ -55,6 +55,11 @@ fn lazy_client<C: 'static>(config: SdkConfig, create: fn(&SdkConfig) -> C) -> La
     LazyLock::new(Box::new(move || create(&config)))
 }
 
+fn sns_client(config: &SdkConfig) -> aws_sdk_sns::Client {
+    let config = aws_sdk_sns::config::Builder::from(config).interceptor(aws::ObserveDeadline).build();
+    aws_sdk_sns::Client::from_conf(config)
+}
+
 /// Sends with AWS services.
 #[derive(Debug)]
 pub struct Delivery {

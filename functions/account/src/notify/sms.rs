@@ -5,7 +5,7 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use aws_types::SdkConfig;
 use config::Env;
 
-use super::{DeliveryError, LazyClient, Message, delivery_error, lazy_client};
+use super::{DeliveryError, LazyClient, Message, delivery_error, lazy_client, sns_client};
 
 #[derive(Debug)]
 pub(super) struct SmsSender {
@@ -18,7 +18,7 @@ impl SmsSender {
     pub(super) fn from_env(env: &Env, config: &SdkConfig) -> Self {
         let config = aws::for_service(config, env, "AWS_ENDPOINT_URL_SNS");
         let sender_id = env.optional("SMS_SENDER_ID").map(str::to_owned);
-        Self { sns: lazy_client(config, Client::new), sender_id }
+        Self { sns: lazy_client(config, sns_client), sender_id }
     }
 
     /// Sends a transactional SMS, which is optimized for reliability rather than cost

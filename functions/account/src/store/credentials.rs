@@ -233,7 +233,7 @@ impl AccountTable {
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
                 .send()
         };
-        match self.table.retry_on_conflict(None, send).await {
+        match self.table.retry_on_conflict(send).await {
             Ok(written) => Ok(CounterWrite::Written(written.attributes.unwrap_or_default())),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {

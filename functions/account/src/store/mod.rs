@@ -94,7 +94,7 @@ async fn commit<P: Copy + PartialEq>(
     table: &Table,
     transaction: &Transaction<P>,
 ) -> Result<Option<FailedConditions<P>>, StoreError> {
-    match table.commit(transaction, None).await? {
+    match table.commit(transaction).await? {
         TransactionOutcome::Committed => Ok(None),
         TransactionOutcome::ConditionFailed(failed) => Ok(Some(failed)),
         TransactionOutcome::Conflict => {

@@ -164,7 +164,7 @@ impl AccountTable {
                 .return_values(ReturnValue::AllNew)
                 .send()
         };
-        match self.table.retry_on_conflict(None, send).await {
+        match self.table.retry_on_conflict(send).await {
             Ok(written) => {
                 let item: Item = written.attributes.unwrap_or_default();
                 from_item::<CodeAttemptRecord>(item)?.try_into().map(Some)

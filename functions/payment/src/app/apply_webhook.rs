@@ -1,7 +1,5 @@
 //! Applying a webhook of the provider.
 
-use kernel::Timestamp;
-
 use super::PaymentError;
 use crate::domain::{Payment, Rejection, Webhook, WebhookOutcome};
 use crate::store::Store;
@@ -17,11 +15,7 @@ const MAX_ATTEMPTS: usize = 4;
 /// # Errors
 ///
 /// [`PaymentError`] if the webhook was neither applied nor recorded.
-pub async fn apply_webhook(
-    store: &Store,
-    webhook: &Webhook,
-    deadline: Option<Timestamp>,
-) -> Result<(Payment, WebhookOutcome), PaymentError> {
+pub async fn apply_webhook(store: &Store, webhook: &Webhook) -> Result<(Payment, WebhookOutcome), PaymentError> {
     for _ in 0..MAX_ATTEMPTS {
         let PaymentAndWebhook { payment, recorded_body_hash } = store.payment_and_webhook(webhook).await?;
         if recorded_body_hash.as_ref().is_some_and(|recorded| *recorded != webhook.body_hash) {
@@ -32,7 +26,7 @@ pub async fn apply_webhook(
             return Ok((payment, WebhookOutcome::Duplicate));
         }
         let outcome = webhook.outcome(&payment)?;
-        match store.record_webhook(webhook, &payment, outcome, deadline).await? {
+        match store.record_webhook(webhook, &payment, outcome).await? {
             TransitionOutcome::Committed if outcome == WebhookOutcome::Applied => {
                 return Ok((payment.after(&webhook.transition()), outcome));
             }

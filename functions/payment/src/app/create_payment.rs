@@ -34,7 +34,7 @@ pub async fn create_payment(
     params: NewPaymentParams,
     provider_name: &str,
 ) -> Result<Idempotent<Payment>, PaymentError> {
-    let OperationContext { user, claims, request, deadline } = context;
+    let OperationContext { user, claims, request } = context;
     let now = store.now();
     let payment = Payment {
         reference: PaymentReference::new(&request, now, store.random()),
@@ -53,7 +53,7 @@ pub async fn create_payment(
         history: vec![StatusChange { status: PaymentStatus::Initiated, at: now, by: Actor::Owner }],
         version: 1,
     };
-    execute(store, CreatePayment { payment, request, claims, deadline }).await
+    execute(store, CreatePayment { payment, request, claims }).await
 }
 
 pub(crate) async fn execute(store: &Store, command: CreatePayment) -> Result<Idempotent<Payment>, PaymentError> {

@@ -11,7 +11,7 @@ pub mod post_transfer;
 pub mod transition_payment;
 pub mod webhook_secrets;
 
-use kernel::{Timestamp, UserId};
+use kernel::UserId;
 
 use crate::domain::{IdempotentRequest, TokenClaims};
 
@@ -23,6 +23,4 @@ pub struct OperationContext {
     pub user: UserId,
     pub claims: TokenClaims,
     pub request: IdempotentRequest,
-    /// The time by which the client must have a response.
-    pub deadline: Option<Timestamp>,
 }

@@ -51,7 +51,7 @@ pub async fn open_account(
     params: NewAccountParams,
     max_accounts: u32,
 ) -> Result<Idempotent<Account>, PaymentError> {
-    let OperationContext { user, claims, request, deadline } = context;
+    let OperationContext { user, claims, request } = context;
     let NewAccountParams { id, currency, new } = params;
     let id = id.unwrap_or_else(|| request.id.into());
     if matches!(&new, NewAccount::Loan { disburse_to, .. } if *disburse_to == id) {
@@ -69,7 +69,7 @@ pub async fn open_account(
         created_at,
     });
     let account = new.open(id, user, currency, created_at);
-    execute(store, OpenAccount { request, account, transfer, claims, max_accounts, deadline }).await
+    execute(store, OpenAccount { request, account, transfer, claims, max_accounts }).await
 }
 
 pub(crate) async fn execute(store: &Store, command: OpenAccount) -> Result<Idempotent<Account>, PaymentError> {

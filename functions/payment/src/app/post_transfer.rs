@@ -40,7 +40,7 @@ pub async fn post_transfer(
     context: OperationContext,
     params: TransferParams,
 ) -> Result<Idempotent<Transfer>, PaymentError> {
-    let OperationContext { user, claims, request, deadline } = context;
+    let OperationContext { user, claims, request } = context;
     let transfer = Transfer {
         id: request.id.into(),
         posting: params.posting,
@@ -51,7 +51,7 @@ pub async fn post_transfer(
         initiated_by: user,
         created_at: store.now(),
     };
-    execute(store, PostTransfer { transfer, request, claims, deadline }).await
+    execute(store, PostTransfer { transfer, request, claims }).await
 }
 
 pub(crate) async fn execute(store: &Store, command: PostTransfer) -> Result<Idempotent<Transfer>, PaymentError> {

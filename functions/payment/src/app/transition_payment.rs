@@ -1,6 +1,6 @@
 //! Changing the status of a payment on its owner's request.
 
-use kernel::{Timestamp, UserId};
+use kernel::UserId;
 
 use super::PaymentError;
 use super::config::SelfDeposit;
@@ -20,8 +20,6 @@ pub struct OwnerTransition {
     pub claims: TokenClaims,
     /// Whether a success can credit an account. An owner who reports their own success makes a self-service deposit.
     pub self_deposit: SelfDeposit,
-    /// The time by which the client must have a response.
-    pub deadline: Option<Timestamp>,
 }
 
 /// Applies the transition, and returns the payment after it.
@@ -30,7 +28,7 @@ pub struct OwnerTransition {
 ///
 /// [`PaymentError`] if the payment is unchanged.
 pub async fn transition_payment(store: &Store, command: &OwnerTransition) -> Result<Payment, PaymentError> {
-    let OwnerTransition { reference, owner, transition, claims, self_deposit, deadline } = command;
+    let OwnerTransition { reference, owner, transition, claims, self_deposit } = command;
     let Transition { to, .. } = transition;
     if *to != PaymentStatus::Success {
         return transition_unread(store, command).await;
@@ -43,7 +41,7 @@ pub async fn transition_payment(store: &Store, command: &OwnerTransition) -> Res
         if payment.payment_account_id.is_some() {
             self_deposit.check()?;
         }
-        match store.transition(&payment, transition, claims, *deadline).await? {
+        match store.transition(&payment, transition, claims).await? {
             TransitionOutcome::Committed => return Ok(payment.after(transition)),
             TransitionOutcome::Stale => {}
             TransitionOutcome::AccountRejected(account) => {
@@ -57,13 +55,13 @@ pub async fn transition_payment(store: &Store, command: &OwnerTransition) -> Res
 
 /// Applies a transition that credits no account without reading the payment: the required status follows from the new one.
 async fn transition_unread(store: &Store, command: &OwnerTransition) -> Result<Payment, PaymentError> {
-    let OwnerTransition { reference, owner, transition, deadline, .. } = command;
+    let OwnerTransition { reference, owner, transition, .. } = command;
     let invalid = |from| PaymentError::from(InvalidTransition { from, to: transition.to });
     let Some(from) = transition.to.predecessor() else {
         let payment = store.payment(*reference, *owner).await?.ok_or(PaymentError::PaymentNotFound)?;
         return Err(invalid(payment.status));
     };
-    match store.transition_unread(*reference, *owner, from, transition, *deadline).await? {
+    match store.transition_unread(*reference, *owner, from, transition).await? {
         UnreadTransitionOutcome::Committed(payment) => Ok(*payment),
         UnreadTransitionOutcome::WrongStatus(status) => Err(invalid(status)),
         UnreadTransitionOutcome::NotFound => Err(PaymentError::PaymentNotFound),

@@ -43,7 +43,8 @@ impl ManagedSecret {
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env, config: &SdkConfig) -> Result<Self, ConfigError> {
         let config = aws::for_service(config, env, "AWS_ENDPOINT_URL_SECRETS_MANAGER");
-        let client = aws_sdk_secretsmanager::Client::new(&config);
+        let config = aws_sdk_secretsmanager::config::Builder::from(&config).interceptor(aws::ObserveDeadline).build();
+        let client = aws_sdk_secretsmanager::Client::from_conf(config);
         Ok(Self { client, arn: env.required("WEBHOOK_SECRET_ARN")?.to_owned() })
     }
 }

@@ -74,10 +74,13 @@ impl IdempotentRequest {
     ///
     /// [`KeyReused`] if the earlier request had a different payload.
     pub fn replay<T>(&self, stored: Stored<T>) -> Result<Idempotent<T>, KeyReused> {
-        if stored.fingerprint.is_some() && stored.fingerprint == self.fingerprint {
-            Ok(Idempotent { value: stored.value, replayed: true })
-        } else {
-            Err(KeyReused)
+        match (&stored.fingerprint, &self.fingerprint) {
+            // The id of a request without a key is random, so an earlier attempt at this request has executed it.
+            (None, None) => Ok(Idempotent::executed(stored.value)),
+            (Some(stored_fingerprint), Some(fingerprint)) if stored_fingerprint == fingerprint => {
+                Ok(Idempotent { value: stored.value, replayed: true })
+            }
+            _ => Err(KeyReused),
         }
     }
 }
@@ -156,6 +159,11 @@ mod tests {
         assert_eq!(five.replay(stored.clone()), Ok(Idempotent { value: (), replayed: true }));
         assert_eq!(six.replay(stored.clone()), Err(KeyReused));
         assert_eq!(unkeyed.replay(stored), Err(KeyReused));
-        assert_eq!(unkeyed.replay(Stored { value: (), fingerprint: None }), Err(KeyReused));
+    }
+
+    #[test]
+    fn unkeyed_request_is_executed_by_an_earlier_attempt() {
+        let unkeyed = IdempotentRequest::unkeyed(&SeededRandom::new(3));
+        assert_eq!(unkeyed.replay(Stored { value: (), fingerprint: None }), Ok(Idempotent::executed(())));
     }
 }

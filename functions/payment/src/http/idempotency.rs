@@ -1,7 +1,7 @@
 //! Requests that create something, with or without an idempotency key, and their responses.
 
 use auth::Principal;
-use http_api::{Problem, Request, Response, deadline, idempotency_key};
+use http_api::{Problem, Request, Response, idempotency_key};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 
@@ -32,8 +32,8 @@ pub(super) fn operation_context(
             IdempotentRequest::keyed(user, route, key.as_str(), payload).map_err(|error| Problem::internal(&error))?
         }
     };
-    let (claims, deadline) = (TokenClaims::from(principal), deadline(request));
-    Ok(OperationContext { user, claims, request: idempotent, deadline })
+    let claims = TokenClaims::from(principal);
+    Ok(OperationContext { user, claims, request: idempotent })
 }
 
 /// A response with status 201 and what was created, by this request or by an earlier one with the same key.

@@ -5,7 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use config::{ConfigError, Env};
-use http_api::{FieldErrors, Problem, Request, Response, deadline, json_body, problem_types};
+use http_api::{FieldErrors, Problem, Request, Response, json_body, problem_types};
 use kernel::{SystemClock, SystemRandom, Timestamp};
 use lambda_http::http::StatusCode;
 use openapi::Endpoint;
@@ -74,7 +74,7 @@ pub async fn handle<L: LoadSecrets + Sync>(state: &State<L>, request: Request) -
     let header_id = state.authenticate(&request, now).await?;
     let body: Body = json_body(&request)?;
     let webhook = parse(&body, header_id, &request, now)?;
-    let (payment, outcome) = apply_webhook(&state.store, &webhook, deadline(&request)).await.inspect_err(|error| {
+    let (payment, outcome) = apply_webhook(&state.store, &webhook).await.inspect_err(|error| {
         // The provider may have collected money.
         tracing::error!(reference = body.reference, reported_status = %body.status, %error, "authentic webhook rejected");
     })?;

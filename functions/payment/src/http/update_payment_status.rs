@@ -2,7 +2,7 @@
 
 use auth::Principal;
 use config::{ConfigError, Env};
-use http_api::{FieldErrors, Problem, Request, Response, deadline, json_body};
+use http_api::{FieldErrors, Problem, Request, Response, json_body};
 use lambda_http::http::StatusCode;
 use openapi::Endpoint;
 use serde::Deserialize;
@@ -60,7 +60,6 @@ pub async fn handle(state: &State, principal: Principal, request: Request) -> Re
         transition: Transition { to: body.status, provider_transaction_id, at, by: Actor::Owner },
         claims: TokenClaims::from(&principal),
         self_deposit: state.self_deposit,
-        deadline: deadline(&request),
     };
     let payment = transition_payment(&state.store, &command).await?;
     Response::json(StatusCode::OK, &PaymentBody::from(&payment))

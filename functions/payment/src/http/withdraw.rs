@@ -34,7 +34,8 @@ pub(super) fn describe() -> Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::{Context, RequestExt};
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -79,17 +80,18 @@ mod tests {
         let (app, ada, state) = app().await;
         let withdrawal = |amount: i64| json!({"paymentAccountId": "ada", "amount": amount});
         handle(&state, ada.principal(), keyed_request(&withdrawal(1), "k")).await.unwrap();
-        // There is no time left for a retry.
-        let busy = request(&withdrawal(5)).with_lambda_context(Context::default());
         let newer = ada.with_epoch(1);
         app.replicate(ada.id, 1, 2).await;
         for (user, request, conflicts, status) in [
             (ada, request(&withdrawal(5)), 0, 401),
-            (newer, busy, 1, 503),
+            (newer, request(&withdrawal(5)), usize::MAX, 503),
             (newer, keyed_request(&withdrawal(5), "k"), 0, 422),
         ] {
             app.engine.raise_transaction_conflicts(conflicts, 1, 2);
-            let problem = handle(&state, user.principal(), request).await.unwrap_err();
+            let outcome = handle(&state, user.principal(), request);
+            let time = deadline::RESPONSE_RESERVE + Duration::from_secs(1);
+            let outcome = deadline::with_time_left(time, Box::pin(outcome)).await;
+            let problem = outcome.unwrap_err();
             assert_eq!(problem.problem_type.status, status);
             let retry_after = problem.headers.iter().any(|(name, _)| *name == "retry-after");
             assert_eq!(retry_after, status == 503);

@@ -5,7 +5,7 @@ pub(super) mod record;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, from_item, key, number, text};
 use futures_util::future::try_join_all;
-use kernel::{Balance, Timestamp, UserId};
+use kernel::{Balance, UserId};
 use record::{AccountRecord, account_key};
 
 use super::shards::{CreditLeg, ShardedAccount, nothing_drawn};
@@ -27,8 +27,6 @@ pub struct OpenAccount {
     pub claims: TokenClaims,
     /// The maximum number of accounts of a user.
     pub max_accounts: u32,
-    /// The time by which the client must have a response.
-    pub deadline: Option<Timestamp>,
 }
 
 /// The result of [`OpenAccount`]. Unless the account is opened, nothing was written.
@@ -72,7 +70,7 @@ impl Store {
         command: &OpenAccount,
         ended: Option<&EndedSessions>,
     ) -> Result<OpenOutcome, StoreError> {
-        let OpenAccount { request, account, transfer, claims, deadline, .. } = command;
+        let OpenAccount { request, account, transfer, claims, .. } = command;
         let now = self.now().unix_seconds();
         let mut transaction = Transaction::new();
         if let Some(fingerprint) = &request.fingerprint {
@@ -101,7 +99,7 @@ impl Store {
                 transaction.add(Part::Payee, self.credit(CreditLeg::new(payee, transfer), condition)?);
             }
         }
-        match self.table.commit(&transaction, *deadline).await? {
+        match self.table.commit(&transaction).await? {
             TransactionOutcome::Committed => Ok(OpenOutcome::Opened),
             TransactionOutcome::Conflict => Ok(OpenOutcome::Conflict),
             TransactionOutcome::ConditionFailed(failed) => rejected(&failed),

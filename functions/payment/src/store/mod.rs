@@ -69,7 +69,7 @@ impl Store {
     /// Updates one item, unless the condition is false. Sent as a transaction, because a transaction on an item that is in
     /// constant use is retried here, whereas a plain update would fail.
     async fn update_if(&self, update: aws_sdk_dynamodb::types::TransactWriteItem) -> Result<(), StoreError> {
-        match self.table.commit(&Transaction::new().with((), update), None).await? {
+        match self.table.commit(&Transaction::new().with((), update)).await? {
             TransactionOutcome::Committed | TransactionOutcome::ConditionFailed(_) => Ok(()),
             TransactionOutcome::Conflict => {
                 Err(StoreError::Unavailable("other transactions kept using the item".to_owned()))

@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{Attempt, Item, Transaction, TransactionOutcome, from_item, key, number, text};
-use kernel::{Amount, Currency, Timestamp};
+use kernel::{Amount, Currency};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::record::{AccountRecord, account_partition};
@@ -160,9 +160,8 @@ impl Store {
         mut transaction: Transaction<P>,
         part: P,
         leg: CreditLeg<'_>,
-        deadline: Option<Timestamp>,
     ) -> Result<TransactionOutcome<P>, StoreError> {
-        let mut retries = self.table.retries(deadline);
+        let mut retries = self.table.retries();
         let to_account = transaction.get(part).cloned();
         let mut target = self.shard_cache.target(leg.account);
         loop {
@@ -173,24 +172,24 @@ impl Store {
             if let Some(write) = write {
                 transaction.replace(part, write);
             }
-            match self.table.attempt(&transaction).await? {
+            let cancellation = match self.table.attempt(&transaction).await? {
                 Attempt::Committed => return Ok(TransactionOutcome::Committed),
                 Attempt::ConditionFailed(failed) if target.shards().is_some() && failed.is_only(part) => {
                     target = CreditTarget::AccountOnly;
                     continue;
                 }
                 Attempt::ConditionFailed(failed) => return Ok(TransactionOutcome::ConditionFailed(failed)),
-                Attempt::Conflict(parts) if parts.contains(&part) => {
-                    let immediately;
-                    (target, immediately) = self.after_conflict(target, leg.account).await;
-                    if immediately {
-                        continue;
-                    }
+                Attempt::Cancelled(cancellation) => cancellation,
+            };
+            if cancellation.has_conflict_on(part) {
+                let immediately;
+                (target, immediately) = self.after_conflict(target, leg.account).await;
+                if immediately && !cancellation.is_throttled() {
+                    continue;
                 }
-                Attempt::Conflict(_) => {}
             }
-            if !retries.pause().await {
-                return Ok(TransactionOutcome::Conflict);
+            if !retries.pause_after(&cancellation).await {
+                return cancellation.outcome();
             }
         }
     }

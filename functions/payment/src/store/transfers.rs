@@ -29,8 +29,6 @@ pub struct PostTransfer {
     pub transfer: Transfer,
     pub request: IdempotentRequest,
     pub claims: TokenClaims,
-    /// The time by which the client must have a response.
-    pub deadline: Option<Timestamp>,
 }
 
 /// The result of [`PostTransfer`]. Unless it is committed, nothing was written.
@@ -71,7 +69,7 @@ impl Store {
         command: &PostTransfer,
         drain: Option<&ShardDrain>,
     ) -> Result<PostOutcome, StoreError> {
-        let PostTransfer { transfer, request, claims, deadline } = command;
+        let PostTransfer { transfer, request, claims } = command;
         let mut transaction = Transaction::new();
         transaction.add(Part::Transfer, self.table.put_new(transfer_item(transfer, request.fingerprint.as_ref())?)?);
         if let Some(from) = transfer.posting.from() {
@@ -86,8 +84,8 @@ impl Store {
             foreign_leg = Some(leg).filter(|_| !requires_ownership);
         }
         let outcome = match foreign_leg {
-            Some(leg) => self.commit_with_credit(transaction, Part::Payee, leg, *deadline).await?,
-            None => self.table.commit(&transaction, *deadline).await?,
+            Some(leg) => self.commit_with_credit(transaction, Part::Payee, leg).await?,
+            None => self.table.commit(&transaction).await?,
         };
         match outcome {
             TransactionOutcome::Committed => Ok(PostOutcome::Committed),

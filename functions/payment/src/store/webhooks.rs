@@ -57,7 +57,6 @@ impl Store {
         webhook: &Webhook,
         payment: &Payment,
         outcome: WebhookOutcome,
-        deadline: Option<Timestamp>,
     ) -> Result<TransitionOutcome, StoreError> {
         let mut transaction = Transaction::new();
         let mut collection = None;
@@ -69,8 +68,8 @@ impl Store {
         let record = item(webhook_key(&webhook.id), WebhookRecord::new(webhook, outcome))?;
         transaction.add(SettlementPart::Webhook, self.table.put_new(record)?);
         let committed = match &collection {
-            Some(collection) => Box::pin(self.commit_collection(transaction, collection, deadline)).await?,
-            None => self.table.commit(&transaction, deadline).await?,
+            Some(collection) => Box::pin(self.commit_collection(transaction, collection)).await?,
+            None => self.table.commit(&transaction).await?,
         };
         match committed {
             TransactionOutcome::Committed => Ok(TransitionOutcome::Committed),

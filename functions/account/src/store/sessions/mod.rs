@@ -218,7 +218,7 @@ impl AccountTable {
                 .expression_attribute_values(":epoch", number(after.epoch))
                 .send()
         };
-        match self.table.retry_on_conflict(None, send).await {
+        match self.table.retry_on_conflict(send).await {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),

@@ -170,10 +170,6 @@ impl AccountTable {
             match part {
                 Part::NewIdentifier(kind) => taken.push(kind),
                 Part::User | Part::Session | Part::Code => {}
-                // A concurrent update of the user may have released the identifier already.
-                Part::AuditEvent | Part::OwnIdentifier(_) | Part::Attempts if failed.has_conflicts() => {
-                    return Err(StoreError::Unavailable("concurrent update of the user".to_owned()));
-                }
                 Part::AuditEvent | Part::OwnIdentifier(_) | Part::Attempts => {
                     return Err(StoreError::internal(format!("inconsistent items of a user: {part:?}")));
                 }

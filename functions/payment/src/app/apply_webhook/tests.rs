@@ -95,7 +95,7 @@ async fn second_success_is_recorded_for_reconciliation() {
         provider_transaction_id: Some(ProviderTransactionId::parse("momo-2").unwrap()),
         ..app.webhook("w2", reference, Success)
     };
-    let (payment, outcome) = apply_webhook(&app.store, &second, None).await.unwrap();
+    let (payment, outcome) = apply_webhook(&app.store, &second).await.unwrap();
     assert_eq!((payment.status, outcome), (Success, Contradicted));
     assert_eq!(payment.provider_transaction_id.unwrap().as_str(), "momo-1");
     assert_eq!(app.balance(ada, "ada").await, 2500);

@@ -26,7 +26,7 @@ async fn keyed_creation_is_executed_once_and_replayed() {
         let payment = app.payment(ada, None);
         let reference = PaymentReference::new(&request, payment.created_at, &app.random);
         let payment = Payment { reference, ..payment };
-        execute(&app.store, CreatePayment { payment, request, claims: ada.claims, deadline: None })
+        execute(&app.store, CreatePayment { payment, request, claims: ada.claims })
     };
     let first = create(1).await.unwrap();
     app.transition(ada, first.value.reference, PaymentStatus::Pending).await.unwrap();
@@ -44,7 +44,7 @@ async fn revoked_token_cannot_name_an_account_to_credit() {
     app.replicate(ada.id, 1, 2).await;
     let create = |by: TestUser| {
         let (payment, request) = (app.payment(by, Some("ada")), IdempotentRequest::unkeyed(&app.random));
-        execute(&app.store, CreatePayment { payment, request, claims: by.claims, deadline: None })
+        execute(&app.store, CreatePayment { payment, request, claims: by.claims })
     };
     let outcome = create(ada).await;
     assert!(matches!(outcome, Err(PaymentError::Revoked)), "{outcome:?}");
@@ -63,7 +63,7 @@ async fn payment_credits_only_a_suitable_account() {
         let currency = Currency::parse(currency).unwrap();
         let payment = Payment { currency, ..app.payment(ada, Some(account_id)) };
         let request = IdempotentRequest::unkeyed(&app.random);
-        execute(&app.store, CreatePayment { payment, request, claims: ada.claims, deadline: None })
+        execute(&app.store, CreatePayment { payment, request, claims: ada.claims })
     };
     for (account_id, currency, expected) in [
         ("bob", "USD", FailureReason::AccountNotFound(Party::Payee)),

@@ -1,11 +1,13 @@
+use std::pin::Pin;
 use std::time::Duration;
 
 use dynamo::text;
 use futures_util::future::join_all;
-use kernel::{Clock, Currency, MAX_AMOUNT_MINOR};
+use kernel::{Currency, MAX_AMOUNT_MINOR};
+use tokio::time::Instant;
 
 use super::*;
-use crate::domain::{NewAccount, Party};
+use crate::domain::{NewAccount, Party, PaymentStatus};
 use crate::testing::{TestApp, TestUser, account, account_key, amount, deposit, send, withdrawal};
 
 fn failure(outcome: Result<Idempotent<Transfer>, PaymentError>) -> FailureReason {
@@ -248,10 +250,91 @@ async fn conflicting_transfer_fails_before_the_deadline() {
     let ada = app.user().await;
     app.open_debit(ada, "ada", 100).await;
     app.engine.raise_transaction_conflicts(usize::MAX, 1, 2);
-    app.clock.set_step(Duration::from_millis(500));
-    let deadline = Some(app.clock.now().plus(Duration::from_secs(3)));
-    let outcome = app.post(PostTransfer { deadline, ..app.unkeyed(ada, withdrawal("ada"), 1) }).await;
+    tokio::time::pause();
+    let start = Instant::now();
+    let post = app.post(app.unkeyed(ada, withdrawal("ada"), 1));
+    let outcome = deadline::with_time_left(Duration::from_secs(3), Box::pin(post)).await;
+    let elapsed = start.elapsed();
+    tokio::time::resume();
     assert!(matches!(outcome, Err(PaymentError::Conflict)), "{outcome:?}");
+    assert!(elapsed > Duration::from_secs(2) && elapsed <= Duration::from_millis(2500), "{elapsed:?}");
     app.engine.raise_transaction_conflicts(0, 1, 2);
     assert_eq!(app.balance(ada, "ada").await, 100);
+}
+
+#[tokio::test]
+async fn throttled_transfer_is_retried_with_growing_pauses() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 100).await;
+    app.engine.round_trips();
+    for code in ["ThrottlingError", "ProvisionedThroughputExceeded"] {
+        app.engine.cancel_transactions(usize::MAX, &["None", code]);
+        tokio::time::pause();
+        let outcome = app.move_money(ada, withdrawal("ada"), 1).await;
+        tokio::time::resume();
+        assert!(matches!(outcome, Err(PaymentError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
+        let attempts = app.engine.round_trips().len();
+        assert!((4..=20).contains(&attempts), "{attempts} attempts");
+    }
+    app.engine.cancel_transactions(2, &["None", "ThrottlingError"]);
+    app.move_money(ada, withdrawal("ada"), 1).await.unwrap();
+    assert_eq!(app.balance(ada, "ada").await, 99);
+}
+
+#[tokio::test]
+async fn failed_condition_beside_a_conflict_is_retried() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 100).await;
+    app.engine.round_trips();
+    let mixed = ["TransactionConflict", "ConditionalCheckFailed"];
+    app.engine.cancel_transactions(2, &mixed);
+    app.post(app.keyed(ada, "k", withdrawal("ada"), 1)).await.unwrap();
+    assert_eq!(app.engine.round_trips(), ["TransactWriteItems"; 3]);
+
+    app.engine.cancel_transactions(usize::MAX, &mixed);
+    tokio::time::pause();
+    let outcome = app.post(app.keyed(ada, "l", withdrawal("ada"), 1)).await;
+    tokio::time::resume();
+    assert!(matches!(outcome, Err(PaymentError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
+    app.engine.cancel_transactions(0, &mixed);
+    app.post(app.keyed(ada, "l", withdrawal("ada"), 1)).await.unwrap();
+    assert_eq!(app.balance(ada, "ada").await, 98);
+}
+
+#[tokio::test]
+async fn unkeyed_transfer_whose_response_was_lost_succeeds_once() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 100).await;
+    let command = app.unkeyed(ada, withdrawal("ada"), 1);
+    app.post(command.clone()).await.unwrap();
+    // The second attempt of the same request.
+    let outcome = app.post(command).await.unwrap();
+    assert!(!outcome.replayed);
+    assert_eq!(app.balance(ada, "ada").await, 99);
+}
+
+type Operation<'a> = Pin<Box<dyn Future<Output = Result<(), PaymentError>> + 'a>>;
+
+#[tokio::test]
+async fn calls_to_an_unresponsive_store_end_before_the_deadline() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 100).await;
+    let payment = app.create_pending_payment(ada, Some("ada")).await;
+    app.engine.suspend();
+    tokio::time::pause();
+    let operations: [Operation<'_>; 3] = [
+        Box::pin(async { app.move_money(ada, withdrawal("ada"), 1).await.map(drop) }),
+        Box::pin(async { app.report("w", payment.reference, PaymentStatus::Success).await.map(drop) }),
+        Box::pin(async { app.transition(ada, payment.reference, PaymentStatus::Failed).await.map(drop) }),
+    ];
+    for operation in operations {
+        let start = Instant::now();
+        let outcome = deadline::with_time_left(Duration::from_secs(6), operation).await;
+        assert!(matches!(outcome, Err(PaymentError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
+        assert!(start.elapsed() < Duration::from_millis(5_600), "{:?}", start.elapsed());
+    }
 }

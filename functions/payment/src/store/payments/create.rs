@@ -1,7 +1,6 @@
 //! Creating a payment.
 
 use dynamo::{Transaction, TransactionOutcome, from_item, text};
-use kernel::Timestamp;
 
 use super::record::{PaymentRecord, payment_item};
 use crate::domain::{AccountState, AccountType, IdempotentRequest, Payment, PaymentAccountId, Stored, TokenClaims};
@@ -15,8 +14,6 @@ pub struct CreatePayment {
     pub payment: Payment,
     pub request: IdempotentRequest,
     pub claims: TokenClaims,
-    /// The time by which the client must have a response.
-    pub deadline: Option<Timestamp>,
 }
 
 /// The result of [`CreatePayment`]. Unless the payment is created, nothing was written.
@@ -44,13 +41,13 @@ impl Store {
     ///
     /// [`StoreError`] if the request fails.
     pub async fn create_payment(&self, command: &CreatePayment) -> Result<CreateOutcome, StoreError> {
-        let CreatePayment { payment, request, claims, deadline } = command;
+        let CreatePayment { payment, request, claims } = command;
         let record = payment_item(payment, request.fingerprint.as_ref())?;
         let mut transaction = Transaction::new().with(Part::Payment, self.table.put_new(record)?);
         if let Some(account) = &payment.payment_account_id {
             transaction.add(Part::Account, self.check_account(account, payment, claims)?);
         }
-        let failed = match self.table.commit(&transaction, *deadline).await? {
+        let failed = match self.table.commit(&transaction).await? {
             TransactionOutcome::Committed => return Ok(CreateOutcome::Created),
             TransactionOutcome::Conflict => return Ok(CreateOutcome::Conflict),
             TransactionOutcome::ConditionFailed(failed) => failed,

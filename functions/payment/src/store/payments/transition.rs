@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, from_item, number, text};
-use kernel::{Timestamp, UserId};
+use kernel::UserId;
 
 use super::record::{PaymentRecord, owner_status, payment_key};
 use crate::domain::{AccountState, Payment, PaymentReference, PaymentStatus, TokenClaims, Transfer, Transition};
@@ -59,12 +59,11 @@ impl Store {
         owner: UserId,
         from: PaymentStatus,
         transition: &Transition,
-        deadline: Option<Timestamp>,
     ) -> Result<UnreadTransitionOutcome, StoreError> {
         let Change { expression, names, values } = Change::new(transition, owner)?;
         let outcome = self
             .table
-            .retry_on_conflict(deadline, || {
+            .retry_on_conflict(|| {
                 self.table
                     .client()
                     .update_item()
@@ -110,12 +109,11 @@ impl Store {
         payment: &Payment,
         transition: &Transition,
         claims: &TokenClaims,
-        deadline: Option<Timestamp>,
     ) -> Result<TransitionOutcome, StoreError> {
         let mut transaction = Transaction::new();
         let collection = payment.collection(transition);
         self.add_transition(&mut transaction, payment, transition, collection.as_ref(), Some(claims))?;
-        match self.table.commit(&transaction, deadline).await? {
+        match self.table.commit(&transaction).await? {
             TransactionOutcome::Committed => Ok(TransitionOutcome::Committed),
             TransactionOutcome::Conflict => Ok(TransitionOutcome::Conflict),
             TransactionOutcome::ConditionFailed(failed) => rejected(&failed),
@@ -159,11 +157,10 @@ impl Store {
         &self,
         transaction: Transaction<SettlementPart>,
         collection: &Transfer,
-        deadline: Option<Timestamp>,
     ) -> Result<TransactionOutcome<SettlementPart>, StoreError> {
         match collection_leg(collection) {
-            Some(leg) => self.commit_with_credit(transaction, SettlementPart::Account, leg, deadline).await,
-            None => self.table.commit(&transaction, deadline).await,
+            Some(leg) => self.commit_with_credit(transaction, SettlementPart::Account, leg).await,
+            None => self.table.commit(&transaction).await,
         }
     }
 }
