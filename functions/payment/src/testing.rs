@@ -14,13 +14,14 @@ use lambda_http::Body;
 use serde_json::Value;
 use testkit::{Engine, Gate};
 
+use crate::app::OperationContext;
 use crate::app::config::SelfDeposit;
-use crate::app::transition_payment::OwnerTransition;
+use crate::app::transition_payment::TransitionParams;
 use crate::app::{PaymentError, apply_webhook, create_payment, open_account, post_transfer, transition_payment};
 use crate::domain::{
     Account, Actor, Idempotent, IdempotentRequest, NewAccount, Payment, PaymentAccountId, PaymentMethod,
-    PaymentReference, PaymentStatus, Posting, ProviderTransactionId, StatusChange, TokenClaims, Transfer,
-    TransferStatus, TransferType, Transition, User, UserStatus, Webhook, WebhookOutcome, WriteShards,
+    PaymentReference, PaymentStatus, Posting, ProviderTransactionId, Report, StatusChange, TokenClaims, Transfer,
+    TransferStatus, TransferType, User, UserStatus, Webhook, WebhookOutcome, WriteShards,
 };
 use crate::events::inbound::{ApplyError, apply};
 use crate::store::Store;
@@ -88,6 +89,10 @@ impl TestUser {
     }
 
     /// The same user with a token of another epoch.
+    pub(crate) fn context(self, request: IdempotentRequest) -> OperationContext {
+        OperationContext { user: self.id, claims: self.claims, request }
+    }
+
     pub(crate) fn with_epoch(self, epoch: u64) -> Self {
         Self { claims: TokenClaims { epoch, ..self.claims }, ..self }
     }
@@ -256,27 +261,32 @@ impl TestApp {
         reference: PaymentReference,
         to: PaymentStatus,
     ) -> Result<Payment, PaymentError> {
-        transition_payment::transition_payment(&self.store, &self.owner_transition(by, reference, to)).await
+        let context = by.context(IdempotentRequest::unkeyed(&self.random));
+        let params = TransitionParams { reference, to, provider_transaction_id: None };
+        let changed = transition_payment::transition_payment(&self.store, &context, params, SelfDeposit::Enabled).await;
+        changed.map(|changed| changed.value)
     }
 
-    pub(crate) fn owner_transition(
-        &self,
-        by: TestUser,
-        reference: PaymentReference,
-        to: PaymentStatus,
-    ) -> OwnerTransition {
-        let transition = Transition { to, provider_transaction_id: None, at: self.clock.now(), by: Actor::Owner };
-        let self_deposit = SelfDeposit::Enabled;
-        OwnerTransition { reference, owner: by.id, transition, claims: by.claims, self_deposit }
+    pub(crate) async fn stored_payment(&self, owner: TestUser, reference: PaymentReference) -> Option<Payment> {
+        self.store.payment_and_user(reference, owner.id).await.unwrap().0
+    }
+
+    pub(crate) async fn accounts_of(&self, owner: UserId) -> Vec<Account> {
+        let ids = self.store.replica(owner).await.unwrap().account_ids;
+        self.store.accounts(&ids).await.unwrap()
     }
 
     pub(crate) fn webhook(&self, id: &str, reference: PaymentReference, status: PaymentStatus) -> Webhook {
         Webhook {
             id: id.to_owned(),
             body_hash: format!("{reference} {status}"),
-            reference,
-            status,
-            provider_transaction_id: Some(ProviderTransactionId::parse("momo-1").unwrap()),
+            report: Report {
+                reference,
+                status,
+                provider_transaction_id: Some(provider_transaction(&format!("momo-{reference}"))),
+                amount: None,
+                currency: None,
+            },
             received_at: self.clock.now(),
         }
     }
@@ -315,7 +325,7 @@ impl TestApp {
 
     /// The balance, the available balance and the headroom of an account.
     pub(crate) async fn position(&self, owner: TestUser, id: &str) -> (i64, i64, i64) {
-        let accounts = self.store.list_accounts(owner.id).await.unwrap();
+        let accounts = self.accounts_of(owner.id).await;
         let Account { balance, available, headroom, .. } =
             accounts.into_iter().find(|own| own.id.as_str() == id).expect("an account of the user");
         (balance.minor(), available, headroom)
@@ -366,6 +376,10 @@ pub(crate) fn user(id: UserId, epoch: u64) -> User {
 
 pub(crate) fn account(id: &str) -> PaymentAccountId {
     PaymentAccountId::parse(id).unwrap()
+}
+
+pub(crate) fn provider_transaction(id: &str) -> ProviderTransactionId {
+    ProviderTransactionId::parse(id).unwrap()
 }
 
 pub(crate) fn amount(minor: i64) -> Amount {

@@ -141,7 +141,7 @@ class Tables:
 
     def webhooks_to_reconcile(self, payment):
         """Ids and records of the webhooks that contradict a payment, as an operator queries them."""
-        query = {"IndexName": "byOwnerStatus", "KeyConditionExpression": Key("ownerStatus").eq("RECONCILIATION")}
+        query = {"IndexName": "byReconciliation", "KeyConditionExpression": Key("reconciliation").eq("OPEN")}
         items = self.payment.query(**query)["Items"]
         return [
             item | {"webhookId": item["pk"].removeprefix("WEBHOOK#")}

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, DeleteBuilder, Pu
 use aws_sdk_dynamodb::types::{
     ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use kernel::{Clock, Random};
+use kernel::{Clock, Random, Timestamp};
 
 use crate::{Attempt, Item, Retries, StoreError, Transaction, TransactionOutcome};
 
@@ -152,14 +152,29 @@ impl Table {
         &self,
         transaction: &Transaction<P>,
     ) -> Result<TransactionOutcome<P>, StoreError> {
+        let (outcome, _) = self.commit_with_time(|_| Ok(transaction.clone())).await?;
+        Ok(outcome)
+    }
+
+    /// Commits a transaction as [`commit`](Self::commit), and builds it for each attempt with the current time, so that the
+    /// time it records is close to that of its commit. Returns the time of the last attempt.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] for any failure but false conditions and conflicts, and from `build`.
+    pub async fn commit_with_time<P: Copy + PartialEq>(
+        &self,
+        build: impl Fn(Timestamp) -> Result<Transaction<P>, StoreError>,
+    ) -> Result<(TransactionOutcome<P>, Timestamp), StoreError> {
         let mut retries = self.retries();
         loop {
-            match self.attempt(transaction).await? {
-                Attempt::Committed => return Ok(TransactionOutcome::Committed),
-                Attempt::ConditionFailed(failed) => return Ok(TransactionOutcome::ConditionFailed(failed)),
+            let now = self.clock.now();
+            match self.attempt(&build(now)?).await? {
+                Attempt::Committed => return Ok((TransactionOutcome::Committed, now)),
+                Attempt::ConditionFailed(failed) => return Ok((TransactionOutcome::ConditionFailed(failed), now)),
                 Attempt::Cancelled(cancellation) => {
                     if !retries.pause_after(&cancellation).await {
-                        return cancellation.outcome();
+                        return Ok((cancellation.outcome()?, now));
                     }
                 }
             }

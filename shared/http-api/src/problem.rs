@@ -99,6 +99,11 @@ impl FieldErrors {
     pub fn problem(self) -> Problem {
         Problem::fields(self.0)
     }
+
+    /// A problem of another type with these errors.
+    pub fn problem_of(self, problem_type: &'static ProblemType, detail: impl Into<String>) -> Problem {
+        Problem { errors: self.0, ..Problem::new(problem_type, detail) }
+    }
 }
 
 /// A problem: what the client receives and, kept apart from it, the cause for the log.

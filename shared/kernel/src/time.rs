@@ -63,6 +63,11 @@ impl Timestamp {
     }
 
     #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)))
+    }
+
+    #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)))
     }

@@ -36,10 +36,12 @@ pub struct WebhookSecret(Key);
 pub struct InvalidSecret;
 
 impl WebhookSecret {
-    /// Parses base64, with or without the prefix `whsec_`.
+    /// Parses base64, with or without the prefix `whsec_`. White space around it is ignored, such as the newline at the end
+    /// of a file.
     /// # Errors
     /// [`InvalidSecret`] for anything else, or fewer than 24 bytes.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
+        let text = text.trim();
         let encoded = text.strip_prefix("whsec_").unwrap_or(text);
         let bytes = STANDARD.decode(encoded).map_err(|_| InvalidSecret)?;
         if bytes.len() < SHORTEST_SECRET_BYTES {
@@ -143,6 +145,14 @@ mod tests {
     fn signature_matches_the_specification_vector() {
         assert_eq!(Some(ours().sign(SIGNED.id.unwrap(), now(), BODY).as_str()), SIGNED.signature);
         assert_eq!(verify(&[ours()], SIGNED, BODY, now()), Ok("msg_p5jXN8AQM9LWM0D4loKWxJek"));
+    }
+
+    #[test]
+    fn white_space_around_a_secret_is_ignored() {
+        let signature = ours().sign("m", now(), BODY);
+        for text in ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n", " MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\r\n"] {
+            assert_eq!(secret(text).sign("m", now(), BODY), signature, "{text:?}");
+        }
     }
 
     #[test]

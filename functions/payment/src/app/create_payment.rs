@@ -6,7 +6,7 @@ use kernel::{Amount, Currency};
 use super::{OperationContext, PaymentError};
 use crate::domain::{
     Actor, Idempotent, Payment, PaymentAccountId, PaymentMethod, PaymentReference, PaymentStatus, Rejection,
-    StatusChange,
+    StatusChange, TokenRevoked,
 };
 use crate::store::Store;
 use crate::store::payments::{CreateOutcome, CreatePayment};
@@ -58,7 +58,8 @@ pub async fn create_payment(
 
 pub(crate) async fn execute(store: &Store, command: CreatePayment) -> Result<Idempotent<Payment>, PaymentError> {
     match store.create_payment(&command).await? {
-        CreateOutcome::Created => Ok(Idempotent::executed(command.payment)),
+        CreateOutcome::Created(at) => Ok(Idempotent::executed(command.payment.created_at(at))),
+        CreateOutcome::TokenRevoked => Err(TokenRevoked.into()),
         CreateOutcome::Exists(stored) => {
             let replayed = command.request.replay(stored)?;
             Ok(Idempotent { value: replayed.value.as_created(), ..replayed })

@@ -2,7 +2,7 @@
 
 use kernel::Amount;
 
-use crate::domain::{AccountType, FailureReason, InvalidTransition, KeyReused, Rejection};
+use crate::domain::{AccountType, FailureReason, InvalidTransition, KeyReused, Rejection, TokenRevoked};
 use crate::store::StoreError;
 
 /// The reason why a request failed. Unless it is [`PaymentError::Store`], nothing was changed, except that the failure of a
@@ -35,16 +35,18 @@ pub enum PaymentError {
     SelfDepositDisabled,
     #[error(transparent)]
     KeyReused(#[from] KeyReused),
-    /// The token was revoked, or the user is suspended.
-    #[error("token was revoked")]
-    Revoked,
+    #[error(transparent)]
+    Revoked(#[from] TokenRevoked),
     #[error("transfer not found")]
     TransferNotFound,
     #[error("payment not found")]
     PaymentNotFound,
     #[error(transparent)]
     InvalidTransition(#[from] InvalidTransition),
-    #[error("webhook id was used with a different body")]
+    /// The provider's transaction has settled another payment.
+    #[error("provider transaction has settled another payment")]
+    ProviderTransactionUsed,
+    #[error("webhook id was used with different data")]
     WebhookIdReused,
     /// Other transactions kept using the same items.
     #[error("conflicting transactions on the same items")]
@@ -62,7 +64,7 @@ impl From<FailureReason> for PaymentError {
 impl From<Rejection> for PaymentError {
     fn from(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::Revoked => Self::Revoked,
+            Rejection::Revoked => Self::Revoked(TokenRevoked),
             Rejection::WrongType { allowed } => Self::WrongAccountType { allowed },
             Rejection::Failed(reason) => reason.into(),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kernel::UserId;
 
 use super::PaymentError;
-use crate::domain::{Direction, FailureReason, Party, PaymentAccountId, Transfer};
+use crate::domain::{Direction, FailureReason, Party, PaymentAccountId, TokenClaims, Transfer};
 use crate::store::Store;
 use crate::store::transfers::{Page, PageRange};
 
@@ -13,30 +13,33 @@ use crate::store::transfers::{Page, PageRange};
 #[derive(Debug, Clone)]
 pub struct HistoryQuery {
     pub owner: UserId,
+    pub claims: TokenClaims,
     pub account: Option<PaymentAccountId>,
     pub range: PageRange,
 }
 
 /// Lists the transfers from and to a user's accounts, newest first, with their direction. Takes two consecutive round
-/// trips: the user's accounts, then the transfers of each account, concurrently.
+/// trips: the user, then the transfers of each account, concurrently.
 ///
 /// # Errors
 ///
-/// [`PaymentError`] if the account is not the user's.
+/// [`PaymentError`] if the account is not the user's, or the token is revoked.
 pub async fn list_history(store: &Store, query: &HistoryQuery) -> Result<Page<(Transfer, Direction)>, PaymentError> {
-    let own: BTreeSet<String> = store.account_ids(query.owner).await?.into_iter().collect();
+    let user = store.replica(query.owner).await?;
+    user.admit(&query.claims)?;
+    let own: BTreeSet<String> = user.account_ids.into_iter().collect();
     let owns = |account: &PaymentAccountId| own.contains(account.as_str());
     let accounts: Vec<&str> = match &query.account {
         None => own.iter().map(String::as_str).collect(),
         Some(account) if owns(account) => vec![account.as_str()],
         Some(_) => return Err(FailureReason::AccountNotFound(Party::Payer).into()),
     };
-    let Page { entries, next } = store.list_transfers(&accounts, &query.range).await?;
+    let Page { entries, next, complete_until } = store.list_transfers(&accounts, &query.range).await?;
     let directed = entries.into_iter().map(|transfer| {
         let direction = Direction::of(&transfer.posting, owns);
         (transfer, direction)
     });
-    Ok(Page { entries: directed.collect(), next })
+    Ok(Page { entries: directed.collect(), next, complete_until })
 }
 
 #[cfg(test)]

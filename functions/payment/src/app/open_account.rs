@@ -77,7 +77,9 @@ pub(crate) async fn execute(store: &Store, command: OpenAccount) -> Result<Idemp
     let mut ended = None;
     for _ in 0..MAX_ATTEMPTS {
         match store.open_account(&command, ended.as_ref()).await? {
-            OpenOutcome::Opened => return Ok(Idempotent::executed(command.account)),
+            OpenOutcome::Opened(created_at) => {
+                return Ok(Idempotent::executed(Account { created_at, ..command.account }));
+            }
             OpenOutcome::Exists(stored) => return Ok(command.request.replay(stored)?),
             OpenOutcome::IdTaken => return Err(PaymentError::AccountIdTaken),
             OpenOutcome::Conflict => return Err(PaymentError::Conflict),
@@ -86,11 +88,9 @@ pub(crate) async fn execute(store: &Store, command: OpenAccount) -> Result<Idemp
                 return Err(Rejection::of_disbursement(payee.as_ref(), owner, currency, &command.claims).into());
             }
             OpenOutcome::OwnerRejected(None) => return Err(PaymentError::UserNotSynced),
-            OpenOutcome::OwnerRejected(Some(owner)) if owner.is_barred(&command.claims) => {
-                return Err(PaymentError::Revoked);
-            }
             OpenOutcome::OwnerRejected(Some(owner)) => {
-                if u32::try_from(owner.accounts).unwrap_or(u32::MAX) >= command.max_accounts {
+                owner.admit(&command.claims)?;
+                if u32::try_from(owner.account_ids.len()).unwrap_or(u32::MAX) >= command.max_accounts {
                     return Err(PaymentError::TooManyAccounts);
                 }
                 ended = Some(owner.ended_sessions);

@@ -58,7 +58,9 @@ pub(crate) async fn execute(store: &Store, command: PostTransfer) -> Result<Idem
     let mut drain = None;
     for _ in 0..MAX_ATTEMPTS {
         let (party, account) = match store.post_transfer(&command, drain.as_ref()).await? {
-            PostOutcome::Committed => return Ok(Idempotent::executed(command.transfer)),
+            PostOutcome::Committed(created_at) => {
+                return Ok(Idempotent::executed(Transfer { created_at, ..command.transfer }));
+            }
             PostOutcome::Exists(stored) => return replay(&command, stored),
             PostOutcome::Conflict => return Err(PaymentError::Conflict),
             PostOutcome::Rejected(party, account) => (party, account),

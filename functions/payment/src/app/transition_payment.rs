@@ -1,49 +1,63 @@
 //! Changing the status of a payment on its owner's request.
 
-use kernel::UserId;
-
-use super::PaymentError;
 use super::config::SelfDeposit;
-use crate::domain::{InvalidTransition, Payment, PaymentReference, PaymentStatus, Rejection, TokenClaims, Transition};
+use super::{OperationContext, PaymentError};
+use crate::domain::{
+    Actor, Idempotent, InvalidTransition, Payment, PaymentReference, PaymentStatus, ProviderTransactionId, Rejection,
+    TokenRevoked, Transition,
+};
 use crate::store::Store;
-use crate::store::payments::{TransitionOutcome, UnreadTransitionOutcome};
+use crate::store::payments::{PaymentToChange, TransitionOutcome};
 
 /// The maximum number of attempts while others change the payment.
-const MAX_ATTEMPTS: usize = 3;
+const MAX_ATTEMPTS: usize = 4;
 
 /// A transition that the payment's owner requests.
 #[derive(Debug, Clone)]
-pub struct OwnerTransition {
+pub struct TransitionParams {
     pub reference: PaymentReference,
-    pub owner: UserId,
-    pub transition: Transition,
-    pub claims: TokenClaims,
-    /// Whether a success can credit an account. An owner who reports their own success makes a self-service deposit.
-    pub self_deposit: SelfDeposit,
+    pub to: PaymentStatus,
+    pub provider_transaction_id: Option<ProviderTransactionId>,
 }
 
-/// Applies the transition, and returns the payment after it.
+/// Applies the transition, at most once per request, and returns the payment after it. Without an idempotency key, a
+/// transition that the owner has made before with the same data changes nothing.
 ///
 /// # Errors
 ///
 /// [`PaymentError`] if the payment is unchanged.
-pub async fn transition_payment(store: &Store, command: &OwnerTransition) -> Result<Payment, PaymentError> {
-    let OwnerTransition { reference, owner, transition, claims, self_deposit } = command;
-    let Transition { to, .. } = transition;
-    if *to != PaymentStatus::Success {
-        return transition_unread(store, command).await;
-    }
+pub async fn transition_payment(
+    store: &Store,
+    context: &OperationContext,
+    params: TransitionParams,
+    self_deposit: SelfDeposit,
+) -> Result<Idempotent<Payment>, PaymentError> {
+    let OperationContext { user, claims, request } = context;
+    let TransitionParams { reference, to, provider_transaction_id } = params;
+    let transition = Transition { to, provider_transaction_id, at: store.now(), by: Actor::Owner };
     for _ in 0..MAX_ATTEMPTS {
-        let payment = store.payment(*reference, *owner).await?.ok_or(PaymentError::PaymentNotFound)?;
-        if to.predecessor() != Some(payment.status) {
-            return Err(InvalidTransition { from: payment.status, to: *to }.into());
+        let PaymentToChange { payment, owner, changed } = store.payment_to_change(reference, *user, request).await?;
+        owner.admit(claims)?;
+        if let Some(changed) = changed {
+            return Ok(request.replay(changed)?);
         }
-        if payment.payment_account_id.is_some() {
+        let payment = payment.ok_or(PaymentError::PaymentNotFound)?;
+        if to.predecessor() != Some(payment.status) {
+            if request.fingerprint.is_none() && payment.has_undergone(&transition) {
+                return Ok(Idempotent::executed(payment));
+            }
+            return Err(InvalidTransition { from: payment.status, to }.into());
+        }
+        if payment.collection_account(&transition).is_some() {
             self_deposit.check()?;
         }
-        match store.transition(&payment, transition, claims).await? {
-            TransitionOutcome::Committed => return Ok(payment.after(transition)),
+        match store.transition(&payment, &transition, request, claims).await? {
+            TransitionOutcome::Committed(at) => {
+                return Ok(Idempotent::executed(payment.after(&Transition { at, ..transition })));
+            }
             TransitionOutcome::Stale => {}
+            TransitionOutcome::TokenRevoked => return Err(TokenRevoked.into()),
+            TransitionOutcome::ProviderTransactionUsed => return Err(PaymentError::ProviderTransactionUsed),
             TransitionOutcome::AccountRejected(account) => {
                 return Err(Rejection::of_collection(account.as_ref(), Some(claims)).into());
             }
@@ -51,22 +65,6 @@ pub async fn transition_payment(store: &Store, command: &OwnerTransition) -> Res
         }
     }
     Err(PaymentError::Conflict)
-}
-
-/// Applies a transition that credits no account without reading the payment: the required status follows from the new one.
-async fn transition_unread(store: &Store, command: &OwnerTransition) -> Result<Payment, PaymentError> {
-    let OwnerTransition { reference, owner, transition, .. } = command;
-    let invalid = |from| PaymentError::from(InvalidTransition { from, to: transition.to });
-    let Some(from) = transition.to.predecessor() else {
-        let payment = store.payment(*reference, *owner).await?.ok_or(PaymentError::PaymentNotFound)?;
-        return Err(invalid(payment.status));
-    };
-    match store.transition_unread(*reference, *owner, from, transition).await? {
-        UnreadTransitionOutcome::Committed(payment) => Ok(*payment),
-        UnreadTransitionOutcome::WrongStatus(status) => Err(invalid(status)),
-        UnreadTransitionOutcome::NotFound => Err(PaymentError::PaymentNotFound),
-        UnreadTransitionOutcome::Conflict => Err(PaymentError::Conflict),
-    }
 }
 
 #[cfg(test)]

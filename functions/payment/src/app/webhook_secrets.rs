@@ -62,7 +62,7 @@ impl LoadSecrets for ManagedSecret {
 fn parse(document: &str) -> Result<Vec<WebhookSecret>, LoadSecretsError> {
     let document: Map<String, Value> =
         serde_json::from_str(document).map_err(|_| LoadSecretsError("the value must be a JSON object".to_owned()))?;
-    let values = document.iter().filter(|(_, value)| *value != &Value::String(String::new()));
+    let values = document.iter().filter(|(_, value)| value.as_str().is_none_or(|text| !text.trim().is_empty()));
     Ok(values.filter_map(|(name, value)| parse_one(name, value)).collect())
 }
 

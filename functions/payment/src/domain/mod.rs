@@ -23,6 +23,6 @@ pub use payment::{
 pub use rejection::Rejection;
 pub use revocation::{AccountRevocation, EndedSessions, TokenClaims};
 pub use transfer::{Direction, Note, NoteTooLong, Posting, Transfer, TransferId, TransferStatus, TransferType};
-pub use user::{Replica, User, UserStatus};
-pub use webhook::{InvalidTransition, Webhook, WebhookOutcome};
+pub use user::{Replica, TokenRevoked, User, UserStatus};
+pub use webhook::{Contradiction, InvalidTransition, Report, Webhook, WebhookOutcome};
 pub use write_shards::{InvalidWriteShards, WriteShards};

@@ -225,22 +225,45 @@ impl Payment {
         next
     }
 
+    /// The new payment, created at this time.
+    #[must_use]
+    pub fn created_at(self, at: Timestamp) -> Self {
+        let history = self.history.into_iter().map(|change| StatusChange { at, ..change }).collect();
+        Self { created_at: at, updated_at: at, history, ..self }
+    }
+
+    /// Whether the same actor has made this change before, with the same data.
+    pub fn has_undergone(&self, transition: &Transition) -> bool {
+        let is_same = |change: &StatusChange| change.status == transition.to && change.by == transition.by;
+        let id = &transition.provider_transaction_id;
+        // The first entry is the creation, not a transition.
+        self.history.iter().skip(1).any(is_same) && (id.is_none() || *id == self.provider_transaction_id)
+    }
+
+    /// The payment as it was when it had this version.
+    #[must_use]
+    pub fn at_version(self, version: u64, provider_transaction_id: Option<ProviderTransactionId>) -> Self {
+        let changes = usize::try_from(version).unwrap_or(usize::MAX);
+        let history: Vec<_> = self.history.into_iter().take(changes).collect();
+        let (status, updated_at) =
+            history.last().map_or((self.status, self.updated_at), |change| (change.status, change.at));
+        Self { status, provider_transaction_id, updated_at, history, version, ..self }
+    }
+
     /// The payment as it was when it was created, which is the response to a replayed request.
     #[must_use]
     pub fn as_created(self) -> Self {
-        Self {
-            status: PaymentStatus::Initiated,
-            provider_transaction_id: None,
-            updated_at: self.created_at,
-            history: self.history.into_iter().take(1).collect(),
-            version: 1,
-            ..self
-        }
+        self.at_version(1, None)
     }
 
-    /// The collection that a transition posts: a success credits the payment's account, if it has one.
+    /// The account that a transition credits: a success credits the payment's account, if it has one.
+    pub fn collection_account(&self, transition: &Transition) -> Option<&PaymentAccountId> {
+        self.payment_account_id.as_ref().filter(|_| transition.to == PaymentStatus::Success)
+    }
+
+    /// The collection that a transition posts.
     pub fn collection(&self, transition: &Transition) -> Option<Transfer> {
-        let to = self.payment_account_id.clone().filter(|_| transition.to == PaymentStatus::Success)?;
+        let to = self.collection_account(transition)?.clone();
         Some(Transfer {
             id: OperationId::of_collection(self.reference).into(),
             posting: Posting::Collection { to },

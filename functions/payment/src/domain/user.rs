@@ -11,7 +11,7 @@ use super::{EndedSessions, TokenClaims};
 #[strum(serialize_all = "UPPERCASE")]
 pub enum UserStatus {
     Active,
-    /// The user can't open accounts.
+    /// None of the user's tokens is accepted.
     Suspended,
 }
 
@@ -31,13 +31,23 @@ pub struct Replica {
     pub status: UserStatus,
     pub epoch: u64,
     pub ended_sessions: EndedSessions,
-    /// The number of the user's payment accounts.
-    pub accounts: usize,
+    /// The ids of the user's payment accounts.
+    pub account_ids: Vec<String>,
 }
 
+/// The token is revoked, or the user is suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("token was revoked")]
+pub struct TokenRevoked;
+
 impl Replica {
-    /// Whether a token with these claims can't open accounts: it is revoked, or the user is suspended.
-    pub fn is_barred(&self, claims: &TokenClaims) -> bool {
-        claims.epoch < self.epoch || self.ended_sessions.contains(claims.session) || self.status != UserStatus::Active
+    /// Checks that a token with these claims is not revoked, and that the user is not suspended.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenRevoked`] otherwise.
+    pub fn admit(&self, claims: &TokenClaims) -> Result<(), TokenRevoked> {
+        let is_revoked = claims.epoch < self.epoch || self.ended_sessions.contains(claims.session);
+        if is_revoked || self.status != UserStatus::Active { Err(TokenRevoked) } else { Ok(()) }
     }
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::dto::PaymentBody;
 use super::{PAYMENTS, examples, problems};
-use crate::app::PaymentError;
-use crate::domain::PaymentReference;
+use crate::app::get_payment::get_payment;
+use crate::domain::{PaymentReference, TokenClaims};
 pub use crate::store::Store as State;
 
 /// # Errors
@@ -18,8 +18,8 @@ pub use crate::store::Store as State;
 /// A [`Problem`] if the user has no such payment.
 pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
     let reference = path_reference(&request)?;
-    let payment = state.payment(reference, principal.user_id).await.map_err(PaymentError::from)?;
-    Response::json(StatusCode::OK, &PaymentBody::from(&payment.ok_or(PaymentError::PaymentNotFound)?))
+    let payment = get_payment(state, reference, principal.user_id, &TokenClaims::from(&principal)).await?;
+    Response::json(StatusCode::OK, &PaymentBody::from(&payment))
 }
 
 /// The reference in the path. An invalid reference is reported as an unknown one.

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::dto::TransferBody;
 use super::{WALLET, examples, problems};
 use crate::app::get_transfer::get_transfer;
-use crate::domain::TransferId;
+use crate::domain::{TokenClaims, TransferId};
 pub use crate::store::Store as State;
 
 /// # Errors
@@ -20,7 +20,7 @@ pub async fn handle(state: &State, principal: Principal, request: Request) -> Re
     let parameters = request.path_parameters_ref();
     let id = parameters.and_then(|parameters| parameters.first("id")).unwrap_or_default();
     let id = TransferId::parse(id).map_err(|_| problems::transfer_not_found())?;
-    let transfer = get_transfer(state, id, principal.user_id).await?;
+    let transfer = get_transfer(state, id, principal.user_id, &TokenClaims::from(&principal)).await?;
     Response::json(StatusCode::OK, &TransferBody::from(&transfer))
 }
 

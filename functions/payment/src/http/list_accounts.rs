@@ -8,14 +8,15 @@ use serde_json::json;
 
 use super::dto::AccountBody;
 use super::{WALLET, examples};
-use crate::app::PaymentError;
+use crate::app::list_accounts::list_accounts;
+use crate::domain::TokenClaims;
 pub use crate::store::Store as State;
 
 /// # Errors
 ///
 /// A [`Problem`] if the store is unavailable.
 pub async fn handle(state: &State, principal: Principal, _request: Request) -> Result<Response, Problem> {
-    let accounts = state.list_accounts(principal.user_id).await.map_err(PaymentError::from)?;
+    let accounts = list_accounts(state, principal.user_id, &TokenClaims::from(&principal)).await?;
     Response::json(StatusCode::OK, &accounts.iter().map(AccountBody::from).collect::<Vec<_>>())
 }
 

@@ -11,7 +11,7 @@ use super::dto::TransferBody;
 use super::page::{Page, PageParameters, paginated};
 use super::{WALLET, examples, problems};
 use crate::app::list_history::{HistoryQuery, list_history};
-use crate::domain::PaymentAccountId;
+use crate::domain::{PaymentAccountId, TokenClaims};
 pub use crate::store::Store as State;
 use crate::store::transfers::PageRange;
 
@@ -22,7 +22,7 @@ pub async fn handle(state: &State, principal: Principal, request: Request) -> Re
     let query = parse(&principal, &request)?;
     let page = list_history(state, &query).await?;
     let transfers = page.entries.iter().map(|(transfer, direction)| TransferBody::with_direction(transfer, *direction));
-    Response::json(StatusCode::OK, &Page::new(transfers.collect(), page.next.as_ref()))
+    Response::json(StatusCode::OK, &Page::new(transfers.collect(), page.next.as_ref(), page.complete_until))
 }
 
 fn parse(principal: &Principal, request: &Request) -> Result<HistoryQuery, Problem> {
@@ -37,7 +37,12 @@ fn parse(principal: &Principal, request: &Request) -> Result<HistoryQuery, Probl
     let (Some((limit, after)), Some(account), Some(since), Some(before)) = (page, account, since, before) else {
         return Err(fields.problem());
     };
-    Ok(HistoryQuery { owner: principal.user_id, account, range: PageRange { since, before, after, limit } })
+    Ok(HistoryQuery {
+        owner: principal.user_id,
+        claims: TokenClaims::from(principal),
+        account,
+        range: PageRange { since, before, after, limit },
+    })
 }
 
 pub(super) fn describe() -> Endpoint {
@@ -56,7 +61,7 @@ pub(super) fn describe() -> Endpoint {
             "TransferPage",
             200,
             "A page of transfers, newest first.",
-            &json!({"data": [transfer], "nextCursor": null}),
+            &json!({"data": [transfer], "nextCursor": null, "completeUntil": "2026-01-31T12:00:00.000Z"}),
         )
         .problems(&[&problems::ACCOUNT_NOT_FOUND])
 }

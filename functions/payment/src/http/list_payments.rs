@@ -10,8 +10,8 @@ use strum::VariantArray;
 use super::dto::PaymentBody;
 use super::page::{Page, PageParameters, paginated};
 use super::{PAYMENTS, examples};
-use crate::app::PaymentError;
-use crate::domain::PaymentStatus;
+use crate::app::list_payments::list_payments;
+use crate::domain::{PaymentStatus, TokenClaims};
 pub use crate::store::Store as State;
 use crate::store::transfers::PageRange;
 
@@ -20,9 +20,9 @@ use crate::store::transfers::PageRange;
 /// A [`Problem`] if a parameter is invalid.
 pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
     let (status, range) = parse(&request)?;
-    let page = state.list_payments(principal.user_id, status, &range).await.map_err(PaymentError::from)?;
+    let page = list_payments(state, principal.user_id, &TokenClaims::from(&principal), status, &range).await?;
     let payments = page.entries.iter().map(PaymentBody::from).collect();
-    Response::json(StatusCode::OK, &Page::new(payments, page.next.as_ref()))
+    Response::json(StatusCode::OK, &Page::new(payments, page.next.as_ref(), page.complete_until))
 }
 
 fn parse(request: &Request) -> Result<(Option<PaymentStatus>, PageRange), Problem> {
@@ -37,7 +37,7 @@ fn parse(request: &Request) -> Result<(Option<PaymentStatus>, PageRange), Proble
 }
 
 pub(super) fn describe() -> Endpoint {
-    let page = json!({"data": [examples::payment()], "nextCursor": null});
+    let page = json!({"data": [examples::payment()], "nextCursor": null, "completeUntil": "2026-01-31T12:00:00.000Z"});
     let status = json!({"type": "string", "enum": PaymentStatus::VARIANTS});
     paginated(Endpoint::new("get", "/api/payments", PAYMENTS, "listPayments", "List your payments"))
         .query("status", "Only payments with this status.", &status)

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_api::{FieldErrors, Problem, Request, query_parameter};
+use kernel::Timestamp;
 use openapi::Endpoint;
 use serde::Serialize;
 use serde_json::json;
@@ -21,11 +22,13 @@ pub(super) struct Page<T> {
     /// The `cursor` of the next page; null on the last page.
     #[schema(required = true)]
     next_cursor: Option<String>,
+    /// The list is complete up to this creation time, exclusive: no further entry will appear before it.
+    complete_until: Timestamp,
 }
 
 impl<T> Page<T> {
-    pub(super) fn new(data: Vec<T>, next: Option<&Cursor>) -> Self {
-        Self { data, next_cursor: next.map(encode) }
+    pub(super) fn new(data: Vec<T>, next: Option<&Cursor>, complete_until: Timestamp) -> Self {
+        Self { data, next_cursor: next.map(encode), complete_until }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http_api::{Problem, ProblemType};
+use http_api::{FieldErrors, Problem, ProblemType};
 use kernel::Amount;
 
 use super::idempotency::REPLAYED;
@@ -21,6 +21,14 @@ pub(super) const INVALID_TRANSITION: ProblemType =
     ProblemType { code: "invalid_transition", status: 400, title: "Invalid status transition", retryable: false };
 pub(super) const INVALID_SIGNATURE: ProblemType =
     ProblemType { code: "invalid_signature", status: 401, title: "Invalid webhook signature", retryable: false };
+pub(super) const PROVIDER_TRANSACTION_USED: ProblemType = ProblemType {
+    code: "provider_transaction_used",
+    status: 409,
+    title: "Provider transaction has settled another payment",
+    retryable: false,
+};
+pub(super) const UNPROCESSABLE_WEBHOOK: ProblemType =
+    ProblemType { code: "unprocessable_webhook", status: 422, title: "Unprocessable webhook", retryable: false };
 pub(super) const WEBHOOK_ID_REUSED: ProblemType =
     ProblemType { code: "webhook_id_reused", status: 409, title: "Webhook id reused", retryable: false };
 pub(super) const ACCOUNT_ID_TAKEN: ProblemType =
@@ -64,6 +72,8 @@ pub const ALL: &[ProblemType] = &[
     PAYMENT_NOT_FOUND,
     INVALID_TRANSITION,
     INVALID_SIGNATURE,
+    PROVIDER_TRANSACTION_USED,
+    UNPROCESSABLE_WEBHOOK,
     WEBHOOK_ID_REUSED,
     ACCOUNT_ID_TAKEN,
     INSUFFICIENT_FUNDS,
@@ -140,15 +150,20 @@ pub(super) fn problem(error: &PaymentError, fields: PartyFields) -> Problem {
             let detail = "This Idempotency-Key was used with a different payload. Nothing was changed.";
             Problem::new(&IDEMPOTENCY_KEY_REUSED, detail)
         }
-        PaymentError::Revoked => Problem::unauthenticated(true, error),
+        PaymentError::Revoked(_) => Problem::unauthenticated(true, error),
         PaymentError::TransferNotFound => transfer_not_found(),
         PaymentError::PaymentNotFound => payment_not_found(),
         PaymentError::InvalidTransition(InvalidTransition { from, to }) => {
             Problem::new(&INVALID_TRANSITION, format!("A payment with status {from} can't change to {to}."))
                 .with_field_error("status", format!("the payment has status {from}"))
         }
+        PaymentError::ProviderTransactionUsed => {
+            let detail = "The provider's transaction has settled another payment. Nothing was changed.";
+            Problem::new(&PROVIDER_TRANSACTION_USED, detail)
+                .with_field_error("providerTransactionId", "has settled another payment")
+        }
         PaymentError::WebhookIdReused => {
-            Problem::new(&WEBHOOK_ID_REUSED, "This webhook id was used with a different body. Nothing was changed.")
+            Problem::new(&WEBHOOK_ID_REUSED, "This webhook id was used with different data. Nothing was changed.")
         }
         PaymentError::Conflict => {
             let detail = "Nothing was changed, because concurrent requests use the same accounts. Try again.";
@@ -212,6 +227,12 @@ pub(super) fn invalid_signature(rejection: webhook::Rejection) -> Problem {
         .with_cause(rejection)
 }
 
+pub(super) fn unprocessable_webhook(fields: FieldErrors) -> Problem {
+    let detail = "The message is authentic, but a field that is needed is missing or invalid. It is recorded for \
+                  reconciliation and not applied.";
+    fields.problem_of(&UNPROCESSABLE_WEBHOOK, detail)
+}
+
 pub(super) fn secrets_unavailable(error: &LoadSecretsError) -> Problem {
     Problem::unavailable(DEFAULT_RETRY_AFTER, error)
 }
@@ -244,6 +265,7 @@ mod tests {
     use http_api::problem_types;
 
     use super::*;
+    use crate::domain::TokenRevoked;
 
     #[test]
     fn problem_codes_are_unique() {
@@ -264,10 +286,10 @@ mod tests {
     #[test]
     fn revoked_token_is_reported_as_unauthenticated() {
         for keyed in [false, true] {
-            let problem = creation_problem(&PaymentError::Revoked, PAYMENT_ACCOUNT, keyed);
+            let problem = creation_problem(&PaymentError::Revoked(TokenRevoked), PAYMENT_ACCOUNT, keyed);
             assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
         }
-        assert_eq!(Problem::from(PaymentError::Revoked).problem_type, &problem_types::UNAUTHENTICATED);
+        assert_eq!(Problem::from(PaymentError::Revoked(TokenRevoked)).problem_type, &problem_types::UNAUTHENTICATED);
     }
 
     #[test]

@@ -5,37 +5,40 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use config::{ConfigError, Env};
-use http_api::{FieldErrors, Problem, Request, Response, json_body, problem_types};
+use http_api::{FieldErrors, Problem, Request, Response, problem_types};
 use kernel::{SystemClock, SystemRandom, Timestamp};
 use lambda_http::http::StatusCode;
 use openapi::Endpoint;
 use ring::digest::{SHA256, digest};
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use webhook::Headers;
 
 use super::dto::PaymentBody;
 use super::{PAYMENTS, examples, problems};
+use crate::app::PaymentError;
 use crate::app::apply_webhook::apply_webhook;
 use crate::app::webhook_secrets::{LoadSecrets, ManagedSecret, WebhookSecrets};
-use crate::domain::{PaymentReference, PaymentStatus, ProviderTransactionId, Webhook, WebhookOutcome};
+use crate::domain::{PaymentReference, PaymentStatus, ProviderTransactionId, Report, Webhook, WebhookOutcome};
 use crate::store::Store;
+use crate::store::webhooks::UnprocessableWebhook;
 
-/// The status of a payment, as the provider reports it.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+/// The status of a payment, as the provider reports it. Further fields are ignored.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = ProviderWebhook)]
-pub(super) struct Body {
-    #[schema(value_type = PaymentReference)]
-    reference: String,
+#[expect(dead_code, reason = "documents the body, which is read field by field")]
+struct Body {
+    reference: PaymentReference,
     /// PENDING, SUCCESS or FAILED.
     status: PaymentStatus,
-    #[schema(value_type = Option<ProviderTransactionId>)]
-    provider_transaction_id: Option<String>,
-    /// The time of the status change.
-    #[schema(value_type = Option<Timestamp>)]
-    timestamp: Option<String>,
+    provider_transaction_id: Option<ProviderTransactionId>,
+    /// The collected amount in minor units. A SUCCESS with another amount than the payment's is not applied.
+    #[schema(minimum = 1)]
+    amount: Option<i64>,
+    /// The currency of the amount, ISO 4217. A SUCCESS with another currency than the payment's is not applied.
+    #[schema(example = "USD")]
+    currency: Option<String>,
     /// The webhook's id, if it differs from the header.
     #[schema(min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     webhook_id: Option<String>,
@@ -72,18 +75,31 @@ impl State {
 pub async fn handle<L: LoadSecrets + Sync>(state: &State<L>, request: Request) -> Result<Response, Problem> {
     let now = state.store.now();
     let header_id = state.authenticate(&request, now).await?;
-    let body: Body = json_body(&request)?;
-    let webhook = parse(&body, header_id, &request, now)?;
+    let body: &[u8] = request.body();
+    let body_hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, body));
+    let (id, report) = match parse(body) {
+        Ok((id, report)) => (id.unwrap_or_else(|| header_id.to_owned()), report),
+        Err(fields) => {
+            let webhook = UnprocessableWebhook { id: header_id, body_hash, body, received_at: now };
+            state.store.record_unprocessable_webhook(&webhook).await.map_err(PaymentError::from)?;
+            let problem = problems::unprocessable_webhook(fields);
+            tracing::error!(id = header_id, fields = ?problem.errors, "unprocessable webhook; recorded for reconciliation");
+            return Err(problem);
+        }
+    };
+    let webhook = Webhook { id, body_hash, report, received_at: now };
+    let Report { reference, status, .. } = webhook.report;
     let (payment, outcome) = apply_webhook(&state.store, &webhook).await.inspect_err(|error| {
         // The provider may have collected money.
-        tracing::error!(reference = body.reference, reported_status = %body.status, %error, "authentic webhook rejected");
+        tracing::error!(%reference, reported_status = %status, %error, "authentic webhook rejected");
     })?;
-    if outcome == WebhookOutcome::Contradicted {
+    if let WebhookOutcome::Contradicted(contradiction) = outcome {
         tracing::error!(
-            reference = %payment.reference,
+            %reference,
             current_status = %payment.status,
-            reported_status = %body.status,
-            "webhook contradicts a payment in a terminal state; recorded for reconciliation"
+            reported_status = %status,
+            %contradiction,
+            "webhook contradicts its payment; recorded for reconciliation"
         );
     }
     Response::json(StatusCode::OK, &PaymentBody::from(&payment))
@@ -116,24 +132,44 @@ impl<L: LoadSecrets> State<L> {
     }
 }
 
-fn parse(body: &Body, header_id: &str, request: &Request, now: Timestamp) -> Result<Webhook, Problem> {
+/// Reads the fields that are needed, and ignores all others: a provider may add fields and values at any time. Returns the
+/// webhook's id, if it is in the body.
+fn parse(body: &[u8]) -> Result<(Option<String>, Report), FieldErrors> {
     let mut fields = FieldErrors::default();
-    let reference = fields.read("reference", PaymentReference::parse(&body.reference));
-    let id = body.provider_transaction_id.as_deref().map(ProviderTransactionId::parse);
+    let body: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    let stated = |name| body.get(name).filter(|value| !value.is_null());
+    let text = |name| stated(name).map(|value| value.as_str().ok_or("must be a string"));
+    let required = |name| text(name).unwrap_or(Err("is required"));
+    let reference = fields.read(
+        "reference",
+        required("reference")
+            .and_then(|reference| PaymentReference::parse(reference).map_err(|_| "must be a payment's reference")),
+    );
+    let status = fields.read("status", required("status").and_then(parse_status));
+    let id = text("providerTransactionId").map(|id| {
+        id.and_then(|id| ProviderTransactionId::parse(id).map_err(|_| "must be 1 to 128 printable ASCII characters"))
+    });
     let provider_transaction_id = fields.read_optional("providerTransactionId", id);
-    let timestamp = fields.read_optional("timestamp", body.timestamp.as_deref().map(Timestamp::parse));
-    let id = fields.read("webhookId", parse_id(body.webhook_id.as_deref().unwrap_or(header_id)));
-    if body.status == PaymentStatus::Initiated {
-        fields.push("status", "must be PENDING, SUCCESS or FAILED");
+    let amount = stated("amount").map(|amount| amount.as_i64().ok_or("must be an integer, in minor units"));
+    let amount = fields.read_optional("amount", amount);
+    let currency = fields.read_optional("currency", text("currency").map(|code| code.map(str::to_owned)));
+    let webhook_id = fields.read_optional("webhookId", text("webhookId").map(|id| id.and_then(parse_id)));
+    match (reference, status, provider_transaction_id, amount, currency, webhook_id) {
+        (
+            Some(reference),
+            Some(status),
+            Some(provider_transaction_id),
+            Some(amount),
+            Some(currency),
+            Some(webhook_id),
+        ) => Ok((webhook_id, Report { reference, status, provider_transaction_id, amount, currency })),
+        _ => Err(fields),
     }
-    let (Some(reference), Some(provider_transaction_id), Some(_), Some(id), true) =
-        (reference, provider_transaction_id, timestamp, id, fields.is_empty())
-    else {
-        return Err(fields.problem());
-    };
-    let raw: &[u8] = request.body();
-    let body_hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, raw));
-    Ok(Webhook { id, body_hash, reference, status: body.status, provider_transaction_id, received_at: now })
+}
+
+fn parse_status(text: &str) -> Result<PaymentStatus, &'static str> {
+    let status = text.parse().ok().filter(|status| *status != PaymentStatus::Initiated);
+    status.ok_or("must be PENDING, SUCCESS or FAILED")
 }
 
 fn parse_id(text: &str) -> Result<String, &'static str> {
@@ -147,7 +183,10 @@ pub(super) fn describe() -> Endpoint {
     Endpoint::new("post", path, PAYMENTS, "providerWebhook", "Report a payment's status (for the provider)")
         .description(
             "Signed according to [Standard Webhooks](https://www.standardwebhooks.com), at most five minutes ago. A repeated \
-             delivery with the same id and body changes nothing. A payment in a terminal state never changes.",
+             delivery with the same id and the same data changes nothing. A payment in a terminal state never changes. A \
+             webhook that contradicts its payment is recorded for reconciliation and not applied: it reports the other \
+             terminal state, a transaction other than the one that the payment names or one that has settled another \
+             payment, or a SUCCESS with another amount or currency. Unknown fields are ignored.",
         )
         .secured_by("webhook")
         .header(webhook::ID, "The id of the message.", &json!({"type": "string"}))
@@ -157,6 +196,7 @@ pub(super) fn describe() -> Endpoint {
         .problems(problems::ACCOUNT_PROBLEMS)
         .problems(&[
             &problems::INVALID_SIGNATURE,
+            &problems::UNPROCESSABLE_WEBHOOK,
             &problems::PAYMENT_NOT_FOUND,
             &problems::WEBHOOK_ID_REUSED,
             &problems::INVALID_TRANSITION,
@@ -170,8 +210,8 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
+    use dynamo::text;
     use lambda_http::Body as LambdaBody;
-    use serde_json::{Value, json};
     use webhook::WebhookSecret;
 
     use super::*;
@@ -332,13 +372,64 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_invalid_field_of_an_authentic_webhook_is_reported() {
+    async fn unprocessable_webhook_is_reported_and_recorded() {
         let scene = Scene::new().await;
         let invalid = json!({
-            "reference": "x", "status": "INITIATED", "providerTransactionId": "", "timestamp": "now", "webhookId": "",
+            "reference": "x", "status": "INITIATED", "providerTransactionId": "", "amount": "25.00", "currency": 840,
+            "webhookId": "",
         });
-        let problem = scene.rejected(scene.signed(&invalid)).await;
-        let expected = ["/reference", "/providerTransactionId", "/timestamp", "/webhookId", "/status"];
-        assert_eq!((problem.problem_type.status, pointers(&problem)), (400, expected.to_vec()));
+        let all = ["/reference", "/status", "/providerTransactionId", "/amount", "/currency", "/webhookId"];
+        for (body, expected) in [
+            (json!({}), &["/reference", "/status"][..]),
+            (json!([]), &["/reference", "/status"]),
+            (json!({"reference": scene.reference}), &["/status"]),
+            (json!({"reference": scene.reference, "status": "SETTLED"}), &["/status"]),
+            (invalid, &all),
+        ] {
+            let problem = scene.rejected(scene.signed(&body)).await;
+            assert_eq!((problem.problem_type.status, problem.problem_type.code), (422, "unprocessable_webhook"));
+            assert_eq!(pointers(&problem), expected);
+        }
+        let recorded = scene.recorded("msg_1").await.unwrap();
+        assert_eq!((&recorded["outcome"], &recorded["reconciliation"]), (&text("UNPROCESSABLE"), &text("OPEN")));
+        assert_eq!(recorded["body"], text(json!({}).to_string()), "the first delivery is kept");
+    }
+
+    #[tokio::test]
+    async fn corrected_delivery_of_an_unprocessable_webhook_is_applied() {
+        let scene = Scene::new().await;
+        scene.rejected(scene.signed(&json!({"status": "SUCCESS"}))).await;
+        let response = handle(&scene.state, scene.signed(&scene.body())).await.unwrap();
+        assert_eq!(body_of(&response)["status"], json!("SUCCESS"));
+        assert_eq!(scene.recorded("msg_1").await.unwrap()["outcome"], text("APPLIED"));
+        // A processed webhook is not replaced.
+        scene.rejected(scene.signed(&json!({}))).await;
+        assert_eq!(scene.recorded("msg_1").await.unwrap()["outcome"], text("APPLIED"));
+    }
+
+    #[tokio::test]
+    async fn unknown_fields_and_values_are_ignored() {
+        let scene = Scene::new().await;
+        let mut body = scene.body();
+        body["fees"] = json!({"amount": 12});
+        body["timestamp"] = json!("yesterday");
+        body["channel"] = json!("A_NEW_ONE");
+        body["currency"] = json!(null);
+        let mut request = scene.signed(&body);
+        request.headers_mut().insert("content-type", "application/vnd.provider+json".parse().unwrap());
+        assert_eq!(body_of(&handle(&scene.state, request).await.unwrap())["status"], json!("SUCCESS"));
+    }
+
+    #[tokio::test]
+    async fn same_webhook_in_other_bytes_is_a_duplicate() {
+        let scene = Scene::new().await;
+        handle(&scene.state, scene.signed(&scene.body())).await.unwrap();
+        let mut again = scene.body();
+        again["timestamp"] = json!("2026-01-31T12:00:07Z");
+        again["attempt"] = json!(2);
+        assert_eq!(handle(&scene.state, scene.signed(&again)).await.unwrap().status, 200);
+        let mut other = scene.body();
+        other["status"] = json!("FAILED");
+        assert_eq!(scene.rejected(scene.signed(&other)).await.problem_type.code, "webhook_id_reused");
     }
 }

@@ -11,10 +11,11 @@ use utoipa::ToSchema;
 
 use super::dto::PaymentBody;
 use super::get_payment::{by_reference, path_reference};
+use super::idempotency::{REPLAYED, operation_context};
 use super::{PAYMENTS, examples, problems};
 use crate::app::config::SelfDeposit;
-use crate::app::transition_payment::{OwnerTransition, transition_payment};
-use crate::domain::{Actor, PaymentStatus, ProviderTransactionId, TokenClaims, Transition};
+use crate::app::transition_payment::{TransitionParams, transition_payment};
+use crate::domain::{Idempotent, PaymentStatus, ProviderTransactionId};
 use crate::store::Store;
 
 /// The new status of a payment.
@@ -49,20 +50,18 @@ pub async fn handle(state: &State, principal: Principal, request: Request) -> Re
     let reference = path_reference(&request)?;
     let body: Body = json_body(&request)?;
     let mut fields = FieldErrors::default();
-    let id = body.provider_transaction_id.as_deref().map(ProviderTransactionId::parse);
-    let Some(provider_transaction_id) = fields.read_optional("providerTransactionId", id) else {
+    let id = body.provider_transaction_id.as_deref();
+    let parsed = id.map(ProviderTransactionId::parse);
+    let Some(provider_transaction_id) = fields.read_optional("providerTransactionId", parsed) else {
         return Err(fields.problem());
     };
-    let at = state.store.now();
-    let command = OwnerTransition {
-        reference,
-        owner: principal.user_id,
-        transition: Transition { to: body.status, provider_transaction_id, at, by: Actor::Owner },
-        claims: TokenClaims::from(&principal),
-        self_deposit: state.self_deposit,
-    };
-    let payment = transition_payment(&state.store, &command).await?;
-    Response::json(StatusCode::OK, &PaymentBody::from(&payment))
+    let params = TransitionParams { reference, to: body.status, provider_transaction_id };
+    let payload = json!({"reference": reference, "status": body.status, "providerTransactionId": id});
+    let context = operation_context(&state.store, &principal, &request, "update-payment-status", &payload)?;
+    let Idempotent { value: payment, replayed } =
+        transition_payment(&state.store, &context, params, state.self_deposit).await?;
+    let response = Response::json(StatusCode::OK, &PaymentBody::from(&payment))?;
+    Ok(if replayed { response.header(REPLAYED.0, REPLAYED.1) } else { response })
 }
 
 pub(super) fn describe() -> Endpoint {
@@ -70,14 +69,20 @@ pub(super) fn describe() -> Endpoint {
     by_reference(Endpoint::new("post", path, PAYMENTS, "updatePaymentStatus", "Update a payment's status"))
         .description(
             "The status changes from INITIATED to PENDING, and from PENDING to SUCCESS or FAILED. If the payment credits an \
-             account, you can report its success only if the deployment enables self-service deposits.",
+             account, you can report its success only if the deployment enables self-service deposits. Without an \
+             idempotency key, a repetition of a transition that you have made returns the payment as it is.",
         )
         .authenticated()
+        .idempotent(&problems::IDEMPOTENCY_KEY_REUSED)
         .problems(&[&problems::VERIFICATION_REQUIRED])
         .request_body::<Body>(&[("to the provider", json!({"status": "PENDING"}))])
         .response::<PaymentBody<'_>>(200, "The updated payment.", &examples::payment())
         .problems(problems::ACCOUNT_PROBLEMS)
-        .problems(&[&problems::INVALID_TRANSITION, &problems::SELF_DEPOSIT_DISABLED, &problems::HEADROOM_EXCEEDED])
+        .problems(&[&problems::INVALID_TRANSITION,
+            &problems::PROVIDER_TRANSACTION_USED,
+            &problems::SELF_DEPOSIT_DISABLED,
+            &problems::HEADROOM_EXCEEDED,
+        ])
 }
 
 #[cfg(test)]

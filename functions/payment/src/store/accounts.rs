@@ -5,7 +5,7 @@ pub(super) mod record;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, from_item, key, number, text};
 use futures_util::future::try_join_all;
-use kernel::{Balance, UserId};
+use kernel::{Balance, Timestamp};
 use record::{AccountRecord, account_key};
 
 use super::shards::{CreditLeg, ShardedAccount, nothing_drawn};
@@ -21,6 +21,7 @@ use crate::domain::{
 #[derive(Debug, Clone)]
 pub struct OpenAccount {
     pub request: IdempotentRequest,
+    /// The account. Its creation time, and that of the transfer, are replaced by that of the attempt that is committed.
     pub account: Account,
     /// The transfer that is posted with the opening: the opening deposit, or the disbursement of a loan.
     pub transfer: Option<Transfer>,
@@ -32,7 +33,8 @@ pub struct OpenAccount {
 /// The result of [`OpenAccount`]. Unless the account is opened, nothing was written.
 #[derive(Debug)]
 pub enum OpenOutcome {
-    Opened,
+    /// The creation time of the account.
+    Opened(Timestamp),
     /// An earlier request with the same key opened the account, which is returned as it was then.
     Exists(Stored<Account>),
     /// Another account has the id.
@@ -70,8 +72,22 @@ impl Store {
         command: &OpenAccount,
         ended: Option<&EndedSessions>,
     ) -> Result<OpenOutcome, StoreError> {
+        match self.table.commit_with_time(|now| self.opening(command, ended, now)).await? {
+            (TransactionOutcome::Committed, created_at) => Ok(OpenOutcome::Opened(created_at)),
+            (TransactionOutcome::Conflict, _) => Ok(OpenOutcome::Conflict),
+            (TransactionOutcome::ConditionFailed(failed), _) => rejected(&failed, &command.claims),
+        }
+    }
+
+    fn opening(
+        &self,
+        command: &OpenAccount,
+        ended: Option<&EndedSessions>,
+        created_at: Timestamp,
+    ) -> Result<Transaction<Part>, StoreError> {
         let OpenAccount { request, account, transfer, claims, .. } = command;
-        let now = self.now().unix_seconds();
+        let account = &Account { created_at, ..account.clone() };
+        let now = created_at.unix_seconds();
         let mut transaction = Transaction::new();
         if let Some(fingerprint) = &request.fingerprint {
             let record = AccountRecord { fingerprint: Some(fingerprint.clone()), ..AccountRecord::from(account) };
@@ -91,6 +107,7 @@ impl Store {
         }
         transaction.add(Part::Owner, self.add_to_owner(command, ended, now)?);
         if let Some(transfer) = transfer {
+            let transfer = &Transfer { created_at, ..transfer.clone() };
             transaction.add(Part::Transfer, self.table.put_new(transfer_item(transfer, None)?)?);
             // The payee of an opening deposit is the account itself, which opens with that balance.
             if let (Some(_), Some(payee)) = (transfer.posting.from(), transfer.posting.to()) {
@@ -99,11 +116,7 @@ impl Store {
                 transaction.add(Part::Payee, self.credit(CreditLeg::new(payee, transfer), condition)?);
             }
         }
-        match self.table.commit(&transaction).await? {
-            TransactionOutcome::Committed => Ok(OpenOutcome::Opened),
-            TransactionOutcome::Conflict => Ok(OpenOutcome::Conflict),
-            TransactionOutcome::ConditionFailed(failed) => rejected(&failed),
-        }
+        Ok(transaction)
     }
 
     /// Adds the account to its owner's, if the owner can open one more.
@@ -138,33 +151,12 @@ impl Store {
         })
     }
 
-    /// The ids of a user's accounts. Empty if the user is not replicated.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the request fails.
-    pub async fn account_ids(&self, owner: UserId) -> Result<Vec<String>, StoreError> {
-        let response = self
-            .table
-            .client()
-            .get_item()
-            .table_name(self.table.name())
-            .set_key(Some(user_key(owner)))
-            .projection_expression("accountIds")
-            .consistent_read(true)
-            .send()
-            .await?;
-        let user = response.item.map(from_item::<UserRecord>).transpose()?;
-        Ok(user.unwrap_or_default().account_ids)
-    }
-
-    /// A user's accounts, oldest first, with the balances of their write shards. Strongly consistent.
+    /// The accounts with these ids, oldest first, with the balances of their write shards. Strongly consistent.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if a request fails.
-    pub async fn list_accounts(&self, owner: UserId) -> Result<Vec<Account>, StoreError> {
-        let ids = self.account_ids(owner).await?;
+    pub async fn accounts(&self, ids: &[String]) -> Result<Vec<Account>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -185,8 +177,13 @@ impl Store {
     }
 }
 
-fn rejected(failed: &FailedConditions<Part>) -> Result<OpenOutcome, StoreError> {
+fn rejected(failed: &FailedConditions<Part>, claims: &TokenClaims) -> Result<OpenOutcome, StoreError> {
     let unexpected = || StoreError::internal("an opening failed an unexpected condition");
+    let owner = failed.item(Part::Owner).cloned().map(from_item::<UserRecord>).transpose()?;
+    // A revoked token does not learn the result of an earlier request.
+    if let Some(owner) = owner.map(UserRecord::replica).filter(|owner| owner.admit(claims).is_err()) {
+        return Ok(OpenOutcome::OwnerRejected(Some(owner)));
+    }
     let (part, item) = failed.iter().next().ok_or_else(unexpected)?;
     match part {
         Part::Request => {
@@ -199,7 +196,7 @@ fn rejected(failed: &FailedConditions<Part>) -> Result<OpenOutcome, StoreError> 
         Part::Account => Ok(OpenOutcome::IdTaken),
         Part::Owner => {
             let user = item.cloned().map(from_item::<UserRecord>).transpose()?;
-            Ok(OpenOutcome::OwnerRejected(user.and_then(|user| user.replica())))
+            Ok(OpenOutcome::OwnerRejected(user.filter(UserRecord::is_replicated).map(UserRecord::replica)))
         }
         Part::Payee => Ok(OpenOutcome::PayeeRejected(item.map(AccountRecord::state).transpose()?)),
         Part::Transfer | Part::Shard => Err(unexpected()),

@@ -6,15 +6,15 @@
 //! | write shard | `ACCOUNT#<id>` | `INTAKE#<n>` | `accounts` opens it, `shards` credits it |
 //! | transfer | `TRANSFER#<id>` | `TRANSFER` | [`transfers`]; [`accounts`] for the opening transfer |
 //! | user | `USER#<id>` | `USER` | [`users`] and [`revocations`] from events; [`accounts`] adds the account's id |
-//! | opened account | `IDEMPOTENCY#<operation>` | `IDEMPOTENCY` | [`accounts`], if the request has an idempotency key |
+//! | executed request | `IDEMPOTENCY#<operation>` | `IDEMPOTENCY` | [`accounts`] and [`payments`], if the request has an idempotency key |
 //! | payment | `PAYMENT#<reference>` | `PAYMENT` | [`payments`] |
+//! | provider's transaction | `PROVIDER_TRANSACTION#<provider>#<id>` | `PROVIDER_TRANSACTION` | [`payments`], which it settles |
 //! | webhook | `WEBHOOK#<id>` | `WEBHOOK` | [`webhooks`], with its effect on the payment |
 //! | public key | `SIGNING_KEYS` | `KEY#<kid>` | [`signing_keys`] from events |
 //!
 //! A transfer is in the index `byFrom` under the payer's account and in `byTo` under the payee's, sorted by creation time.
 //! An external account has no attribute and a FAILED transfer has no `order`, so neither is indexed. A payment is in
-//! `byOwnerStatus` under its owner and status. The same index holds, under RECONCILIATION, the webhooks that contradict a
-//! payment in a terminal state.
+//! `byOwner` under its owner, and a webhook for reconciliation in `byReconciliation`.
 
 pub mod accounts;
 pub mod payments;

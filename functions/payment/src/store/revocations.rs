@@ -7,8 +7,8 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{Item, number, text};
 use futures_util::future::join_all;
 use kernel::{SessionId, Timestamp, UserId};
@@ -16,7 +16,7 @@ use kernel::{SessionId, Timestamp, UserId};
 use super::accounts::record::account_key;
 use super::users::record::user_key;
 use super::{Store, StoreError};
-use crate::domain::{EndedSessions, TokenClaims};
+use crate::domain::{EndedSessions, TokenClaims, UserStatus};
 
 /// The time that an ended session is kept beyond the expiry of its tokens, because clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
@@ -43,6 +43,23 @@ pub(super) fn with_revocation_check(update: UpdateBuilder, owner: impl Display, 
 }
 
 impl Store {
+    /// Checks, without a write, that a user's token is not revoked and that the user is not suspended. A user who is not
+    /// replicated yet passes.
+    pub(super) fn check_user(&self, user: UserId, claims: &TokenClaims) -> Result<TransactWriteItem, StoreError> {
+        self.table.check(user_key(user), |check| {
+            check
+                .condition_expression(
+                    "(attribute_not_exists(#status) OR #status = :active) \
+                     AND (attribute_not_exists(epoch) OR epoch <= :epoch) \
+                     AND attribute_not_exists(endedSessions.#session)",
+                )
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_names("#session", claims.session.to_string())
+                .expression_attribute_values(":active", text(UserStatus::Active))
+                .expression_attribute_values(":epoch", number(claims.epoch))
+        })
+    }
+
     /// Revokes the tokens of an ended session on each of the user's accounts, and on those that are opened later, until
     /// the last token has expired. Safe to repeat, in any order with other events of the user, and before the user is
     /// replicated: a later call completes a call that failed half-way.

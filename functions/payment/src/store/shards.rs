@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{Attempt, Item, Transaction, TransactionOutcome, from_item, key, number, text};
-use kernel::{Amount, Currency};
+use kernel::{Amount, Currency, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::record::{AccountRecord, account_partition};
@@ -153,32 +153,30 @@ impl Store {
         (0..count).map(put).collect()
     }
 
-    /// Commits a transaction whose write `part` credits the account of `leg`. After a conflict on that write, the credit
-    /// goes to one of the account's write shards, if it has any. A condition that fails is the account's, not a shard's.
+    /// Commits a transaction whose write `part` credits the account of `leg`, as
+    /// [`commit_with_time`](dynamo::Table::commit_with_time) does. After a conflict on that write, the credit goes to one of
+    /// the account's write shards, if it has any. A condition that fails is the account's, not a shard's.
     pub(super) async fn commit_with_credit<P: Copy + PartialEq>(
         &self,
-        mut transaction: Transaction<P>,
+        build: impl Fn(Timestamp) -> Result<Transaction<P>, StoreError>,
         part: P,
         leg: CreditLeg<'_>,
-    ) -> Result<TransactionOutcome<P>, StoreError> {
+    ) -> Result<(TransactionOutcome<P>, Timestamp), StoreError> {
         let mut retries = self.table.retries();
-        let to_account = transaction.get(part).cloned();
         let mut target = self.shard_cache.target(leg.account);
         loop {
-            let write = match target.shards() {
-                Some(shards) => Some(self.credit_shard(shards, leg)?),
-                None => to_account.clone(),
-            };
-            if let Some(write) = write {
-                transaction.replace(part, write);
+            let now = self.now();
+            let mut transaction = build(now)?;
+            if let Some(shards) = target.shards() {
+                transaction.replace(part, self.credit_shard(shards, leg)?);
             }
             let cancellation = match self.table.attempt(&transaction).await? {
-                Attempt::Committed => return Ok(TransactionOutcome::Committed),
+                Attempt::Committed => return Ok((TransactionOutcome::Committed, now)),
                 Attempt::ConditionFailed(failed) if target.shards().is_some() && failed.is_only(part) => {
                     target = CreditTarget::AccountOnly;
                     continue;
                 }
-                Attempt::ConditionFailed(failed) => return Ok(TransactionOutcome::ConditionFailed(failed)),
+                Attempt::ConditionFailed(failed) => return Ok((TransactionOutcome::ConditionFailed(failed), now)),
                 Attempt::Cancelled(cancellation) => cancellation,
             };
             if cancellation.has_conflict_on(part) {
@@ -189,7 +187,7 @@ impl Store {
                 }
             }
             if !retries.pause_after(&cancellation).await {
-                return cancellation.outcome();
+                return Ok((cancellation.outcome()?, now));
             }
         }
     }

@@ -15,17 +15,17 @@ pub use super::pagination::{Page, PageRange};
 use super::pagination::{Partition, merge};
 use super::revocations::{NOT_REVOKED, with_revocation_check};
 use super::shards::{CreditLeg, ShardDrain};
-use super::users::record::{UserRecord, user_key};
+use super::users::record::{user_among, user_key};
 use super::{Store, StoreError, item, with_sort_key};
 use crate::domain::{
     AccountState, AccountStatus, AccountType, Cursor, FailureReason, Fingerprint, IdempotentRequest, Note, Party,
-    PaymentAccountId, Posting, Stored, TokenClaims, Transfer, TransferId, TransferStatus, TransferType,
+    PaymentAccountId, Posting, Replica, Stored, TokenClaims, Transfer, TransferId, TransferStatus, TransferType,
 };
 
 /// The command to post a transfer.
 #[derive(Debug, Clone)]
 pub struct PostTransfer {
-    /// The completed transfer.
+    /// The completed transfer. Its creation time is replaced by that of the attempt that is committed.
     pub transfer: Transfer,
     pub request: IdempotentRequest,
     pub claims: TokenClaims,
@@ -34,7 +34,8 @@ pub struct PostTransfer {
 /// The result of [`PostTransfer`]. Unless it is committed, nothing was written.
 #[derive(Debug)]
 pub enum PostOutcome {
-    Committed,
+    /// The creation time of the transfer.
+    Committed(Timestamp),
     /// A transfer of this id exists.
     Exists(Stored<Transfer>),
     /// The condition on a party's account is false. `None` if the account does not exist.
@@ -70,27 +71,30 @@ impl Store {
         drain: Option<&ShardDrain>,
     ) -> Result<PostOutcome, StoreError> {
         let PostTransfer { transfer, request, claims } = command;
-        let mut transaction = Transaction::new();
-        transaction.add(Part::Transfer, self.table.put_new(transfer_item(transfer, request.fingerprint.as_ref())?)?);
-        if let Some(from) = transfer.posting.from() {
-            transaction.add(Part::Payer, self.debit(from, transfer, claims, drain)?);
-        }
-        let mut foreign_leg = None;
-        if let Some(account) = transfer.posting.to() {
-            let leg = CreditLeg::new(account, transfer);
-            let requires_ownership = transfer.posting.requires_ownership(Party::Payee);
-            let owner = requires_ownership.then_some((transfer.initiated_by, claims));
-            transaction.add(Part::Payee, self.credit(leg, CreditCondition { owner, account_type: None })?);
-            foreign_leg = Some(leg).filter(|_| !requires_ownership);
-        }
-        let outcome = match foreign_leg {
-            Some(leg) => self.commit_with_credit(transaction, Part::Payee, leg).await?,
-            None => self.table.commit(&transaction).await?,
+        let leg = transfer.posting.to().map(|account| CreditLeg::new(account, transfer));
+        let requires_ownership = transfer.posting.requires_ownership(Party::Payee);
+        let build = |now| {
+            let mut transaction = Transaction::new();
+            let transfer = Transfer { created_at: now, ..transfer.clone() };
+            let item = transfer_item(&transfer, request.fingerprint.as_ref())?;
+            transaction.add(Part::Transfer, self.table.put_new(item)?);
+            if let Some(from) = transfer.posting.from() {
+                transaction.add(Part::Payer, self.debit(from, &transfer, claims, drain)?);
+            }
+            if let Some(leg) = leg {
+                let owner = requires_ownership.then_some((transfer.initiated_by, claims));
+                transaction.add(Part::Payee, self.credit(leg, CreditCondition { owner, account_type: None })?);
+            }
+            Ok(transaction)
+        };
+        let (outcome, created_at) = match leg.filter(|_| !requires_ownership) {
+            Some(leg) => self.commit_with_credit(build, Part::Payee, leg).await?,
+            None => self.table.commit_with_time(build).await?,
         };
         match outcome {
-            TransactionOutcome::Committed => Ok(PostOutcome::Committed),
+            TransactionOutcome::Committed => Ok(PostOutcome::Committed(created_at)),
             TransactionOutcome::Conflict => Ok(PostOutcome::Conflict),
-            TransactionOutcome::ConditionFailed(failed) => rejected(&failed),
+            TransactionOutcome::ConditionFailed(failed) => rejected(&failed, command),
         }
     }
 
@@ -197,20 +201,19 @@ impl Store {
         }
     }
 
-    /// Finds a transfer, together with the account ids of the user who reads it.
+    /// Finds a transfer, together with the user who reads it.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the request fails.
-    pub async fn transfer_and_account_ids(
+    pub async fn transfer_and_user(
         &self,
         id: TransferId,
         reader: UserId,
-    ) -> Result<Option<(Transfer, Vec<String>)>, StoreError> {
+    ) -> Result<(Option<Transfer>, Replica), StoreError> {
         let items = self.table.batch_get(vec![transfer_key(id), user_key(reader)]).await?;
-        let Some(transfer) = with_sort_key(&items, "TRANSFER") else { return Ok(None) };
-        let user = with_sort_key(&items, "USER").cloned().map(from_item::<UserRecord>).transpose()?;
-        Ok(Some((stored_transfer(transfer.clone())?.value, user.unwrap_or_default().account_ids)))
+        let transfer = with_sort_key(&items, "TRANSFER").cloned().map(stored_transfer).transpose()?;
+        Ok((transfer.map(|stored| stored.value), user_among(&items)?))
     }
 
     /// Lists the completed transfers of several accounts. A transfer between two of them is listed once. The accounts are
@@ -224,13 +227,25 @@ impl Store {
         let partitions = accounts.iter().flat_map(|value| {
             [Partition { index: "byFrom", key: "from", value }, Partition { index: "byTo", key: "to", value }]
         });
-        let newest = try_join_all(partitions.map(|partition| self.query_desc(partition, range))).await?;
-        merge(newest, range.limit, |item| Ok(stored_transfer(item)?.value))
+        let read_at = self.now();
+        let newest = try_join_all(partitions.map(|partition| self.query_desc(partition, None, range))).await?;
+        merge(newest, range.limit, read_at, |item| Ok(stored_transfer(item)?.value))
     }
 }
 
-fn rejected(failed: &FailedConditions<Part>) -> Result<PostOutcome, StoreError> {
-    // The transfer first: if it exists, this is a repeated request.
+fn rejected(failed: &FailedConditions<Part>, command: &PostTransfer) -> Result<PostOutcome, StoreError> {
+    let PostTransfer { transfer, claims, .. } = command;
+    for (part, party) in [(Part::Payer, Party::Payer), (Part::Payee, Party::Payee)] {
+        let account = failed.item(part).map(AccountRecord::state).transpose()?;
+        let is_own = |state: &AccountState| {
+            transfer.posting.requires_ownership(party) && state.account.owner == transfer.initiated_by
+        };
+        // A revoked token does not learn the result of an earlier request.
+        if account.as_ref().is_some_and(|state| is_own(state) && state.revocation.is_revoked(claims)) {
+            return Ok(PostOutcome::Rejected(party, account));
+        }
+    }
+    // If the transfer exists, this is a repeated request.
     if let Some(stored) = failed.item(Part::Transfer) {
         return Ok(PostOutcome::Exists(stored_transfer(stored.clone())?));
     }

@@ -9,9 +9,18 @@ use record::{UserRecord, user_key};
 
 use super::accounts::record::account_key;
 use super::{Store, StoreError};
-use crate::domain::User;
+use crate::domain::{Replica, User};
 
 impl Store {
+    /// The replica of a user; that of an active user without accounts if there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the request fails.
+    pub async fn replica(&self, id: UserId) -> Result<Replica, StoreError> {
+        Ok(self.user(id).await?.unwrap_or_default().replica())
+    }
+
     pub(super) async fn user(&self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
         self.table.get(user_key(id)).await?.map(from_item).transpose()
     }

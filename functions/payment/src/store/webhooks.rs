@@ -3,26 +3,48 @@
 
 use std::time::Duration;
 
-use dynamo::{Item, Transaction, TransactionOutcome, from_item, key};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use dynamo::{Item, Transaction, from_item, key, text};
 use kernel::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::payments::{PaymentRecord, SettlementPart, TransitionOutcome, payment_key, rejected};
+use super::payments::{
+    PaymentRecord, SettlementPart, TransitionOutcome, collection_leg, payment_key, transition_outcome,
+};
 use super::{Store, StoreError, item, with_sort_key};
-use crate::domain::{Cursor, Payment, PaymentReference, PaymentStatus, ProviderTransactionId, Webhook, WebhookOutcome};
+use crate::domain::{Contradiction, Cursor, Payment, Report, Webhook, WebhookOutcome};
 
 /// The time that a webhook is kept, longer than any provider retries a delivery.
 const RETENTION: Duration = Duration::from_hours(24 * 90);
 
-/// The `ownerStatus` of the webhooks that wait for reconciliation.
-const RECONCILIATION: &str = "RECONCILIATION";
+/// The `reconciliation` of the webhooks that wait for it.
+const OPEN: &str = "OPEN";
+
+/// The maximum length of an unprocessable body that is kept, in bytes.
+const MAX_KEPT_BODY: usize = 16 * 1024;
 
 /// A payment and the record of a webhook, read together.
 #[derive(Debug)]
 pub struct PaymentAndWebhook {
     pub payment: Option<Payment>,
-    /// The hash of the body under which the webhook was recorded.
-    pub recorded_body_hash: Option<String>,
+    pub recorded: Option<RecordedWebhook>,
+}
+
+/// A webhook that was received before.
+#[derive(Debug)]
+pub enum RecordedWebhook {
+    Processed(Report),
+    /// A required field was missing or invalid. A later delivery with the same id may be valid.
+    Unprocessable,
+}
+
+/// An authentic webhook that can't be processed.
+#[derive(Debug)]
+pub struct UnprocessableWebhook<'a> {
+    pub id: &'a str,
+    pub body_hash: String,
+    pub body: &'a [u8],
+    pub received_at: Timestamp,
 }
 
 impl Store {
@@ -32,18 +54,11 @@ impl Store {
     ///
     /// [`StoreError`] if the request fails.
     pub async fn payment_and_webhook(&self, webhook: &Webhook) -> Result<PaymentAndWebhook, StoreError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Recorded {
-            body_hash: String,
-        }
-        let items = self.table.batch_get(vec![payment_key(webhook.reference), webhook_key(&webhook.id)]).await?;
+        let keys = vec![payment_key(webhook.report.reference), webhook_key(&webhook.id)];
+        let items = self.table.batch_get(keys).await?;
         let payment = with_sort_key(&items, "PAYMENT").cloned().map(from_item::<PaymentRecord>).transpose()?;
-        let recorded = with_sort_key(&items, "WEBHOOK").cloned().map(from_item::<Recorded>).transpose()?;
-        Ok(PaymentAndWebhook {
-            payment: payment.map(Payment::from),
-            recorded_body_hash: recorded.map(|recorded| recorded.body_hash),
-        })
+        let recorded = with_sort_key(&items, "WEBHOOK").map(recorded).transpose()?;
+        Ok(PaymentAndWebhook { payment: payment.map(Payment::from), recorded })
     }
 
     /// Records a webhook with this outcome, and if it is [`WebhookOutcome::Applied`], applies it to the payment in the same
@@ -58,24 +73,47 @@ impl Store {
         payment: &Payment,
         outcome: WebhookOutcome,
     ) -> Result<TransitionOutcome, StoreError> {
-        let mut transaction = Transaction::new();
-        let mut collection = None;
-        if outcome == WebhookOutcome::Applied {
-            let transition = webhook.transition();
-            collection = payment.collection(&transition);
-            self.add_transition(&mut transaction, payment, &transition, collection.as_ref(), None)?;
-        }
-        let record = item(webhook_key(&webhook.id), WebhookRecord::new(webhook, outcome))?;
-        transaction.add(SettlementPart::Webhook, self.table.put_new(record)?);
-        let committed = match &collection {
-            Some(collection) => Box::pin(self.commit_collection(transaction, collection)).await?,
-            None => self.table.commit(&transaction).await?,
+        let build = |at| {
+            let mut transaction = Transaction::new();
+            if outcome == WebhookOutcome::Applied {
+                self.add_transition(&mut transaction, payment, &webhook.report.transition(at), None)?;
+            }
+            let record = item(webhook_key(&webhook.id), WebhookRecord::new(webhook, outcome))?;
+            transaction.add(SettlementPart::Webhook, self.put_webhook(record)?);
+            Ok(transaction)
         };
-        match committed {
-            TransactionOutcome::Committed => Ok(TransitionOutcome::Committed),
-            TransactionOutcome::Conflict => Ok(TransitionOutcome::Conflict),
-            TransactionOutcome::ConditionFailed(failed) => rejected(&failed),
-        }
+        let transition = webhook.report.transition(webhook.received_at);
+        let leg = collection_leg(payment, &transition).filter(|_| outcome == WebhookOutcome::Applied);
+        let (committed, at) = match leg {
+            Some(leg) => Box::pin(self.commit_with_credit(build, SettlementPart::Account, leg)).await?,
+            None => self.table.commit_with_time(build).await?,
+        };
+        transition_outcome(&committed, at)
+    }
+
+    /// Records an authentic webhook that can't be processed, for reconciliation, unless a webhook with this id is recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the request fails.
+    pub async fn record_unprocessable_webhook(&self, webhook: &UnprocessableWebhook<'_>) -> Result<(), StoreError> {
+        let record = UnprocessableRecord {
+            body_hash: &webhook.body_hash,
+            body: String::from_utf8_lossy(webhook.body.get(..MAX_KEPT_BODY).unwrap_or(webhook.body)).into_owned(),
+            outcome: UNPROCESSABLE,
+            received_at: webhook.received_at,
+            reconciliation: OPEN,
+            order: Cursor::new(webhook.received_at, webhook.id).to_string(),
+        };
+        self.update_if(self.table.put_new(item(webhook_key(webhook.id), record)?)?).await
+    }
+
+    /// A put of a webhook that was not processed before.
+    fn put_webhook(&self, record: Item) -> Result<TransactWriteItem, StoreError> {
+        self.table.put(record, |put| {
+            put.condition_expression("attribute_not_exists(pk) OR outcome = :unprocessable")
+                .expression_attribute_values(":unprocessable", text(UNPROCESSABLE))
+        })
     }
 }
 
@@ -83,19 +121,39 @@ fn webhook_key(id: &str) -> Item {
     key(format_args!("WEBHOOK#{id}"), "WEBHOOK")
 }
 
+fn recorded(item: &Item) -> Result<RecordedWebhook, StoreError> {
+    if item.get("outcome") == Some(&text(UNPROCESSABLE)) {
+        return Ok(RecordedWebhook::Unprocessable);
+    }
+    Ok(RecordedWebhook::Processed(from_item(item.clone())?))
+}
+
+const UNPROCESSABLE: &str = "UNPROCESSABLE";
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UnprocessableRecord<'a> {
+    body_hash: &'a str,
+    body: String,
+    outcome: &'static str,
+    received_at: Timestamp,
+    reconciliation: &'static str,
+    order: String,
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WebhookRecord<'a> {
     body_hash: &'a str,
-    reference: PaymentReference,
-    status: PaymentStatus,
-    outcome: WebhookOutcome,
-    received_at: Timestamp,
+    #[serde(flatten)]
+    report: &'a Report,
+    outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    provider_transaction_id: Option<&'a ProviderTransactionId>,
+    contradiction: Option<Contradiction>,
+    received_at: Timestamp,
     /// With `order`, the key of the index in which webhooks for reconciliation are found. They don't expire.
     #[serde(skip_serializing_if = "Option::is_none")]
-    owner_status: Option<&'static str>,
+    reconciliation: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<String>,
     /// In seconds since 1970.
@@ -105,15 +163,21 @@ struct WebhookRecord<'a> {
 
 impl<'a> WebhookRecord<'a> {
     fn new(webhook: &'a Webhook, outcome: WebhookOutcome) -> Self {
-        let reconcile = outcome == WebhookOutcome::Contradicted;
+        let (outcome, contradiction) = match outcome {
+            WebhookOutcome::Applied => ("APPLIED", None),
+            WebhookOutcome::Repeated => ("REPEATED", None),
+            WebhookOutcome::Stale => ("STALE", None),
+            WebhookOutcome::Duplicate => ("DUPLICATE", None),
+            WebhookOutcome::Contradicted(contradiction) => ("CONTRADICTED", Some(contradiction)),
+        };
+        let reconcile = contradiction.is_some();
         Self {
             body_hash: &webhook.body_hash,
-            reference: webhook.reference,
-            status: webhook.status,
+            report: &webhook.report,
             outcome,
+            contradiction,
             received_at: webhook.received_at,
-            provider_transaction_id: webhook.provider_transaction_id.as_ref(),
-            owner_status: reconcile.then_some(RECONCILIATION),
+            reconciliation: reconcile.then_some(OPEN),
             order: reconcile.then(|| Cursor::new(webhook.received_at, &webhook.id).to_string()),
             expires_at: (!reconcile).then(|| webhook.received_at.plus(RETENTION).unix_seconds()),
         }

@@ -8,7 +8,7 @@ async fn transfer_is_visible_to_its_parties_only() {
     app.open_debit(ada, "ada", 100).await;
     app.open_debit(bob, "bob", 0).await;
     app.open_debit(eve, "eve", 0).await;
-    let find = async |id, user: TestUser| match get_transfer(&app.store, id, user.id).await {
+    let find = async |id, user: TestUser| match get_transfer(&app.store, id, user.id, &user.claims).await {
         Ok(transfer) => Some(transfer),
         Err(PaymentError::TransferNotFound) => None,
         Err(error) => panic!("{error}"),

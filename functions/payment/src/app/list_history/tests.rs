@@ -1,10 +1,13 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use kernel::Clock;
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::domain::Cursor;
 use crate::domain::Direction::{In, Out, SelfTransfer};
 use crate::domain::TransferId;
-use crate::store::transfers::PostTransfer;
 use crate::testing::{TestApp, TestUser, account, deposit, send, withdrawal};
 
 type HistoryPage = Page<(Transfer, Direction)>;
@@ -17,7 +20,12 @@ impl TestApp {
 
 /// The first 100 entries of a user's history.
 fn all_of(user: TestUser) -> HistoryQuery {
-    HistoryQuery { owner: user.id, account: None, range: PageRange { limit: 100, ..PageRange::default() } }
+    HistoryQuery {
+        owner: user.id,
+        claims: user.claims,
+        account: None,
+        range: PageRange { limit: 100, ..PageRange::default() },
+    }
 }
 
 /// A page of a user's history.
@@ -82,11 +90,9 @@ async fn transfers_of_the_same_millisecond_are_paginated_by_id() {
     let app = TestApp::new().await;
     let ada = app.user().await;
     app.open_debit(ada, "ada", 0).await;
-    let now = app.clock.now();
+    let now = app.clock.stop();
     for _ in 0..5 {
-        let command = app.unkeyed(ada, deposit("ada"), 1);
-        let transfer = Transfer { created_at: now, ..command.transfer };
-        app.post(PostTransfer { transfer, ..command }).await.unwrap();
+        app.move_money(ada, deposit("ada"), 1).await.unwrap();
     }
     let whole = ids(&app.history(all_of(ada)).await);
     let (first, rest) = whole.split_at(2);
@@ -131,4 +137,40 @@ async fn history_of_a_foreign_account_is_not_found() {
         "{outcome:?}"
     );
     assert_eq!(app.history(all_of(ada)).await.entries, []);
+}
+
+#[tokio::test]
+async fn reader_that_follows_by_time_misses_no_delayed_transfer() {
+    let app = Arc::new(TestApp::new().await);
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 0).await;
+    let (done, read) = oneshot::channel();
+    let meanwhile = app.clone();
+    // The time of the delayed transfer has been taken when its request is sent.
+    app.engine.before_next("TransactWriteItems", async move {
+        let newer = meanwhile.move_money(ada, deposit("ada"), 2).await.unwrap().value;
+        done.send((newer, meanwhile.history(all_of(ada)).await)).unwrap();
+    });
+    let delayed = app.move_money(ada, deposit("ada"), 1).await.unwrap().value;
+    let (newer, first) = read.await.unwrap();
+    assert_eq!(ids(&first), [newer.id]);
+    assert!(delayed.created_at < newer.created_at);
+
+    let since = |time| HistoryQuery { range: PageRange { since: Some(time), ..all_of(ada).range }, ..all_of(ada) };
+    assert_eq!(ids(&app.history(since(newer.created_at)).await), [newer.id], "the newest time would miss it");
+    assert_eq!(ids(&app.history(since(first.complete_until)).await), [newer.id, delayed.id]);
+}
+
+#[tokio::test]
+async fn creation_time_is_that_of_the_committed_attempt() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 0).await;
+    app.clock.set_step(Duration::from_secs(1));
+    app.engine.raise_transaction_conflicts(3, 1, 2);
+    let start = app.clock.now();
+    let transfer = app.move_money(ada, deposit("ada"), 1).await.unwrap().value;
+    assert!(transfer.created_at >= start.plus(Duration::from_secs(4)), "{start} {}", transfer.created_at);
+    let [(listed, _)] = &app.history(all_of(ada)).await.entries[..] else { panic!("not listed") };
+    assert_eq!(listed.created_at, transfer.created_at);
 }

@@ -1,6 +1,7 @@
 //! Creating a payment.
 
 use dynamo::{Transaction, TransactionOutcome, from_item, text};
+use kernel::Timestamp;
 
 use super::record::{PaymentRecord, payment_item};
 use crate::domain::{AccountState, AccountType, IdempotentRequest, Payment, PaymentAccountId, Stored, TokenClaims};
@@ -11,6 +12,7 @@ use crate::store::{Store, StoreError};
 /// The command to create a payment.
 #[derive(Debug, Clone)]
 pub struct CreatePayment {
+    /// The payment. Its creation time is replaced by that of the attempt that is committed.
     pub payment: Payment,
     pub request: IdempotentRequest,
     pub claims: TokenClaims,
@@ -19,9 +21,12 @@ pub struct CreatePayment {
 /// The result of [`CreatePayment`]. Unless the payment is created, nothing was written.
 #[derive(Debug)]
 pub enum CreateOutcome {
-    Created,
+    /// The creation time of the payment.
+    Created(Timestamp),
     /// A payment of this reference exists, and is returned as it is now.
     Exists(Stored<Payment>),
+    /// The owner's token is revoked.
+    TokenRevoked,
     /// The condition on the account that should be credited is false. `None` if the account does not exist.
     AccountRejected(Option<AccountState>),
     /// Other transactions kept using the account.
@@ -32,6 +37,7 @@ pub enum CreateOutcome {
 enum Part {
     Payment,
     Account,
+    Owner,
 }
 
 impl Store {
@@ -42,16 +48,23 @@ impl Store {
     /// [`StoreError`] if the request fails.
     pub async fn create_payment(&self, command: &CreatePayment) -> Result<CreateOutcome, StoreError> {
         let CreatePayment { payment, request, claims } = command;
-        let record = payment_item(payment, request.fingerprint.as_ref())?;
-        let mut transaction = Transaction::new().with(Part::Payment, self.table.put_new(record)?);
-        if let Some(account) = &payment.payment_account_id {
-            transaction.add(Part::Account, self.check_account(account, payment, claims)?);
-        }
-        let failed = match self.table.commit(&transaction).await? {
-            TransactionOutcome::Committed => return Ok(CreateOutcome::Created),
-            TransactionOutcome::Conflict => return Ok(CreateOutcome::Conflict),
-            TransactionOutcome::ConditionFailed(failed) => failed,
+        let build = |now| {
+            let item = payment_item(&payment.clone().created_at(now), request.fingerprint.as_ref())?;
+            let check = match &payment.payment_account_id {
+                Some(account) => (Part::Account, self.check_account(account, payment, claims)?),
+                None => (Part::Owner, self.check_user(payment.owner, claims)?),
+            };
+            Ok(Transaction::new().with(Part::Payment, self.table.put_new(item)?).with(check.0, check.1))
         };
+        let failed = match self.table.commit_with_time(build).await? {
+            (TransactionOutcome::Committed, created_at) => return Ok(CreateOutcome::Created(created_at)),
+            (TransactionOutcome::Conflict, _) => return Ok(CreateOutcome::Conflict),
+            (TransactionOutcome::ConditionFailed(failed), _) => failed,
+        };
+        // The token first: a revoked one learns nothing about earlier requests.
+        if failed.contains(Part::Owner) {
+            return Ok(CreateOutcome::TokenRevoked);
+        }
         if let Some(stored) = failed.item(Part::Payment) {
             let record: PaymentRecord = from_item(stored.clone())?;
             let fingerprint = record.fingerprint().cloned();

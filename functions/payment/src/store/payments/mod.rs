@@ -11,8 +11,8 @@ mod transition;
 pub use create::{CreateOutcome, CreatePayment};
 pub(crate) use record::PaymentRecord;
 pub(super) use record::payment_key;
-pub(super) use transition::{SettlementPart, rejected};
-pub use transition::{TransitionOutcome, UnreadTransitionOutcome};
+pub use transition::{PaymentToChange, TransitionOutcome};
+pub(super) use transition::{SettlementPart, collection_leg, transition_outcome};
 
 #[cfg(test)]
 mod tests;

@@ -1,25 +1,32 @@
 //! Reading and listing payments.
 
-use dynamo::from_item;
-use futures_util::future::try_join_all;
+use dynamo::{Item, from_item, text};
 use kernel::UserId;
-use strum::VariantArray;
 
-use super::record::{PaymentRecord, owner_status, payment_key};
-use crate::domain::{Payment, PaymentReference, PaymentStatus};
-use crate::store::pagination::{Page, PageRange, Partition, merge};
-use crate::store::{Store, StoreError};
+use super::record::{PaymentRecord, payment_key};
+use crate::domain::{Payment, PaymentReference, PaymentStatus, Replica};
+use crate::store::pagination::{Filter, Page, PageRange, Partition, merge};
+use crate::store::users::record::{user_among, user_key};
+use crate::store::{Store, StoreError, with_sort_key};
 
 impl Store {
+    /// Finds a payment, together with the user who reads it, if it is theirs.
+    ///
     /// # Errors
     ///
     /// [`StoreError`] if the request fails.
-    pub async fn payment(&self, reference: PaymentReference, owner: UserId) -> Result<Option<Payment>, StoreError> {
-        let record = self.table.get(payment_key(reference)).await?.map(from_item::<PaymentRecord>).transpose()?;
-        Ok(record.map(Payment::from).filter(|payment| payment.owner == owner))
+    pub async fn payment_and_user(
+        &self,
+        reference: PaymentReference,
+        reader: UserId,
+    ) -> Result<(Option<Payment>, Replica), StoreError> {
+        let items = self.table.batch_get(vec![payment_key(reference), user_key(reader)]).await?;
+        Ok((payment_among(&items, reader)?, user_among(&items)?))
     }
 
-    /// Lists the payments of a user, of one status or of all.
+    /// Lists the payments of a user, of one status or of all. A filtered page can have fewer entries than its limit and
+    /// still not be the last. The index is eventually consistent
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.Writes>).
     ///
     /// # Errors
     ///
@@ -30,13 +37,15 @@ impl Store {
         status: Option<PaymentStatus>,
         range: &PageRange,
     ) -> Result<Page<Payment>, StoreError> {
-        let statuses = status.map_or_else(|| PaymentStatus::VARIANTS.to_vec(), |status| vec![status]);
-        let partitions: Vec<String> = statuses.into_iter().map(|status| owner_status(owner, status)).collect();
-        let newest = try_join_all(
-            partitions
-                .iter()
-                .map(|value| self.query_desc(Partition { index: "byOwnerStatus", key: "ownerStatus", value }, range)),
-        );
-        merge(newest.await?, range.limit, |item| Ok(from_item::<PaymentRecord>(item)?.into()))
+        let partition = Partition { index: "byOwner", key: "ownerId", value: &owner.to_string() };
+        let filter = status.map(|status| Filter { attribute: "status", value: text(status) });
+        let read_at = self.now();
+        let newest = self.query_desc(partition, filter, range).await?;
+        merge([newest], range.limit, read_at, |item| Ok(from_item::<PaymentRecord>(item)?.into()))
     }
+}
+
+pub(super) fn payment_among(items: &[Item], owner: UserId) -> Result<Option<Payment>, StoreError> {
+    let record = with_sort_key(items, "PAYMENT").cloned().map(from_item::<PaymentRecord>).transpose()?;
+    Ok(record.map(Payment::from).filter(|payment| payment.owner == owner))
 }

@@ -6,8 +6,8 @@ use kernel::{Amount, Currency, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Cursor, Fingerprint, Payment, PaymentAccountId, PaymentMethod, PaymentReference, PaymentStatus,
-    ProviderTransactionId, StatusChange,
+    Cursor, Fingerprint, OperationId, Payment, PaymentAccountId, PaymentMethod, PaymentReference, PaymentStatus,
+    ProviderTransactionId, StatusChange, Stored,
 };
 use crate::store::{StoreError, item};
 
@@ -34,9 +34,7 @@ pub(crate) struct PaymentRecord {
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<Fingerprint>,
-    /// With `order`, the key of the index.
-    #[serde(skip_deserializing)]
-    owner_status: String,
+    /// With `owner_id`, the key of the index.
     #[serde(skip_deserializing)]
     order: String,
 }
@@ -45,9 +43,38 @@ pub(in crate::store) fn payment_key(reference: PaymentReference) -> Item {
     key(format_args!("PAYMENT#{reference}"), "PAYMENT")
 }
 
-/// The partition of the index that holds a user's payments of one status.
-pub(super) fn owner_status(owner: UserId, status: PaymentStatus) -> String {
-    format!("{owner}#{status}")
+/// The key of a request that changed a payment.
+pub(super) fn request_key(id: OperationId) -> Item {
+    key(format_args!("IDEMPOTENCY#{id}"), "IDEMPOTENCY")
+}
+
+/// A request with an idempotency key that changed a payment's status.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TransitionRecord {
+    fingerprint: Fingerprint,
+    reference: PaymentReference,
+    /// The version of the payment after the change.
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_transaction_id: Option<ProviderTransactionId>,
+}
+
+impl TransitionRecord {
+    pub(super) fn new(fingerprint: &Fingerprint, after: &Payment) -> Self {
+        Self {
+            fingerprint: fingerprint.clone(),
+            reference: after.reference,
+            version: after.version,
+            provider_transaction_id: after.provider_transaction_id.clone(),
+        }
+    }
+
+    /// The payment as it was after the change. If the key was used for another payment, the fingerprints differ.
+    pub(super) fn stored(self, payment: Payment) -> Stored<Payment> {
+        let value = payment.at_version(self.version, self.provider_transaction_id);
+        Stored { value, fingerprint: Some(self.fingerprint) }
+    }
 }
 
 pub(super) fn payment_item(payment: &Payment, fingerprint: Option<&Fingerprint>) -> Result<Item, StoreError> {
@@ -68,7 +95,6 @@ pub(super) fn payment_item(payment: &Payment, fingerprint: Option<&Fingerprint>)
         history: payment.history.clone(),
         version: payment.version,
         fingerprint: fingerprint.cloned(),
-        owner_status: owner_status(payment.owner, payment.status),
         order: Cursor::new(payment.created_at, payment.reference).to_string(),
     };
     item(payment_key(payment.reference), record)

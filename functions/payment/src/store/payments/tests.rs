@@ -1,7 +1,9 @@
+use futures_util::future::join_all;
+
 use crate::domain::Cursor;
 use crate::domain::PaymentStatus::Pending;
 use crate::domain::{Payment, PaymentStatus};
-use crate::store::pagination::{Page, PageRange};
+use crate::store::pagination::{FILTERED_PER_QUERY, MAX_FILTERED, Page, PageRange};
 use crate::testing::{TestApp, TestUser};
 
 impl TestApp {
@@ -47,4 +49,41 @@ async fn payments_are_listed_newest_first_by_page_and_status() {
     let pending = app.listed(ada, Some(Pending), None, 100).await;
     assert_eq!(pending.entries.len(), 4);
     assert!(pending.entries.iter().all(|payment| payment.status == Pending));
+}
+
+#[tokio::test]
+async fn payment_that_changes_between_pages_is_listed_once() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    let mut created = Vec::new();
+    for _ in 0..6 {
+        created.insert(0, app.create_payment(ada, None).await.reference);
+    }
+    app.engine.round_trips();
+    let first = app.listed(ada, None, None, 3).await;
+    assert_eq!(app.engine.round_trips(), ["Query"], "one index, so no payment is between two of them");
+    for reference in [created[1], created[4]] {
+        app.transition(ada, reference, Pending).await.unwrap();
+    }
+    let second = app.listed(ada, None, first.next, 3).await;
+    let listed = first.entries.iter().chain(&second.entries).map(|payment| payment.reference);
+    assert_eq!(listed.collect::<Vec<_>>(), created);
+}
+
+#[tokio::test]
+async fn filtered_list_reads_beyond_a_query_and_resumes() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    let oldest = app.create_payment(ada, None).await.reference;
+    app.transition(ada, oldest, Pending).await.unwrap();
+    for _ in 0..MAX_FILTERED / 20 {
+        join_all((0..20).map(|_| app.create_payment(ada, None))).await;
+    }
+    app.engine.round_trips();
+    let first = app.listed(ada, Some(Pending), None, 5).await;
+    assert!(first.entries.is_empty() && first.next.is_some());
+    assert_eq!(app.engine.round_trips().len(), MAX_FILTERED / FILTERED_PER_QUERY);
+    let second = app.listed(ada, Some(Pending), first.next, 5).await;
+    assert_eq!(second.entries.iter().map(|payment| payment.reference).collect::<Vec<_>>(), [oldest]);
+    assert_eq!(second.next, None);
 }

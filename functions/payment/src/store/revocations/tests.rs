@@ -29,13 +29,13 @@ impl TestApp {
         }
     }
 
-    async fn end(&self, user: TestUser) {
+    pub(crate) async fn end(&self, user: TestUser) {
         self.apply(2, AccountEvent::SessionEnded(self.end_of(user))).await.unwrap();
     }
 
     async fn assert_revoked(&self, user: TestUser, account: &str) {
         let outcome = self.move_money(user, withdrawal(account), 1).await;
-        assert!(matches!(outcome, Err(PaymentError::Revoked)), "{account}: {outcome:?}");
+        assert!(matches!(outcome, Err(PaymentError::Revoked(_))), "{account}: {outcome:?}");
     }
 
     async fn revoked_on(&self, id: &str) -> Vec<String> {
@@ -147,11 +147,11 @@ async fn session_end_before_replication_revokes_later_accounts() {
     let ada = TestUser { id: UserId::random(&random), claims };
     app.end(ada).await;
     let outcome = app.open(ada, "main", NewAccount::Debit { deposit: None, write_shards: None }).await;
-    assert!(matches!(outcome, Err(PaymentError::UserNotSynced)), "{outcome:?}");
+    assert!(matches!(outcome, Err(PaymentError::Revoked(_))), "{outcome:?}");
 
     app.apply(1, AccountEvent::UserCreated(contracts_user(ada.id, 0))).await.unwrap();
     let outcome = app.open(ada, "main", NewAccount::Debit { deposit: None, write_shards: None }).await;
-    assert!(matches!(outcome, Err(PaymentError::Revoked)), "{outcome:?}");
+    assert!(matches!(outcome, Err(PaymentError::Revoked(_))), "{outcome:?}");
     app.open_debit(app.in_new_session(ada), "main", 10).await;
     app.assert_revoked(ada, "main").await;
 }
@@ -262,12 +262,12 @@ async fn session_ended_during_its_own_opening_is_revoked() {
         let opening = app.opening(ada, &id, &deposited(10), IdempotentRequest::unkeyed(&app.random));
         let opening: Work = Box::pin(async move {
             let outcome = open_account::execute(&store, opening).await;
-            assert!(matches!(outcome, Ok(_) | Err(PaymentError::Revoked)), "{outcome:?}");
+            assert!(matches!(outcome, Ok(_) | Err(PaymentError::Revoked(_))), "{outcome:?}");
         });
         ((ada, id), [(opening, gate), app.ending(ada)])
     };
     in_every_order(usize::MAX, begin, async |(ada, id)| {
-        if !app.store.list_accounts(ada.id).await.unwrap().is_empty() {
+        if !app.accounts_of(ada.id).await.is_empty() {
             app.assert_revoked(ada, &id).await;
         }
     })
@@ -309,14 +309,14 @@ async fn epoch_is_raised_on_an_account_opened_concurrently() {
         let opening = app.opening(ada, &accounts[1], &deposited(10), IdempotentRequest::unkeyed(&app.random));
         let opening: Work = Box::pin(async move {
             let outcome = open_account::execute(&opening_store, opening).await;
-            assert!(matches!(outcome, Ok(_) | Err(PaymentError::Revoked)), "{outcome:?}");
+            assert!(matches!(outcome, Ok(_) | Err(PaymentError::Revoked(_))), "{outcome:?}");
         });
         let raised = user(ada.id, 1);
         let raising: Work = Box::pin(async move { raising_store.replicate_user(&raised, 2).await.unwrap() });
         (ada, [(opening, opening_gate), (raising, raising_gate)])
     };
     in_every_order(usize::MAX, begin, async |ada| {
-        for account in app.store.list_accounts(ada.id).await.unwrap() {
+        for account in app.accounts_of(ada.id).await {
             app.assert_revoked(ada, account.id.as_str()).await;
         }
     })

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use dynamo::{Item, key};
+use dynamo::{Item, from_item, key};
 use kernel::UserId;
 use serde::Deserialize;
 
 use crate::domain::{EndedSessions, Replica, UserStatus};
+use crate::store::{StoreError, with_sort_key};
 
 /// A user. The end of a session creates the item too, so it can exist before the user is replicated.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +24,12 @@ pub(in crate::store) fn user_key(id: UserId) -> Item {
     key(format_args!("USER#{id}"), "USER")
 }
 
+/// The user in the response of a batch read.
+pub(in crate::store) fn user_among(items: &[Item]) -> Result<Replica, StoreError> {
+    let user = with_sort_key(items, "USER").cloned().map(from_item::<UserRecord>).transpose()?;
+    Ok(user.unwrap_or_default().replica())
+}
+
 impl UserRecord {
     pub(in crate::store) fn ended_sessions(&self) -> EndedSessions {
         match &self.ended_sessions {
@@ -31,10 +38,15 @@ impl UserRecord {
         }
     }
 
-    /// The user, if they are replicated.
-    pub(in crate::store) fn replica(&self) -> Option<Replica> {
+    /// Whether the user is replicated.
+    pub(in crate::store) const fn is_replicated(&self) -> bool {
+        self.status.is_some()
+    }
+
+    /// The state of the user. A user who is not replicated yet is active.
+    pub(in crate::store) fn replica(self) -> Replica {
         let ended_sessions = self.ended_sessions();
-        let (epoch, accounts) = (self.epoch, self.account_ids.len());
-        self.status.map(|status| Replica { status, epoch, ended_sessions, accounts })
+        let status = self.status.unwrap_or(UserStatus::Active);
+        Replica { status, epoch: self.epoch, ended_sessions, account_ids: self.account_ids }
     }
 }
