@@ -9,8 +9,8 @@ from support import template
 from support.concurrency import run_concurrently
 from support.ledger_invariants import assert_ledger_balances
 from support.merchant import collections, create_payment, create_payment_in, get_payment, status_history
-from support.problems import invalid, problem
-from support.provider import PATH, Provider, WebhookSecrets, new_id, new_secret, signed, webhook_body
+from support.problems import problem
+from support.provider import PATH, Provider, WebhookSecrets, new_id, new_secret, signed, transaction, webhook_body
 from support.waiting import wait_until
 
 # Functions reload the secrets at most every 30 seconds.
@@ -154,14 +154,27 @@ def test_forged_webhooks_all_get_the_same_problem(provider, unchanged):
         pytest.param({"status": "PAID"}, "/status", id="an unknown status"),
         pytest.param({"reference": "x"}, "/reference", id="an invalid reference"),
         pytest.param({"providerTransactionId": "a b"}, "/providerTransactionId", id="an invalid transaction id"),
-        pytest.param({"timestamp": "yesterday"}, "/timestamp", id="an invalid time"),
+        pytest.param({"amount": "1.00"}, "/amount", id="text for an amount"),
+        pytest.param({"amount": 1.5}, "/amount", id="a fraction for an amount"),
+        pytest.param({"currency": 840}, "/currency", id="a number for a currency"),
         pytest.param({"webhookId": ""}, "/webhookId", id="an empty id"),
-        pytest.param({"amount": 1}, "/amount", id="an unknown field"),
+        pytest.param({"status": None}, "/status", id="no status"),
     ],
 )
-def test_webhook_with_invalid_field_points_to_it(provider, unchanged, change, pointer):
+def test_webhook_with_invalid_field_is_kept_to_reconcile(stack, provider, unchanged, change, pointer):
     body = json.dumps({"reference": unchanged["reference"], "status": "SUCCESS"} | change).encode()
-    invalid(provider.post(body, signed(body, provider.secret)), pointer)
+    headers = signed(body, provider.secret)
+    errors = problem(provider.post(body, headers), 422, "unprocessable_webhook")["errors"]
+    assert [error["pointer"] for error in errors] == [pointer]
+    recorded = stack.tables.webhook(headers["webhook-id"])
+    assert (recorded["outcome"], recorded["reconciliation"]) == ("UNPROCESSABLE", "OPEN")
+    assert json.loads(recorded["body"]) == json.loads(body)
+
+
+def test_webhook_with_unknown_fields_is_applied(provider, pending):
+    _merchant, _wallet, payment = pending
+    fields = {"fees": {"amount": 1}, "timestamp": "yesterday", "channel": "A_NEW_ONE", "customer": None}
+    assert provider.notify(payment, "SUCCESS", **fields)["status"] == "SUCCESS"
 
 
 # --- effects --------------------------------------------------------------------------------------------------------
@@ -170,9 +183,9 @@ def test_webhook_with_invalid_field_points_to_it(provider, unchanged, change, po
 def test_success_webhook_credits_the_account(stack, provider, pending):
     merchant, wallet, payment = pending
     before, lines = merchant.balance(wallet), len(collections(merchant, wallet))
-    fields = {"providerTransactionId": "momo-42", "timestamp": "2026-01-31T11:59:58Z"}
+    fields = {"providerTransactionId": transaction(payment), "timestamp": "2026-01-31T11:59:58Z"}
     notified = provider.notify(payment, "SUCCESS", **fields)
-    assert (notified["status"], notified["providerTransactionId"]) == ("SUCCESS", "momo-42")
+    assert (notified["status"], notified["providerTransactionId"]) == ("SUCCESS", transaction(payment))
     assert status_history(notified) == [("INITIATED", "OWNER"), ("PENDING", "OWNER"), ("SUCCESS", "PROVIDER")]
     assert get_payment(merchant, payment) == notified
     assert merchant.balance(wallet) == before + 100
@@ -193,10 +206,10 @@ def test_failure_webhook_credits_nothing(provider, pending):
 def test_pending_webhook_is_applied(provider, shop):
     merchant, _wallet = shop
     payment = create_payment(merchant)
-    provider.notify(payment, "PENDING", providerTransactionId="momo-7")
+    provider.notify(payment, "PENDING", providerTransactionId=transaction(payment))
     ended = provider.notify(payment, "SUCCESS")
     assert status_history(ended) == [("INITIATED", "OWNER"), ("PENDING", "PROVIDER"), ("SUCCESS", "PROVIDER")]
-    assert ended["providerTransactionId"] == "momo-7"
+    assert ended["providerTransactionId"] == transaction(payment)
 
 
 def test_webhook_is_recorded_for_90_days_with_its_outcome(stack, provider, pending):
@@ -229,17 +242,20 @@ def test_webhook_with_base64_body_is_verified_as_signed(stack, provider, pending
 def test_repeated_webhook_changes_nothing(stack, provider, pending):
     merchant, wallet, payment = pending
     webhook_id = new_id()
-    first = provider.notify(payment, "SUCCESS", webhook_id=webhook_id, providerTransactionId="momo-1")
+    first = provider.notify(payment, "SUCCESS", webhook_id=webhook_id, providerTransactionId=transaction(payment))
     balance, recorded = merchant.balance(wallet), stack.tables.webhook(webhook_id)
     for _ in range(2):
         # With another timestamp and signature: providers sign each delivery.
-        assert provider.notify(payment, "SUCCESS", webhook_id=webhook_id, providerTransactionId="momo-1") == first
+        assert (
+            provider.notify(payment, "SUCCESS", webhook_id=webhook_id, providerTransactionId=transaction(payment))
+            == first
+        )
     assert (merchant.balance(wallet), stack.tables.webhook(webhook_id)) == (balance, recorded)
 
 
 def test_webhook_id_in_the_body_deduplicates(stack, provider, pending):
     merchant, wallet, payment = pending
-    event = {"webhookId": new_id(), "providerTransactionId": "momo-1"}
+    event = {"webhookId": new_id(), "providerTransactionId": transaction(payment)}
     first = provider.notify(payment, "SUCCESS", **event)
     balance = merchant.balance(wallet)
     assert stack.tables.webhook(event["webhookId"])["outcome"] == "APPLIED"
@@ -270,12 +286,12 @@ def test_concurrent_webhooks_of_one_success_credit_once(stack, provider, pending
     assert_ledger_balances(stack)
 
 
-def test_webhook_id_with_other_body_returns_409(stack, provider, pending):
+def test_webhook_id_with_other_data_returns_409(stack, provider, pending):
     merchant, wallet, payment = pending
     webhook_id = new_id()
     settled = provider.notify(payment, "SUCCESS", webhook_id=webhook_id)
     balance = merchant.balance(wallet)
-    for status, fields in (("FAILED", {}), ("SUCCESS", {"providerTransactionId": "momo-2"})):
+    for status, fields in (("FAILED", {}), ("SUCCESS", {"providerTransactionId": transaction(payment, 2)})):
         response = provider.try_notify(payment, status, webhook_id=webhook_id, **fields)
         problem(response, 409, "webhook_id_reused")
     problem(provider.try_notify(UNKNOWN, "SUCCESS", webhook_id=webhook_id), 409, "webhook_id_reused")
@@ -325,21 +341,40 @@ def test_early_webhook_is_applied_on_redelivery(provider, shop):
 @pytest.mark.parametrize("again", ["the same end", "PENDING"])
 def test_webhook_after_terminal_status_changes_nothing(stack, provider, pending, end, again):
     merchant, wallet, payment = pending
-    settled = provider.notify(payment, end, providerTransactionId="momo-1")
+    settled = provider.notify(payment, end, providerTransactionId=transaction(payment))
     balance, webhook_id = merchant.balance(wallet), new_id()
     status = end if again == "the same end" else again
-    notified = provider.notify(payment, status, webhook_id=webhook_id, providerTransactionId="momo-1")
+    notified = provider.notify(payment, status, webhook_id=webhook_id, providerTransactionId=transaction(payment))
     assert notified == settled == get_payment(merchant, payment)
     assert merchant.balance(wallet) == balance
     assert stack.tables.webhook(webhook_id)["outcome"] == {"PENDING": "STALE"}.get(status, "REPEATED")
     assert stack.tables.webhooks_to_reconcile(payment) == []
 
 
+def test_provider_transaction_settles_one_payment(stack, provider, shop):
+    merchant, wallet = shop
+    one, other = (create_payment_in(merchant, "PENDING", amount=100, paymentAccountId=wallet) for _ in range(2))
+    before = merchant.balance(wallet)
+    provider.notify(one, "SUCCESS", providerTransactionId=transaction(one))
+    assert provider.notify(other, "SUCCESS", providerTransactionId=transaction(one))["status"] == "PENDING"
+    assert merchant.balance(wallet) == before + 100
+    (item,) = wait_until(lambda: stack.tables.webhooks_to_reconcile(other))
+    assert (item["outcome"], item["contradiction"]) == ("CONTRADICTED", "PROVIDER_TRANSACTION")
+    assert_ledger_balances(stack)
+
+
+@pytest.mark.parametrize("stated", [{"amount": 99}, {"amount": 101, "currency": "USD"}, {"currency": "EUR"}])
+def test_success_with_other_amount_is_kept_to_reconcile(stack, provider, unchanged, stated):
+    assert provider.notify(unchanged, "SUCCESS", **stated)["status"] == "PENDING"
+    (item,) = wait_until(lambda: stack.tables.webhooks_to_reconcile(unchanged))
+    assert item["contradiction"] == "AMOUNT"
+
+
 def test_second_provider_transaction_is_kept_to_reconcile(stack, provider, pending):
     merchant, wallet, payment = pending
-    settled = provider.notify(payment, "SUCCESS", providerTransactionId="momo-1")
+    settled = provider.notify(payment, "SUCCESS", providerTransactionId=transaction(payment))
     balance, webhook_id = merchant.balance(wallet), new_id()
-    notified = provider.notify(payment, "SUCCESS", webhook_id=webhook_id, providerTransactionId="momo-2")
+    notified = provider.notify(payment, "SUCCESS", webhook_id=webhook_id, providerTransactionId=transaction(payment, 2))
     assert notified == settled == get_payment(merchant, payment)
     assert merchant.balance(wallet) == balance
     (item,) = wait_until(lambda: stack.tables.webhooks_to_reconcile(payment))
@@ -352,7 +387,9 @@ def test_contradicting_webhook_is_kept_to_reconcile(stack, provider, pending, en
     settled = provider.notify(payment, end)
     balance, webhook_id = merchant.balance(wallet), new_id()
     for _ in range(2):
-        notified = provider.notify(payment, contradiction, webhook_id=webhook_id, providerTransactionId="momo-2")
+        notified = provider.notify(
+            payment, contradiction, webhook_id=webhook_id, providerTransactionId=transaction(payment, 2)
+        )
         assert notified == settled == get_payment(merchant, payment)
     assert merchant.balance(wallet) == balance
     (item,) = wait_until(lambda: stack.tables.webhooks_to_reconcile(payment))

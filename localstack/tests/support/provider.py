@@ -37,6 +37,11 @@ def signed(body, *signing_secrets, webhook_id=None, later_seconds=0):
     }
 
 
+def transaction(payment, number=1):
+    """The provider's id of a transaction for a payment. A transaction settles one payment."""
+    return f"momo-{number}-{payment['reference']}"
+
+
 def webhook_body(payment, status, **fields):
     return json.dumps({"reference": payment["reference"], "status": status} | fields).encode()
 

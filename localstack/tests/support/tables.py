@@ -146,7 +146,7 @@ class Tables:
         return [
             item | {"webhookId": item["pk"].removeprefix("WEBHOOK#")}
             for item in items
-            if item["reference"] == payment["reference"]
+            if item.get("reference") == payment["reference"]
         ]
 
     def move_to_shards(self, payment_account_id, amounts):

@@ -17,7 +17,7 @@ pub enum MoneyError {
     /// Below -[`MAX_AMOUNT_MINOR`] or above [`MAX_AMOUNT_MINOR`].
     #[error("a balance must lie between -9007199254740991 and 9007199254740991 minor units")]
     BalanceOutOfRange,
-    /// Not an ISO 4217 code of a currency.
+    /// Not the ISO 4217 code of a currency that is legal tender.
     #[error("must be the three capital letters of an ISO 4217 currency, such as USD")]
     UnknownCurrency,
 }
@@ -29,15 +29,23 @@ pub enum MoneyError {
 pub struct Currency([u8; 3]);
 
 impl Currency {
-    /// Parses an alphabetic code.
+    /// Parses the alphabetic code of a currency that is legal tender.
     /// # Errors
-    /// [`MoneyError::UnknownCurrency`] for codes that ISO 4217 does not list, and for XXX and XTS, which are not currencies.
+    /// [`MoneyError::UnknownCurrency`] for a code that ISO 4217 does not list, or lists for a fund, a metal, a unit of account
+    /// or testing, and for a currency that another one has replaced.
     pub fn parse(code: &str) -> Result<Self, MoneyError> {
-        let bytes: [u8; 3] = code.as_bytes().try_into().map_err(|_| MoneyError::UnknownCurrency)?;
-        match iso_currency::Currency::from_code(code) {
-            Some(known) if !matches!(known.code(), "XXX" | "XTS") => Ok(Self(bytes)),
-            _ => Err(MoneyError::UnknownCurrency),
+        let known = iso_currency::Currency::from_code(code).ok_or(MoneyError::UnknownCurrency)?;
+        // Both codes of the bolívar are current; the library's data has VES as replaced by VED.
+        if known != iso_currency::Currency::VES && !known.flags().is_empty() {
+            return Err(MoneyError::UnknownCurrency);
         }
+        Self::from_stored(code)
+    }
+
+    /// Reads a code that was valid when it was stored.
+    fn from_stored(code: &str) -> Result<Self, MoneyError> {
+        let bytes: [u8; 3] = code.as_bytes().try_into().map_err(|_| MoneyError::UnknownCurrency)?;
+        if bytes.iter().all(u8::is_ascii_uppercase) { Ok(Self(bytes)) } else { Err(MoneyError::UnknownCurrency) }
     }
 
     pub fn as_str(&self) -> &str {
@@ -66,7 +74,7 @@ impl Serialize for Currency {
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let code = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
-        Self::parse(&code).map_err(serde::de::Error::custom)
+        Self::from_stored(&code).map_err(serde::de::Error::custom)
     }
 }
 
@@ -161,5 +169,20 @@ mod tests {
         for code in ["", "usd", "US", "USDX", "AAA", "XXX", "XTS", "€€€"] {
             assert_eq!(Currency::parse(code), Err(MoneyError::UnknownCurrency), "{code}");
         }
+    }
+
+    #[test]
+    fn code_that_is_not_legal_tender_is_rejected() {
+        for code in ["HRK", "SLL", "ZWL", "CUC", "BGN", "XAU", "XAG", "XPT", "XDR", "BOV", "USN", "CHE", "UYI"] {
+            assert_eq!(Currency::parse(code), Err(MoneyError::UnknownCurrency), "{code}");
+        }
+        for code in ["SLE", "ZWG", "CUP", "VES", "VED", "XAF", "XOF", "XPF", "XCD", "XCG", "NAD"] {
+            assert!(Currency::parse(code).is_ok(), "{code}");
+        }
+    }
+
+    #[test]
+    fn stored_currency_is_read_after_it_was_replaced() {
+        assert_eq!(serde_json::from_str::<Currency>("\"HRK\"").unwrap().to_string(), "HRK");
     }
 }

@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 
 use super::{AccountRevocation, OperationId, Posting, TransferType, WriteShards};
 
-/// The id of a payment account, chosen by the client that opens it, or generated.
+/// The id of a payment account, chosen by the client that opens it, or generated. In lower case: ids are compared without
+/// regard to case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]*$", example = "ada-main")]
@@ -29,7 +30,7 @@ impl PaymentAccountId {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         let starts_alphanumeric = text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
         if starts_alphanumeric && text.len() <= 64 && text.bytes().all(is_allowed) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err(InvalidAccountId)
         }
@@ -164,7 +165,8 @@ impl NewAccount {
         let balance = self.opening_balance();
         let (min_balance, max_balance) = match self {
             Self::Debit { .. } => (0, MAX_AMOUNT_MINOR),
-            Self::Credit { limit } => (-limit.minor(), MAX_AMOUNT_MINOR),
+            // `available`, which includes the credit limit, does not exceed the maximum either.
+            Self::Credit { limit } => (-limit.minor(), MAX_AMOUNT_MINOR - limit.minor()),
             Self::Loan { .. } => (0, 0),
         };
         let headroom = max_balance - balance.minor();
@@ -227,9 +229,15 @@ mod tests {
         // An eighth of half of 2^53 - 1 is 2^49 - 1, rounded down.
         let of_shards = 8 * ((1 << 49) - 1);
         assert_eq!(debit(None, WriteShards::new(8).ok()), (0, 0, MAX_AMOUNT_MINOR - of_shards));
-        assert_eq!(opened(&NewAccount::Credit { limit: amount(500) }), (0, 500, MAX_AMOUNT_MINOR));
+        assert_eq!(opened(&NewAccount::Credit { limit: amount(500) }), (0, 500, MAX_AMOUNT_MINOR - 500));
+        assert_eq!(opened(&NewAccount::Credit { limit: amount(MAX_AMOUNT_MINOR) }), (0, MAX_AMOUNT_MINOR, 0));
         let disburse_to = PaymentAccountId::parse("b").unwrap();
         assert_eq!(opened(&NewAccount::Loan { principal: amount(900), disburse_to }), (-900, -900, 900));
+    }
+
+    #[test]
+    fn account_id_is_compared_without_regard_to_case() {
+        assert_eq!(PaymentAccountId::parse("Shop-X").unwrap(), PaymentAccountId::parse("shop-x").unwrap());
     }
 
     #[test]

@@ -81,7 +81,7 @@ mod tests {
     fn payment(status: &str, version: u64) -> Value {
         json!({
             "pk": {"S": format!("PAYMENT#{REFERENCE}")}, "sk": {"S": "PAYMENT"}, "reference": {"S": REFERENCE},
-            "ownerId": {"S": ADA}, "ownerStatus": {"S": format!("{ADA}#{status}")}, "order": {"S": "o"},
+            "ownerId": {"S": ADA}, "order": {"S": "o"},
             "amount": {"N": "1050"}, "currency": {"S": "RWF"}, "paymentMethod": {"S": "MOBILE_MONEY"},
             "customerPhone": {"S": "+250788123456"}, "customerEmail": {"S": "ben@example.com"},
             "status": {"S": status}, "providerName": {"S": "simulator"}, "providerTransactionId": {"S": "SIM-1"},

@@ -57,8 +57,11 @@ impl State {
 ///
 /// A [`Problem`] if the request is invalid, or its account can't be credited.
 pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
-    let body: Body = json_body(&request)?;
+    let mut body: Body = json_body(&request)?;
     let params = parse(&body)?;
+    if let Some(id) = &mut body.payment_account_id {
+        id.make_ascii_lowercase();
+    }
     let context = operation_context(&state.store, &principal, &request, "create-payment", &body)?;
     let keyed = context.request.fingerprint.is_some();
     let payment = create_payment(&state.store, context, params, &state.provider_name).await;

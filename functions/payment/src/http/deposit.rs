@@ -34,8 +34,9 @@ impl State {
 /// A [`Problem`] if the request is invalid, deposits are disabled, or the account can't receive the money.
 pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
     state.self_deposit.check()?;
-    let body: AccountAmount = json_body(&request)?;
+    let mut body: AccountAmount = json_body(&request)?;
     let (to, amount, currency) = body.parse(state.transfers.default_currency)?;
+    body.normalize(state.transfers.default_currency);
     let params = TransferParams { posting: Posting::Deposit { to }, amount, currency, note: None };
     state.transfers.respond(&principal, &request, "deposit", &body, params, problems::PAYMENT_ACCOUNT).await
 }

@@ -2,6 +2,7 @@
 
 use auth::Principal;
 use http_api::{Problem, Request, Response, idempotency_key};
+use kernel::Currency;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 
@@ -34,6 +35,11 @@ pub(super) fn operation_context(
     };
     let claims = TokenClaims::from(principal);
     Ok(OperationContext { user, claims, request: idempotent })
+}
+
+/// Omits a currency that is the default, so that the fingerprint of a request does not depend on whether it is spelled out.
+pub(super) fn omit_default(currency: &mut Option<String>, default: Currency) {
+    currency.take_if(|code| code == default.as_str());
 }
 
 /// A response with status 201 and what was created, by this request or by an earlier one with the same key.

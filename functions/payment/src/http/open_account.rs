@@ -10,7 +10,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::dto::{AccountBody, Count, MinorUnits};
-use super::idempotency::{created, operation_context};
+use super::idempotency::{created, omit_default, operation_context};
 use super::problems::{self, PartyFields};
 use super::transfers::creation;
 use super::{WALLET, examples};
@@ -80,8 +80,12 @@ impl State {
 ///
 /// A [`Problem`] if the request is invalid, or the account can't be opened.
 pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
-    let body: Body = json_body(&request)?;
+    let mut body: Body = json_body(&request)?;
     let params = parse(&body, state)?;
+    for id in [&mut body.payment_account_id, &mut body.disburse_to].into_iter().flatten() {
+        id.make_ascii_lowercase();
+    }
+    omit_default(&mut body.currency, state.default_currency);
     params.check(&state.limits, state.self_deposit)?;
     let context = operation_context(&state.store, &principal, &request, "open-account", &body)?;
     let keyed = context.request.fingerprint.is_some();

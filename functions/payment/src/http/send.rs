@@ -9,6 +9,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::dto::{MinorUnits, TransferBody};
+use super::idempotency::omit_default;
 use super::problems::{self, PartyFields};
 pub use super::transfers::TransferState as State;
 use super::transfers::creation;
@@ -44,8 +45,11 @@ pub(super) struct Body {
 ///
 /// A [`Problem`] if the request is invalid, or one of the accounts doesn't admit the transfer.
 pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
-    let body: Body = json_body(&request)?;
+    let mut body: Body = json_body(&request)?;
     let params = parse(&body, state.default_currency)?;
+    body.from_payment_account_id.make_ascii_lowercase();
+    body.to_payment_account_id.make_ascii_lowercase();
+    omit_default(&mut body.currency, state.default_currency);
     state.respond(&principal, &request, "send", &body, params, FIELDS).await
 }
 
@@ -124,6 +128,23 @@ mod tests {
         let mut body = valid_body();
         body[field] = value;
         body
+    }
+
+    #[tokio::test]
+    async fn equal_requests_in_other_forms_are_replayed() {
+        let scene = Scene::new().await;
+        let body = json!({"fromPaymentAccountId": "ada", "toPaymentAccountId": "bob", "amount": 5});
+        scene.send(keyed_request(&body, "k")).await.unwrap();
+        for (field, value) in [("currency", "USD"), ("fromPaymentAccountId", "ADA"), ("toPaymentAccountId", "Bob")] {
+            let mut same = body.clone();
+            same[field] = json!(value);
+            let response = scene.send(keyed_request(&same, "k")).await.unwrap();
+            assert!(response.headers.contains(&("idempotent-replayed", "true".to_owned())), "{field}");
+        }
+        let mut other = body;
+        other["currency"] = json!("EUR");
+        let problem = scene.send(keyed_request(&other, "k")).await.unwrap_err();
+        assert_eq!(problem.problem_type.code, "idempotency_key_reused");
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::dto::{MinorUnits, TransferBody};
-use super::idempotency::{created, operation_context};
+use super::idempotency::{created, omit_default, operation_context};
 use super::problems::{self, PartyFields};
 use crate::app::post_transfer::{TransferParams, post_transfer};
 use crate::domain::PaymentAccountId;
@@ -65,6 +65,12 @@ pub(super) struct AccountAmount {
 }
 
 impl AccountAmount {
+    /// Brings equal requests into the same form.
+    pub(super) fn normalize(&mut self, default_currency: Currency) {
+        self.payment_account_id.make_ascii_lowercase();
+        omit_default(&mut self.currency, default_currency);
+    }
+
     pub(super) fn parse(&self, default_currency: Currency) -> Result<(PaymentAccountId, Amount, Currency), Problem> {
         let mut fields = FieldErrors::default();
         let account = fields.read("paymentAccountId", PaymentAccountId::parse(&self.payment_account_id));

@@ -16,8 +16,9 @@ use crate::domain::Posting;
 ///
 /// A [`Problem`] if the request is invalid, or the account can't be debited.
 pub async fn handle(state: &State, principal: Principal, request: Request) -> Result<Response, Problem> {
-    let body: AccountAmount = json_body(&request)?;
+    let mut body: AccountAmount = json_body(&request)?;
     let (from, amount, currency) = body.parse(state.default_currency)?;
+    body.normalize(state.default_currency);
     let params = TransferParams { posting: Posting::Withdrawal { from }, amount, currency, note: None };
     state.respond(&principal, &request, "withdraw", &body, params, problems::PAYMENT_ACCOUNT).await
 }
