@@ -8,7 +8,7 @@ use account::app::active_session::AuthenticatedSession;
 use account::app::settings;
 use account::app::verify_identifier::SendVerification;
 use account::domain::verification_code::Code;
-use account::domain::{Identifier, REUSE_GRACE_PERIOD};
+use account::domain::{Identifier, REUSE_GRACE_PERIOD, RefreshToken};
 use account::http::{
     change_password, confirm_code, end_session, jwks, list_sessions, login, me, refresh, register, send_code, signin,
     signout, signup, update_me, validate,
@@ -176,6 +176,9 @@ async fn tokens(scene: &Scene, recorder: &mut Recorder) {
     recorder.add(REFRESH, "replay", returns(200), refresh::handle(&state, sent(&token))).await;
     let invalid = || fails_with(401, "invalid_refresh_token");
     recorder.add(REFRESH, "failure", invalid(), refresh::handle(&state, sent("made up"))).await;
+    let issued = RefreshToken::parse(&token).expect("a refresh token");
+    let forged = RefreshToken::new(issued.user, issued.session, &SystemRandom).to_text();
+    recorder.add(REFRESH, "failure, forged", invalid(), refresh::handle(&state, sent(forged.expose()))).await;
     let audit = AuditTable::new(scene.client.clone(), "AuditTable");
     let (client, random) = (scene.client.clone(), SystemRandom);
     let accounts = AccountTable::audited(client, "AccountTable", AfterTheGrace, random, audit);

@@ -294,6 +294,15 @@ impl TestApp {
         }
     }
 
+    /// Updates Ada to this version, and retains this session.
+    pub(crate) async fn retain_session(&self, after: User, session: Session) {
+        let before = self.ada().await;
+        let event = fixture_event(AuditEventKind::SessionsRevoked);
+        let plan = UpdatePlan { retained_session: Some(session), ..UpdatePlan::new(after, event) };
+        assert_eq!(self.accounts.update_user(&before, &plan).await, Ok(UpdateOutcome::Updated));
+        self.engine.round_trips();
+    }
+
     /// Deletes Ada's profile, as a hook between two requests.
     pub(crate) fn deleting_ada(&self) -> impl Future<Output = ()> + Send + 'static {
         let key = dynamo::key(format!("USER#{}", ada().id), "PROFILE");

@@ -236,13 +236,25 @@ impl AccountTable {
         })
     }
 
-    /// Binds a session to the user's new epoch, with a new refresh token.
+    /// Binds a session to the user's new epoch, with a new refresh token of a new family.
     fn rebind_session(&self, session: &Session, user: &User) -> Result<TransactWriteItem, StoreError> {
-        self.table.update(keys::session(user.id, session.id).into(), |update| {
+        let families = [
+            (&session.family, ":family", "familyHash = :family", "familyHash"),
+            (&session.former_family, ":former", "formerFamilyHash = :former", "formerFamilyHash"),
+        ];
+        let mut set = vec!["epoch = :epoch", "tokenExpiresAt = :token", "refreshHash = :refresh"];
+        let mut remove = vec!["#rotation"];
+        for (family, _, assignment, attribute) in families {
+            if family.is_some() { set.push(assignment) } else { remove.push(attribute) }
+        }
+        self.table.update(keys::session(user.id, session.id).into(), |mut update| {
+            for (family, value, ..) in families {
+                if let Some(family) = family {
+                    update = update.expression_attribute_values(value, text(&family.0));
+                }
+            }
             update
-                .update_expression(
-                    "SET epoch = :epoch, tokenExpiresAt = :token, refreshHash = :refresh REMOVE #rotation",
-                )
+                .update_expression(format!("SET {} REMOVE {}", set.join(", "), remove.join(", ")))
                 .condition_expression("attribute_exists(pk) AND attribute_not_exists(endedAt)")
                 .expression_attribute_names("#rotation", "rotation")
                 .expression_attribute_values(":refresh", text(&session.refresh_hash.0))
