@@ -17,6 +17,9 @@ pub enum AccountError {
     /// Another attempt is allowed after this duration.
     #[error("too many failed attempts; retry in {0:?}")]
     TooManyAttempts(Duration),
+    /// Other attempts are being checked, and whether this one has to wait depends on their outcome.
+    #[error("other attempts are in progress")]
+    AttemptsInProgress,
     /// The token is valid, but its session or epoch has ended.
     #[error(transparent)]
     Revoked(#[from] Revoked),

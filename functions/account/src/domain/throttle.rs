@@ -24,20 +24,27 @@ pub fn backoff_steps() -> impl Iterator<Item = (u32, Duration)> {
     (BURST..).map(|attempts| (attempts, backoff_after(attempts))).take_while(|(_, backoff)| *backoff < MAX_BACKOFF)
 }
 
+/// The time after which an attempt is no longer in flight, although it was not settled: longer than a function may run.
+pub const MAX_TIME_IN_FLIGHT: Duration = Duration::from_secs(15);
+
 /// The result of counting an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimit<T> {
     /// The attempt was counted.
     Allowed(T),
+    /// The attempt was not counted: others are in flight, and whether it has to wait depends on their outcome.
+    Undecided,
     /// The attempt was not counted. The next one is allowed after `retry_after`.
     Limited { retry_after: Duration },
 }
 
-/// The consecutive failed attempts by an identifier or of a user.
+/// The consecutive attempts by an identifier or of a user that have failed or are in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempts {
     pub count: u32,
     pub last_at: Timestamp,
+    /// When the last of the attempts in flight was counted.
+    pub in_flight_since: Option<Timestamp>,
 }
 
 /// How the next attempt is counted.
@@ -49,6 +56,8 @@ pub enum NextAttempt {
     Reset,
     /// It has to wait.
     Wait(Duration),
+    /// It would have to wait if the attempts in flight fail. If one succeeds, the count is reset.
+    AwaitOthers,
 }
 
 impl Attempts {
@@ -58,8 +67,13 @@ impl Attempts {
         }
         match self.backoff(now) {
             Duration::ZERO => NextAttempt::Increment,
+            _ if self.is_in_flight(now) => NextAttempt::AwaitOthers,
             backoff => NextAttempt::Wait(backoff),
         }
+    }
+
+    fn is_in_flight(self, now: Timestamp) -> bool {
+        self.in_flight_since.is_some_and(|since| now < since.plus(MAX_TIME_IN_FLIGHT))
     }
 
     fn backoff(self, now: Timestamp) -> Duration {
@@ -82,9 +96,20 @@ mod tests {
     #[test]
     fn backoff_runs_from_last_attempt() {
         let at = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
-        let attempts = Attempts { count: 8, last_at: at };
+        let attempts = Attempts { count: 8, last_at: at, in_flight_since: None };
         for (later, backoff) in [(0, 8), (3, 5), (8, 0), (9, 0)] {
             assert_eq!(attempts.backoff(at.plus(Duration::from_secs(later))), Duration::from_secs(backoff));
         }
+    }
+
+    #[test]
+    fn attempt_is_undecided_while_others_are_in_flight() {
+        let at = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
+        let later = |seconds| at.plus(Duration::from_secs(seconds));
+        let locked = Attempts { count: 20, last_at: at, in_flight_since: Some(at) };
+        assert_eq!(locked.next(later(14)), NextAttempt::AwaitOthers);
+        assert_eq!(locked.next(later(15)), NextAttempt::Wait(Duration::from_secs(900 - 15)));
+        assert_eq!(Attempts { in_flight_since: None, ..locked }.next(at), NextAttempt::Wait(MAX_BACKOFF));
+        assert_eq!(Attempts { count: 4, ..locked }.next(at), NextAttempt::Increment);
     }
 }

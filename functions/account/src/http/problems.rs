@@ -18,6 +18,10 @@ pub const INVALID_CREDENTIALS: ProblemType =
 pub const TOO_MANY_ATTEMPTS: ProblemType =
     ProblemType { code: "too_many_attempts", status: 429, title: "Too many failed attempts", retryable: true };
 
+/// Sent with `Retry-After`. No attempt was made, and none is known to have failed.
+pub const ATTEMPTS_IN_PROGRESS: ProblemType =
+    ProblemType { code: "attempts_in_progress", status: 429, title: "Other attempts in progress", retryable: true };
+
 /// Returned for every cause. The client has to sign in again.
 pub const INVALID_REFRESH_TOKEN: ProblemType =
     ProblemType { code: "invalid_refresh_token", status: 401, title: "Invalid refresh token", retryable: false };
@@ -37,6 +41,7 @@ pub const ALL: &[ProblemType] = &[
     IDENTIFIER_TAKEN,
     INVALID_CREDENTIALS,
     TOO_MANY_ATTEMPTS,
+    ATTEMPTS_IN_PROGRESS,
     INVALID_REFRESH_TOKEN,
     SESSION_NOT_FOUND,
     ALREADY_VERIFIED,
@@ -57,6 +62,10 @@ impl From<AccountError> for Problem {
             AccountError::TooManyAttempts(wait) => {
                 Self::new(&TOO_MANY_ATTEMPTS, "Wait for as long as Retry-After says before the next attempt.")
                     .retry_after(wait)
+            }
+            AccountError::AttemptsInProgress => {
+                Self::new(&ATTEMPTS_IN_PROGRESS, "Other attempts are still being checked. Retry this one.")
+                    .retry_after(DEFAULT_RETRY_AFTER)
             }
             AccountError::InvalidRefreshToken(reason) => {
                 Self::new(&INVALID_REFRESH_TOKEN, "The refresh token is invalid or has expired. Sign in again.")

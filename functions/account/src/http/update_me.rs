@@ -103,7 +103,12 @@ pub(super) fn describe() -> Endpoint {
             ("no phone", json!({"phone": null, password: examples::PASSWORD})),
         ])
         .response::<SignedInUser<'_>>(200, "The updated user, as in `GET /auth/me`.", &moved)
-        .problems(&[&problems::INVALID_CREDENTIALS, &problems::IDENTIFIER_TAKEN, &problems::TOO_MANY_ATTEMPTS])
+        .problems(&[
+            &problems::INVALID_CREDENTIALS,
+            &problems::IDENTIFIER_TAKEN,
+            &problems::TOO_MANY_ATTEMPTS,
+            &problems::ATTEMPTS_IN_PROGRESS,
+        ])
 }
 
 #[cfg(test)]

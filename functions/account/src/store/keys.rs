@@ -18,7 +18,8 @@
 //! read. An update of a user, or of the password, changes the copies in the same transaction. A command that relies on a
 //! copy checks its version in the transaction that follows.
 //!
-//! An identifier also counts the attempts to sign in with it, whether or not it belongs to a user. The TTL attribute
+//! An identifier also counts the attempts to sign in with it, whether or not it belongs to a user. `attempts` is their
+//! number since the last success, and the set `inFlight` names those that are not settled. The TTL attribute
 //! `expiresAt` is set on the counter of an unknown identifier. On the identifier of a user it is not a number, and
 //! DynamoDB ignores a TTL attribute that is not a number
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-before-you-start.html>).

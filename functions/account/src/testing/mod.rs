@@ -23,12 +23,13 @@ use crate::app::sign_in::SignIn;
 use crate::app::sign_up::SignUp;
 use crate::app::token_issuer::TokenIssuer;
 use crate::authenticate_session;
+use crate::domain::throttle::RateLimit;
 use crate::domain::{
     AccessTokens, AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, KeySet, Lifetimes,
     PasswordHash, PasswordPolicy, RefreshToken, Session, SigningKey, User, UserSession,
 };
 use crate::store::{
-    AccountTable, AuditTable, CreateUserOutcome, Credential, KeyTables, NewSession, SigningKeyTable,
+    AccountTable, AuditTable, CreateUserOutcome, Credential, KeyTables, NewSession, SignInAttempt, SigningKeyTable,
     StartSessionOutcome, UpdateOutcome, UpdatePlan,
 };
 
@@ -324,6 +325,16 @@ impl TestApp {
 
     pub(crate) async fn sessions(&self) -> Vec<Session> {
         self.accounts.list_sessions(ada().id).await.unwrap().unwrap().1
+    }
+
+    /// Makes failed attempts to sign in.
+    pub(crate) async fn fail_attempts(&self, identifier: &Identifier, attempts: u32) {
+        for _ in 0..attempts {
+            let counted = self.accounts.count_attempt(identifier, self.accounts.now()).await.unwrap();
+            let RateLimit::Allowed(SignInAttempt { counted, .. }) = counted else { panic!("{counted:?}") };
+            self.accounts.settle_attempt(identifier, &counted).await.unwrap();
+        }
+        self.engine.round_trips();
     }
 
     pub(crate) async fn credential(&self, identifier: &Identifier) -> Option<Credential> {

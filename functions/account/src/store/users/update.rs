@@ -200,7 +200,8 @@ impl AccountTable {
         if let Some(hash) = password_hash {
             copy.insert("passwordHash".to_owned(), text(hash.expose()));
         }
-        let mut removed = if reset_failed_attempts { vec!["attempts", "lastAttemptAt"] } else { Vec::new() };
+        let mut removed =
+            if reset_failed_attempts { vec!["attempts", "lastAttemptAt", "inFlight"] } else { Vec::new() };
         if !copy.contains_key("phone") {
             removed.push("phone");
         }
@@ -225,8 +226,9 @@ impl AccountTable {
 
     /// Resets the count of failed reauthentication attempts. The item exists, since the successful attempt was counted.
     fn reset_attempts(&self, user: &User) -> Result<TransactWriteItem, StoreError> {
-        self.table
-            .update(keys::attempts(user.id).into(), |update| update.update_expression("REMOVE attempts, lastAttemptAt"))
+        self.table.update(keys::attempts(user.id).into(), |update| {
+            update.update_expression("REMOVE attempts, lastAttemptAt, inFlight")
+        })
     }
 
     /// Deletes an identifier, so that other users can claim it.
@@ -272,7 +274,7 @@ mod tests {
     use contact::{Email, Phone};
 
     use super::super::super::testing::{Accounts, event, hash, now, session, start, user};
-    use super::super::super::{CountedAttempt, CreateUserOutcome};
+    use super::super::super::{CreateUserOutcome, SignInAttempt};
     use super::*;
     use crate::domain::throttle::RateLimit;
     use crate::domain::{AuditEventKind, UserStatus};
@@ -427,10 +429,10 @@ mod tests {
 
         assert_eq!(accounts.table.update_user(&ada, &plan).await, Ok(UpdateOutcome::Updated));
         let counted = accounts.table.count_attempt(email, now()).await.unwrap();
-        let RateLimit::Allowed(CountedAttempt { credential: Some(credential), attempts: 1 }) = counted else {
+        let RateLimit::Allowed(SignInAttempt { credential: Some(credential), counted }) = counted else {
             panic!("{counted:?}")
         };
-        assert_eq!((credential.password_hash, credential.user), (other, after));
+        assert_eq!((credential.password_hash, credential.user, counted.number), (other, after, 1));
     }
 
     /// Updates Ada with retries, loading her once. Returns the conflict that would require another load as an error.
