@@ -122,7 +122,7 @@ fn attempts(item: Item) -> Result<Attempts, StoreError> {
 }
 
 /// Deserializes an item whose partition key is an e-mail address or a phone number, which must not be logged.
-fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(StoreError::internal)
 }
 

@@ -7,6 +7,7 @@
 //! | session | `USER#<user id>` | `SESSION#<session id>` |
 //! | reauthentication attempts of a user | `USER#<user id>` | `ATTEMPTS` |
 //! | verification codes sent to a user | `USER#<user id>` | `VERIFICATION#email`, `VERIFICATION#phone` |
+//! | verification codes sent to an address | `IDENTIFIER#email#<e-mail>`, `IDENTIFIER#phone#<number>` | `VERIFICATION` |
 //! | public key | `SIGNING_KEYS` | `KEY#<kid>` |
 //! | private key, in the signing key table | `SIGNING_KEYS` | `KEY#<kid>` |
 //! | key set, in the signing key table | `CURRENT_SIGNING_KEY` | `CURRENT_SIGNING_KEY` |
@@ -25,7 +26,8 @@
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-before-you-start.html>).
 //!
 //! A verification code is stored as a hash, with its expiry and its number of attempts, until it is used. The times at
-//! which codes were sent are stored for a day, whatever address they were sent to.
+//! which codes were sent are stored for a day, once for the user, whatever address they were sent to, and once for the
+//! address, whatever user had it.
 
 use auth::table_keys;
 use dynamo::Item;
@@ -40,6 +42,8 @@ pub(crate) const PROFILE: &str = "PROFILE";
 pub(crate) const SESSION_PREFIX: &str = "SESSION#";
 
 const IDENTIFIER: &str = "IDENTIFIER";
+/// The sort key of the codes that were sent to an address.
+pub(super) const VERIFICATION: &str = "VERIFICATION";
 const ATTEMPTS: &str = "ATTEMPTS";
 /// Both keys of the key set, named after its former content. It is outside the partition of the keys, which holds
 /// nothing else.
@@ -72,8 +76,16 @@ pub(super) fn user(id: UserId) -> PrimaryKey {
     PrimaryKey::new(user_partition(id), PROFILE)
 }
 
+fn identifier_partition(identifier: &Identifier) -> String {
+    format!("IDENTIFIER#{}#{}", identifier.kind(), identifier.as_str())
+}
+
 pub(super) fn identifier(identifier: &Identifier) -> PrimaryKey {
-    PrimaryKey::new(format!("IDENTIFIER#{}#{}", identifier.kind(), identifier.as_str()), IDENTIFIER)
+    PrimaryKey::new(identifier_partition(identifier), IDENTIFIER)
+}
+
+pub(super) fn codes_to_address(address: &Identifier) -> PrimaryKey {
+    PrimaryKey::new(identifier_partition(address), VERIFICATION)
 }
 
 pub(super) fn session(user: UserId, id: SessionId) -> PrimaryKey {
