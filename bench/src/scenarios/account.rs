@@ -266,7 +266,7 @@ async fn sessions(scene: &Scene, recorder: &mut Recorder) {
 async fn credentials_of_the_user(scene: &Scene, recorder: &mut Recorder) {
     const PASSWORDS: &str = "POST /auth/password";
     const UPDATE: &str = "PATCH /auth/me";
-    let wrong = || fails_with(401, "invalid_credentials");
+    let wrong = || fails_with(403, "wrong_current_password");
     scene.register("cleo", "+250788000002").await;
     let (cleo, _) = scene.login("cleo").await;
     let (verifier, table) = (scene.verifier().await, scene.table());

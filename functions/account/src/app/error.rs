@@ -14,6 +14,9 @@ pub enum AccountError {
     /// The identifier is unknown, the password is wrong, or the user is suspended.
     #[error("invalid credentials")]
     InvalidCredentials,
+    /// The current password that a change requires is wrong.
+    #[error("wrong current password")]
+    WrongCurrentPassword,
     /// Another attempt is allowed after this duration.
     #[error("too many failed attempts; retry in {0:?}")]
     TooManyAttempts(Duration),

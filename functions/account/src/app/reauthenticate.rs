@@ -75,7 +75,7 @@ impl Reauthenticate {
     ///
     /// # Errors
     ///
-    /// [`AccountError::InvalidCredentials`] if the password is wrong; [`AccountError::TooManyAttempts`] after too many failures.
+    /// [`AccountError::WrongCurrentPassword`] if the password is wrong; [`AccountError::TooManyAttempts`] after too many failures.
     pub async fn verify_password(
         &self,
         request: &ReauthRequest,
@@ -86,7 +86,7 @@ impl Reauthenticate {
         let (attempt, credential) = join(counted, self.accounts.find_credential(&email)).await;
         let attempt = attempt?;
         let checked = request.check(credential?);
-        if matches!(checked, Err(AccountError::InvalidCredentials)) {
+        if matches!(checked, Err(AccountError::WrongCurrentPassword)) {
             let event = self.event(AuditEventKind::ReauthenticationFailed, request, self.accounts.now());
             let event = event.with_detail(format!("attempt {}", attempt.number));
             let settled = self.accounts.settle_reauthentication(user, &attempt);
@@ -102,7 +102,7 @@ impl Reauthenticate {
     /// # Errors
     ///
     /// [`AccountError::IdentifierTaken`] if an identifier is in use; [`AccountError::Revoked`] or
-    /// [`AccountError::InvalidCredentials`] if the token or the password is no longer valid.
+    /// [`AccountError::WrongCurrentPassword`] if the token or the password is no longer valid.
     pub async fn update(
         &self,
         request: &ReauthRequest,
@@ -172,6 +172,6 @@ impl ReauthRequest {
     /// Returns the credential if it is the user's and the password matches. The address may belong to another user by now.
     fn check(&self, credential: Option<Credential>) -> Result<Credential, AccountError> {
         let own = credential.filter(|credential| credential.user.id == self.principal.user_id);
-        check_password(own, &self.password)
+        check_password(own, &self.password).map_err(|_| AccountError::WrongCurrentPassword)
     }
 }

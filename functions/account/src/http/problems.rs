@@ -14,6 +14,10 @@ pub const IDENTIFIER_TAKEN: ProblemType =
 pub const INVALID_CREDENTIALS: ProblemType =
     ProblemType { code: "invalid_credentials", status: 401, title: "Invalid credentials", retryable: false };
 
+/// The session is valid, so this is not a 401: there is nothing to authenticate again for.
+pub const WRONG_CURRENT_PASSWORD: ProblemType =
+    ProblemType { code: "wrong_current_password", status: 403, title: "Wrong current password", retryable: false };
+
 /// Sent with `Retry-After`.
 pub const TOO_MANY_ATTEMPTS: ProblemType =
     ProblemType { code: "too_many_attempts", status: 429, title: "Too many failed attempts", retryable: true };
@@ -40,6 +44,7 @@ pub const INVALID_CODE: ProblemType =
 pub const ALL: &[ProblemType] = &[
     IDENTIFIER_TAKEN,
     INVALID_CREDENTIALS,
+    WRONG_CURRENT_PASSWORD,
     TOO_MANY_ATTEMPTS,
     ATTEMPTS_IN_PROGRESS,
     INVALID_REFRESH_TOKEN,
@@ -58,6 +63,10 @@ impl From<AccountError> for Problem {
             AccountError::InvalidCredentials => {
                 Self::new(&INVALID_CREDENTIALS, "The identifier or the password is wrong.")
                     .header("www-authenticate", "Bearer realm=\"payments\"")
+            }
+            AccountError::WrongCurrentPassword => {
+                Self::new(&WRONG_CURRENT_PASSWORD, "The current password is wrong, so nothing was changed.")
+                    .with_field_error("currentPassword", "is wrong")
             }
             AccountError::TooManyAttempts(wait) => {
                 Self::new(&TOO_MANY_ATTEMPTS, "Wait for as long as Retry-After says before the next attempt.")
