@@ -161,8 +161,11 @@ async fn tokens(scene: &Scene, recorder: &mut Recorder) {
     const VALIDATE: &str = "GET /api/auth/validate";
     const REFRESH: &str = "POST /auth/refresh";
     let (access, token) = scene.login("ada").await;
-    let state = validate::State { verifier: scene.verifier().await };
+    let state = validate::State { verifier: scene.verifier().await, accounts: scene.table() };
     recorder.add(VALIDATE, "success", returns(200), validate::handle(&state, signed(&access, None))).await;
+    let parameters = std::collections::HashMap::from([("fresh".to_owned(), "true".to_owned())]);
+    let fresh = signed(&access, None).with_query_string_parameters(parameters);
+    recorder.add(VALIDATE, "success, fresh", returns(200), validate::handle(&state, fresh)).await;
     let bad = fails_with(401, "unauthenticated");
     recorder.add(VALIDATE, "failure", bad, validate::handle(&state, signed("a.b.c", None))).await;
 

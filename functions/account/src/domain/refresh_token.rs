@@ -152,6 +152,14 @@ impl RefreshToken {
     }
 }
 
+impl RefreshToken {
+    /// Derives the id of the access token that is issued together with this token, with the claims of this version of the
+    /// user. A replay of the response has the same id, any other response another one. It does not reveal the secret.
+    pub fn access_token_id(&self, user_version: u64) -> String {
+        URL_SAFE_NO_PAD.encode(truncated_hmac(self.secret.expose(), format!("access-token:{user_version}").as_bytes()))
+    }
+}
+
 /// The first 128 bits of an HMAC-SHA-256.
 fn truncated_hmac(key: &[u8], message: &[u8]) -> [u8; 16] {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
@@ -232,6 +240,16 @@ pub(crate) mod tests {
         assert_ne!(next.hash(), token(1).hash());
         assert_ne!(next.hash(), token(1).successor(&two).hash());
         assert_ne!(next.hash(), token(2).successor(&one).hash());
+    }
+
+    #[test]
+    fn access_token_id_is_another_for_each_token_and_version() {
+        let id = token(1).access_token_id(1);
+        assert_eq!((&id, id.len()), (&token(1).access_token_id(1), 22));
+        let next = token(1).successor(&RotationNonce::random(&SeededRandom::new(8)));
+        for other in [token(1).access_token_id(2), token(2).access_token_id(1), next.access_token_id(1)] {
+            assert_ne!(other, id);
+        }
     }
 
     #[test]

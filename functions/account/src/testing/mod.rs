@@ -101,7 +101,8 @@ pub(crate) fn request_of(session: &Session) -> Request {
 pub(crate) fn request_issued_at(session: &Session, at: Timestamp) -> Request {
     let tokens = AccessTokens::new("issuer", "audience");
     let session = Session { token_expires_at: at.plus(LIFETIMES.access_token), ..session.clone() };
-    let token = tokens.issue(&signing_key(), &ada(), &session, at).unwrap();
+    let refresh_token = RefreshToken::new(ada().id, session.id, &SeededRandom::new(300));
+    let token = tokens.issue(&signing_key(), &ada(), &session, &refresh_token, at).unwrap();
     with_header("authorization", &format!("Bearer {}", token.expose()))
 }
 

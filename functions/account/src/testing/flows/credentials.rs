@@ -26,7 +26,7 @@ impl Scene {
         let app = TestApp::new().await;
         let verifier: Verifier<TableKeys> = app.new_verifier();
         verifier.warm_up().await;
-        let validate = validate::State { verifier };
+        let validate = validate::State { verifier, accounts: app.accounts.clone() };
         Self { sign_up: app.sign_up(), sign_in: app.sign_in().await, validate, app }
     }
 

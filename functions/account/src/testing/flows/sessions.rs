@@ -147,6 +147,11 @@ async fn session_operations_take_at_most_two_round_trips() {
     assert_eq!(scene.round_trips(), ["BatchGetItem", "PutItem"]);
     assert_eq!(scene.refreshed(&first).await, phone);
     assert_eq!(scene.round_trips(), ["BatchGetItem"]);
+    let mut ids = BTreeSet::new();
+    for client in [&first, &device, &phone] {
+        ids.insert(scene.app.verifier.claims(&client.access).await.unwrap().jti.unwrap());
+    }
+    assert_eq!(ids.len(), 3);
 
     let sessions = scene.sessions(&phone).await;
     assert_eq!((sessions.len(), scene.round_trips()), (2, vec!["Query".to_owned()]));
