@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::keys::{self, PrimaryKey};
 use super::users::record::UserAttributes;
 use super::{AccountTable, StoreError};
-use crate::domain::throttle::{ATTEMPT_WINDOW, Attempts, BURST, MAX_BACKOFF, NextAttempt, RateLimit, backoff_steps};
+use crate::domain::throttle::{
+    ATTEMPT_WINDOW, Attempts, Backoff, MAX_BACKOFF, NextAttempt, PASSWORDS, RateLimit, SIGN_UPS,
+};
 use crate::domain::{Identifier, PasswordHash, User};
 
 /// How often counting an attempt is started over because of concurrent attempts.
@@ -47,6 +49,13 @@ pub struct SignInAttempt {
 /// random number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct AttemptId(String);
+
+impl CountedAttempt {
+    /// An attempt that is to be counted.
+    fn new(now: Timestamp, random: &(impl Random + ?Sized)) -> Self {
+        Self { number: 0, id: AttemptId::new(now, random) }
+    }
+}
 
 impl AttemptId {
     fn new(now: Timestamp, random: &(impl Random + ?Sized)) -> Self {
@@ -144,16 +153,16 @@ enum CounterWrite {
 impl CounterUpdate {
     /// Counts one more attempt, unless it has to wait. The condition expresses the backoff as a function of the stored
     /// attributes, so that no read is needed, and a rejected attempt changes nothing.
-    fn increment(now: Timestamp) -> Self {
+    fn increment(backoff: Backoff, now: Timestamp) -> Self {
         let ago = |duration: Duration| number(now.unix_millis().saturating_sub_unsigned(millis(duration)));
         let mut values = HashMap::from([
             (":zero".to_owned(), number(0)),
-            (":free".to_owned(), number(BURST)),
+            (":free".to_owned(), number(backoff.burst)),
             (":longest".to_owned(), ago(MAX_BACKOFF)),
             (":forgotten".to_owned(), ago(ATTEMPT_WINDOW)),
         ]);
         let mut waited = vec!["attempts < :free".to_owned(), "lastAttemptAt <= :longest".to_owned()];
-        for (attempts, backoff) in backoff_steps() {
+        for (attempts, backoff) in backoff.steps() {
             waited.push(format!("(attempts <= :n{attempts} AND lastAttemptAt <= :t{attempts})"));
             values.insert(format!(":n{attempts}"), number(attempts));
             values.insert(format!(":t{attempts}"), ago(backoff));
@@ -202,8 +211,10 @@ impl AccountTable {
         identifier: &Identifier,
         now: Timestamp,
     ) -> Result<RateLimit<SignInAttempt>, StoreError> {
-        let (item, counted) = match self.count(keys::identifier(identifier).into(), now).await? {
-            RateLimit::Allowed(allowed) => allowed,
+        let attempt = CountedAttempt::new(now, self.random());
+        let key = keys::identifier(identifier).into();
+        let (item, counted) = match self.count(key, PASSWORDS, Some(&attempt), now).await? {
+            RateLimit::Allowed((item, number)) => (item, CountedAttempt { number, ..attempt }),
             RateLimit::Undecided => return Ok(RateLimit::Undecided),
             RateLimit::Limited { retry_after } => return Ok(RateLimit::Limited { retry_after }),
         };
@@ -232,8 +243,9 @@ impl AccountTable {
         user: UserId,
         now: Timestamp,
     ) -> Result<RateLimit<CountedAttempt>, StoreError> {
-        Ok(match self.count(keys::attempts(user).into(), now).await? {
-            RateLimit::Allowed((_, counted)) => RateLimit::Allowed(counted),
+        let attempt = CountedAttempt::new(now, self.random());
+        Ok(match self.count(keys::attempts(user).into(), PASSWORDS, Some(&attempt), now).await? {
+            RateLimit::Allowed((_, number)) => RateLimit::Allowed(CountedAttempt { number, ..attempt }),
             RateLimit::Undecided => RateLimit::Undecided,
             RateLimit::Limited { retry_after } => RateLimit::Limited { retry_after },
         })
@@ -248,20 +260,44 @@ impl AccountTable {
         self.settle(keys::attempts(user).into(), counted).await
     }
 
-    /// Counts an attempt in the item of this key. Returns the item after the write.
-    async fn count(&self, key: Item, now: Timestamp) -> Result<RateLimit<(Item, CountedAttempt)>, StoreError> {
-        let id = AttemptId::new(now, self.random());
-        let mut update = CounterUpdate::increment(now);
+    /// Counts a sign-up with a taken identifier, unless it has to wait. It is counted separately from attempts to sign in,
+    /// so that no sign-up makes the owner wait.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it was not counted.
+    pub async fn count_taken_sign_up(
+        &self,
+        identifier: &Identifier,
+        now: Timestamp,
+    ) -> Result<RateLimit<()>, StoreError> {
+        Ok(match self.count(keys::sign_ups(identifier).into(), SIGN_UPS, None, now).await? {
+            RateLimit::Allowed(_) => RateLimit::Allowed(()),
+            RateLimit::Undecided => RateLimit::Undecided,
+            RateLimit::Limited { retry_after } => RateLimit::Limited { retry_after },
+        })
+    }
+
+    /// Counts an attempt in the item of this key, as in flight if it is named. Returns the item after the write and the
+    /// number of the attempt.
+    async fn count(
+        &self,
+        key: Item,
+        backoff: Backoff,
+        in_flight: Option<&CountedAttempt>,
+        now: Timestamp,
+    ) -> Result<RateLimit<(Item, u32)>, StoreError> {
+        let mut update = CounterUpdate::increment(backoff, now);
         for _ in 0..MAX_ATTEMPTS {
-            let previous = match self.write_counter(&key, now, &id, &update).await? {
+            let previous = match self.write_counter(&key, now, in_flight, &update).await? {
                 CounterWrite::Written(item) => {
                     let number = attempts(item.clone())?.count;
-                    return Ok(RateLimit::Allowed((item, CountedAttempt { number, id })));
+                    return Ok(RateLimit::Allowed((item, number)));
                 }
                 CounterWrite::ConditionFailed(item) => attempts(item)?,
             };
-            update = match previous.next(now) {
-                NextAttempt::Increment => CounterUpdate::increment(now),
+            update = match previous.next(backoff, now) {
+                NextAttempt::Increment => CounterUpdate::increment(backoff, now),
                 NextAttempt::Reset => CounterUpdate::reset(previous),
                 NextAttempt::AwaitOthers => return Ok(RateLimit::Undecided),
                 NextAttempt::Wait(retry_after) => return Ok(RateLimit::Limited { retry_after }),
@@ -295,20 +331,22 @@ impl AccountTable {
         &self,
         key: &Item,
         now: Timestamp,
-        id: &AttemptId,
+        in_flight: Option<&CountedAttempt>,
         CounterUpdate { attempts, condition, values }: &CounterUpdate,
     ) -> Result<CounterWrite, StoreError> {
+        let add = if in_flight.is_some() { " ADD inFlight :attempt" } else { "" };
         let send = || {
-            let update = self.table.client().update_item().table_name(self.table.name()).set_key(Some(key.clone()));
+            let mut update = self.table.client().update_item().table_name(self.table.name()).set_key(Some(key.clone()));
+            update = update.set_expression_attribute_values(Some(values.clone()));
+            if let Some(attempt) = in_flight {
+                update = update.expression_attribute_values(":attempt", AttributeValue::Ss(vec![attempt.id.0.clone()]));
+            }
             update
                 .update_expression(format!(
-                    "SET attempts = {attempts}, lastAttemptAt = :now, expiresAt = if_not_exists(userId, :forget) \
-                     ADD inFlight :attempt"
+                    "SET attempts = {attempts}, lastAttemptAt = :now, expiresAt = if_not_exists(userId, :forget){add}"
                 ))
                 .condition_expression(condition)
-                .set_expression_attribute_values(Some(values.clone()))
                 .expression_attribute_values(":one", number(1))
-                .expression_attribute_values(":attempt", AttributeValue::Ss(vec![id.0.clone()]))
                 .expression_attribute_values(":now", number(now.unix_millis()))
                 .expression_attribute_values(":forget", number(now.plus(ATTEMPT_WINDOW).unix_seconds()))
                 .return_values(ReturnValue::AllNew)
@@ -337,6 +375,7 @@ mod tests {
     use super::super::testing::{Accounts, event, hash, now, session, start, user};
     use super::*;
     use crate::domain::AuditEventKind;
+    use crate::domain::throttle::BURST;
 
     fn ada() -> Identifier {
         Identifier::Email(Email::parse("ada@example.com").unwrap())
@@ -538,6 +577,21 @@ mod tests {
         let limited = accounts.table.count_reauthentication(ada_user.id, now()).await;
         assert_eq!(limited, Ok(RateLimit::Limited { retry_after: Duration::from_secs(1) }));
         assert_eq!(accounts.engine.round_trips(), ["UpdateItem"]);
+    }
+
+    #[tokio::test]
+    async fn taken_sign_ups_are_counted_separately_from_sign_ins() {
+        let (accounts, _) = Accounts::with_ada().await;
+        for _ in 0..10 {
+            assert_eq!(accounts.table.count_taken_sign_up(&ada(), at(0)).await, Ok(RateLimit::Allowed(())));
+        }
+        let limited = |seconds| Ok(RateLimit::Limited { retry_after: Duration::from_secs(seconds) });
+        assert_eq!(accounts.table.count_taken_sign_up(&ada(), at(0)).await, limited(1));
+        assert_eq!(accounts.table.count_taken_sign_up(&ada(), at(1)).await, Ok(RateLimit::Allowed(())));
+        assert_eq!(accounts.table.count_taken_sign_up(&ada(), at(1)).await, limited(2));
+        assert_eq!(attempt(&accounts, &ada(), at(1)).await, Ok(1));
+        let item = accounts.records().await.into_iter().find(|item| item["sk"] == text("SIGN_UPS")).unwrap();
+        assert_eq!(item["expiresAt"], number(at(1 + 86400).unix_seconds()));
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 //! | session | `USER#<user id>` | `SESSION#<session id>` |
 //! | reauthentication attempts of a user | `USER#<user id>` | `ATTEMPTS` |
 //! | verification codes sent to a user | `USER#<user id>` | `VERIFICATION#email`, `VERIFICATION#phone` |
+//! | sign-ups with a taken identifier | `IDENTIFIER#email#<e-mail>`, `IDENTIFIER#phone#<number>` | `SIGN_UPS` |
 //! | verification codes sent to an address | `IDENTIFIER#email#<e-mail>`, `IDENTIFIER#phone#<number>` | `VERIFICATION` |
 //! | public key | `SIGNING_KEYS` | `KEY#<kid>` |
 //! | private key, in the signing key table | `SIGNING_KEYS` | `KEY#<kid>` |
@@ -44,6 +45,7 @@ pub(crate) const SESSION_PREFIX: &str = "SESSION#";
 const IDENTIFIER: &str = "IDENTIFIER";
 /// The sort key of the codes that were sent to an address.
 pub(super) const VERIFICATION: &str = "VERIFICATION";
+const SIGN_UPS: &str = "SIGN_UPS";
 const ATTEMPTS: &str = "ATTEMPTS";
 /// Both keys of the key set, named after its former content. It is outside the partition of the keys, which holds
 /// nothing else.
@@ -82,6 +84,10 @@ fn identifier_partition(identifier: &Identifier) -> String {
 
 pub(super) fn identifier(identifier: &Identifier) -> PrimaryKey {
     PrimaryKey::new(identifier_partition(identifier), IDENTIFIER)
+}
+
+pub(super) fn sign_ups(identifier: &Identifier) -> PrimaryKey {
+    PrimaryKey::new(identifier_partition(identifier), SIGN_UPS)
 }
 
 pub(super) fn codes_to_address(address: &Identifier) -> PrimaryKey {
