@@ -150,8 +150,8 @@ impl Platform {
         let (now, random) = (self.clock.now(), &self.random);
         let user = User::new(UserId::random(random), Email::parse("ada@example.com").unwrap(), None, now);
         let lifetimes = Lifetimes { access_token: TOKEN_LIFETIME, idle: TOKEN_LIFETIME, absolute: TOKEN_LIFETIME };
-        let (session, _) = Session::start(&user, None, lifetimes, now, random);
-        let text = AccessTokens::new("issuer", "audience").issue(key, &user, &session, now).unwrap();
+        let (session, refresh_token) = Session::start(&user, None, lifetimes, now, random);
+        let text = AccessTokens::new("issuer", "audience").issue(key, &user, &session, &refresh_token, now).unwrap();
         let expires_at = session.token_expires_at;
         Token { text: text.expose().clone(), kid: key.kid().to_string(), expires_at }
     }

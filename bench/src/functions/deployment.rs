@@ -94,6 +94,8 @@ impl Deployment {
             aud: self.audience.clone(),
             sub: principal.user_id,
             sid: principal.session_id,
+            jti: Some("kZ3vQ0pT7mWc1xYb8nRfLg".to_owned()),
+            client_id: Some(auth::CLIENT_ID.to_owned()),
             epoch: principal.epoch,
             iat: now,
             exp: now + 3600,

@@ -8,7 +8,7 @@ use account::app::active_session::AuthenticatedSession;
 use account::app::settings;
 use account::app::verify_identifier::SendVerification;
 use account::domain::verification_code::Code;
-use account::domain::{Identifier, REUSE_GRACE_PERIOD};
+use account::domain::{Identifier, REUSE_GRACE_PERIOD, RefreshToken};
 use account::http::{
     change_password, confirm_code, end_session, jwks, list_sessions, login, me, refresh, register, send_code, signin,
     signout, signup, update_me, validate,
@@ -161,8 +161,11 @@ async fn tokens(scene: &Scene, recorder: &mut Recorder) {
     const VALIDATE: &str = "GET /api/auth/validate";
     const REFRESH: &str = "POST /auth/refresh";
     let (access, token) = scene.login("ada").await;
-    let state = validate::State { verifier: scene.verifier().await };
+    let state = validate::State { verifier: scene.verifier().await, accounts: scene.table() };
     recorder.add(VALIDATE, "success", returns(200), validate::handle(&state, signed(&access, None))).await;
+    let parameters = std::collections::HashMap::from([("fresh".to_owned(), "true".to_owned())]);
+    let fresh = signed(&access, None).with_query_string_parameters(parameters);
+    recorder.add(VALIDATE, "success, fresh", returns(200), validate::handle(&state, fresh)).await;
     let bad = fails_with(401, "unauthenticated");
     recorder.add(VALIDATE, "failure", bad, validate::handle(&state, signed("a.b.c", None))).await;
 
@@ -176,6 +179,9 @@ async fn tokens(scene: &Scene, recorder: &mut Recorder) {
     recorder.add(REFRESH, "replay", returns(200), refresh::handle(&state, sent(&token))).await;
     let invalid = || fails_with(401, "invalid_refresh_token");
     recorder.add(REFRESH, "failure", invalid(), refresh::handle(&state, sent("made up"))).await;
+    let issued = RefreshToken::parse(&token).expect("a refresh token");
+    let forged = RefreshToken::new(issued.user, issued.session, &SystemRandom).to_text();
+    recorder.add(REFRESH, "failure, forged", invalid(), refresh::handle(&state, sent(forged.expose()))).await;
     let audit = AuditTable::new(scene.client.clone(), "AuditTable");
     let (client, random) = (scene.client.clone(), SystemRandom);
     let accounts = AccountTable::audited(client, "AccountTable", AfterTheGrace, random, audit);
@@ -263,7 +269,7 @@ async fn sessions(scene: &Scene, recorder: &mut Recorder) {
 async fn credentials_of_the_user(scene: &Scene, recorder: &mut Recorder) {
     const PASSWORDS: &str = "POST /auth/password";
     const UPDATE: &str = "PATCH /auth/me";
-    let wrong = || fails_with(401, "invalid_credentials");
+    let wrong = || fails_with(403, "wrong_current_password");
     scene.register("cleo", "+250788000002").await;
     let (cleo, _) = scene.login("cleo").await;
     let (verifier, table) = (scene.verifier().await, scene.table());

@@ -178,7 +178,33 @@ def test_validate_with_valid_token_returns_its_claims(anonymous, registered, tok
     assert response.status_code == 200, response.text
     claims = parts(token)[1]
     payload = {"sub": registered["id"], "phone": registered["phone"], "email": registered["email"]}
-    assert response.json() == {"valid": True, "payload": payload | {"iat": claims["iat"], "exp": claims["exp"]}}
+    payload |= {"email_verified": False, "phone_verified": False, "iat": claims["iat"], "exp": claims["exp"]}
+    assert response.json() == {"valid": True, "payload": payload}
+
+
+def test_fresh_validation_rejects_a_revoked_token(new_user):
+    user = new_user()
+    other = user.on_new_device()
+    fresh = user.get(VALIDATE, fresh="true").json()
+    assert (fresh["valid"], fresh["active"], fresh["payload"]["sub"]) == (True, True, user.id)
+    user.sign_out("global")
+    for client in (user, other):
+        response = client.get(VALIDATE, fresh="true")
+        assert (response.status_code, response.json()) == (200, {"valid": False, "active": False})
+        assert client.get(VALIDATE, fresh="false").json()["valid"] is True
+    invalid(user.get(VALIDATE, fresh="yes"), "/fresh")
+
+
+def test_access_tokens_carry_an_id_each_and_the_client(new_user):
+    user = new_user()
+    first = user.refresh_token
+    tokens = [user.token, user.on_new_device().token]
+    tokens += [user.try_refresh(first).json()["access_token"] for _ in range(2)]
+    claims = [parts(token)[1] for token in tokens]
+    assert {claim["client_id"] for claim in claims} == {"first-party"}
+    ids = [claim["jti"] for claim in claims]
+    assert len(set(ids[:3])) == 3
+    assert tokens[2] == tokens[3], "a replayed refresh returns the same token"
 
 
 def test_validate_for_user_without_phone_returns_null(anonymous, ada):

@@ -125,7 +125,8 @@ def test_password_change_by_cookie_sets_new_cookies(user):
 def test_reauthentication_attempts_are_throttled(stack, user):
     for _ in range(BURST):
         refused = user.try_change_password(NEW_PASSWORD, current="not " + PASSWORD)
-        problem(refused, 401, "invalid_credentials")
+        problem(refused, 403, "wrong_current_password")
+        assert "WWW-Authenticate" not in refused.headers
     # In the future, so that the wait does not end during the test.
     stack.tables.set_last_reauthentication(user.id, seconds_ago=-1000)
     locked = user.try_change_password(NEW_PASSWORD)

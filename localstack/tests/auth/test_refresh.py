@@ -1,5 +1,6 @@
 """POST /auth/refresh: rotation of refresh tokens, reuse detection and session lifetimes."""
 
+import base64
 import time
 
 import pytest
@@ -107,8 +108,43 @@ def test_refresh_token_two_rotations_old_revokes_the_session(user):
         pytest.param(lambda token: token + "A", id="longer"),
     ],
 )
-def test_forged_refresh_token_is_refused(user, forge):
+def test_forged_refresh_token_is_refused_and_ends_nothing(user, forge):
     refused(user.try_refresh(forge(user.refresh_token)))
+    assert user.is_signed_in()
+    user.refresh()
+
+
+def test_made_up_secret_of_a_known_session_is_audited(stack, user):
+    ids = base64.urlsafe_b64decode(user.refresh_token)[:32]
+    # With and without the proof of a family.
+    for secrets in (64, 32):
+        made_up = base64.urlsafe_b64encode(ids + bytes(secrets)).decode().rstrip("=")
+        refused(user.try_refresh(made_up))
+    assert user.is_signed_in()
+    events = audit_log.events_of(stack, user.id, "REFRESH_TOKEN_REFUSED")
+    assert [(event["sessionId"], event["detail"]) for event in events] == [(user.session_id, "not recognized")] * 2
+    assert not audit_log.events_of(stack, user.id, "REFRESH_TOKEN_REUSED")
+
+
+@pytest.mark.parametrize("change", ["password", "sign-out of all others"])
+def test_other_tab_of_a_retained_session_ends_nothing(stack, user, change):
+    used = user.refresh_token
+    user.refresh()
+    current = user.refresh_token
+    if change == "password":
+        response = user.try_change_password("another correct horse battery")
+    else:
+        response = user.sign_out("others")
+    assert response.status_code == 200, response.text
+    user.token, user.refresh_token = (response.json()[name] for name in ("access_token", "refresh_token"))
+    for former in (used, current):
+        refused(user.try_refresh(former))
+    by_cookie = user.post(REFRESH, None, headers={"Authorization": None, "Cookie": f"refresh_token={current}"})
+    refused(by_cookie)
+    assert not set_cookies(by_cookie), "the other tab has set new ones"
+    assert user.is_signed_in()
+    user.refresh()
+    assert not audit_log.events_of(stack, user.id, "REFRESH_TOKEN_REUSED")
 
 
 def test_refresh_without_refresh_token_is_refused(anonymous, user):
@@ -124,7 +160,7 @@ def test_access_and_refresh_token_are_not_interchangeable(user):
 
 def test_refresh_token_is_stored_in_no_table(stack, user):
     user.refresh()
-    # A token consists of user id, session id and secret: its last 42 characters are of the secret alone.
+    # A token consists of user id, session id and secrets: its last 42 characters are of the secrets alone.
     secret = user.refresh_token[-42:]
     for table in (stack.tables.account, stack.tables.audit, stack.tables.payment):
         assert not [item for item in stack.tables.scan(table) if secret in str(item)]

@@ -45,6 +45,21 @@ def test_sign_up_with_taken_phone_returns_409(anonymous):
     problem(refused, 409, "identifier_taken")
 
 
+def test_sign_ups_with_a_taken_email_are_slowed_down(anonymous):
+    body = {"email": unique_email(), "password": PASSWORD}
+    assert anonymous.post(SIGN_UP, body).status_code == 201
+    # At once, so that the first waits do not end meanwhile.
+    responses = run_concurrently(20, lambda _: anonymous.post(SIGN_UP, body))
+    refused = [response for response in responses if response.status_code == 429]
+    assert refused, Counter(response.status_code for response in responses)
+    assert {response.status_code for response in responses} == {409, 429}
+    for response in refused:
+        problem(response, 429, "too_many_attempts")
+        assert int(response.headers["Retry-After"]) >= 1
+    assert anonymous.post("/auth/signin", body).status_code == 200, "the owner is not locked out"
+    assert anonymous.post(SIGN_UP, body | {"email": unique_email()}).status_code == 201
+
+
 def test_refused_sign_up_does_not_reserve_the_email(anonymous):
     phone, email = unique_phone(), unique_email()
     assert anonymous.post(SIGN_UP, {"email": unique_email(), "password": PASSWORD, "phone": phone}).status_code == 201

@@ -103,6 +103,12 @@ def test_concurrent_attempts_get_no_more_tries_than_serial(anonymous, identifier
     assert BURST <= statuses.count(401) <= BURST + int(math.log2(took + 1))
 
 
+@pytest.mark.parametrize("route", ROUTES)
+def test_correct_sign_ins_at_once_all_succeed(anonymous, known, route):
+    responses = run_concurrently(12, lambda _: attempt(anonymous, known, route, PASSWORD))
+    assert [response.status_code for response in responses] == [200] * 12, [response.text for response in responses]
+
+
 def test_throttled_email_does_not_throttle_the_phone(stack, anonymous, new_user):
     user = new_user(phone=unique_phone())
     attempt(anonymous, {"email": user.email})

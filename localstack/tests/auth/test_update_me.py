@@ -100,7 +100,7 @@ def test_concurrent_updates_of_one_user_stay_consistent(anonymous, user):
 
 def test_update_without_password_or_token_is_refused(stack, user):
     new = unique_email()
-    problem(user.try_update(email=new, currentPassword="not " + PASSWORD), 401, "invalid_credentials")
+    problem(user.try_update(email=new, currentPassword="not " + PASSWORD), 403, "wrong_current_password")
     invalid(user.request("PATCH", "/auth/me", json={"email": new}), "/currentPassword")
     stranger = {"Authorization": None}
     body = {"email": new, "currentPassword": PASSWORD}

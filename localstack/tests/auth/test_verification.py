@@ -9,7 +9,7 @@ from support.concurrency import run_concurrently
 from support.problems import invalid, problem
 from support.times import to_seconds
 from support.tokens import parts
-from support.users import unique_email, unique_phone
+from support.users import User, unique_email, unique_phone
 from support.waiting import wait_until
 
 
@@ -114,6 +114,20 @@ def test_eleventh_code_within_a_day_is_refused(stack, new_user):
     refused = try_send_code(user)
     problem(refused, 429, "code_sent_recently")
     assert 23 * 3600 < int(refused.headers["Retry-After"]) < 24 * 3600
+
+
+def test_address_of_another_user_is_not_sent_more_codes(stack, new_user, http):
+    first = new_user()
+    address = first.email
+    send_code(first)
+    assert first.try_update(email=unique_email()).status_code == 200
+    second = User(stack.api_url, http, email=address)
+    second.sign_up()
+    second.sign_in()
+    refused = try_send_code(second)
+    problem(refused, 429, "code_sent_recently")
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert len(codes_to(stack, address)) == 1
 
 
 def test_correct_code_after_five_wrong_ones_is_refused(stack, new_user):

@@ -95,13 +95,21 @@ class Tables:
         return self.account.get_item(Key=verification_key(user, identifier), ConsistentRead=True)["Item"]
 
     def backdate_codes(self, user, identifier, seconds):
-        """Shifts the times of the sent codes by `seconds` into the past."""
-        item = self.verification(user, identifier)
-        times = [to_rfc3339(to_seconds(time) - seconds) for time in item["sentAt"]]
+        """Shifts the times of the codes sent to the user, and to the address, by `seconds` into the past."""
         self.account.update_item(
             Key=verification_key(user, identifier),
             UpdateExpression="SET sentAt = :times, codeExpiresAt = codeExpiresAt - :older",
-            ExpressionAttributeValues={":times": times, ":older": seconds * 1000},
+            ExpressionAttributeValues={
+                ":times": shifted(self.verification(user, identifier)["sentAt"], seconds),
+                ":older": seconds * 1000,
+            },
+        )
+        address = {"pk": f"IDENTIFIER#{identifier}#{getattr(user, identifier)}", "sk": "VERIFICATION"}
+        sent = self.account.get_item(Key=address, ConsistentRead=True)["Item"]["sentAt"]
+        self.account.update_item(
+            Key=address,
+            UpdateExpression="SET sentAt = :times",
+            ExpressionAttributeValues={":times": shifted(sent, seconds)},
         )
 
     # --- signing keys ---
@@ -184,6 +192,11 @@ class Tables:
         return self.payment.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
 
 
+def shifted(times, seconds):
+    """The times, `seconds` earlier."""
+    return [to_rfc3339(to_seconds(time) - seconds) for time in times]
+
+
 def session_key(user):
     return {"pk": f"USER#{user.id}", "sk": f"SESSION#{user.session_id}"}
 
@@ -252,6 +265,7 @@ ACCOUNT_OTHER_RECORDS = {
     "a counted attempt": stream_record("IDENTIFIER#email#ada@example.com", "IDENTIFIER", "MODIFY"),
     "a reauthentication": stream_record("USER#1", "ATTEMPTS"),
     "a verification code": stream_record("USER#1", "VERIFICATION#email"),
+    "a code sent to an address": stream_record("IDENTIFIER#email#ada@example.com", "VERIFICATION"),
 }
 # The same for the payment table.
 PAYMENT_EVENT_RECORDS = {

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The `typ` of an access token's header (RFC 9068, section 2.1), which no other kind of JWT has.
 pub const TOKEN_TYPE: &str = "at+jwt";
 
+/// The `client_id` of all access tokens: there are no registered clients.
+pub const CLIENT_ID: &str = "first-party";
+
 /// The claims of an access token. `Debug` omits the contact data.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
@@ -15,6 +18,12 @@ pub struct Claims {
     pub aud: String,
     pub sub: UserId,
     pub sid: SessionId,
+    /// Another one for each token (RFC 7519, section 4.1.7). Absent from older tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// The client that the token was issued to (RFC 9068, section 2.2). Absent from older tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
     /// The user's epoch at issue. The ledger rejects the token once the user's epoch is higher.
     pub epoch: u64,
     /// In seconds since 1970.
@@ -40,6 +49,8 @@ impl fmt::Debug for Claims {
             aud,
             sub,
             sid,
+            jti,
+            client_id,
             epoch,
             iat,
             exp,
@@ -53,6 +64,8 @@ impl fmt::Debug for Claims {
             .field("aud", aud)
             .field("sub", sub)
             .field("sid", sid)
+            .field("jti", jti)
+            .field("client_id", client_id)
             .field("epoch", epoch)
             .field("iat", iat)
             .field("exp", exp)

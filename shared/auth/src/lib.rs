@@ -8,6 +8,6 @@ mod provider;
 pub mod table_keys;
 mod verifier;
 
-pub use claims::{Claims, Principal, TOKEN_TYPE};
+pub use claims::{CLIENT_ID, Claims, Principal, TOKEN_TYPE};
 pub use provider::install_crypto;
 pub use verifier::{LoadKeys, LoadKeysError, MAX_AGE, PublicKey, RELOAD_INTERVAL, Rejection, Verifier};

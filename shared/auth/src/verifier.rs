@@ -262,6 +262,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn token_without_id_or_client_is_accepted() {
+        let key = Key::generate("a");
+        let verifier = verifier(&[&key]);
+        let old = verifier.claims(&key.token(&claims())).await.unwrap();
+        assert_eq!((old.jti, old.client_id), (None, None));
+        let mut named = with("jti", json!("j-1"));
+        named["client_id"] = json!(crate::CLIENT_ID);
+        let new = verifier.claims(&key.token(&named)).await.unwrap();
+        assert_eq!((new.jti.as_deref(), new.client_id.as_deref()), (Some("j-1"), Some("first-party")));
+    }
+
+    #[tokio::test]
     async fn missing_verified_claims_mean_not_verified() {
         let key = Key::generate("a");
         let verifier = verifier(&[&key]);

@@ -147,7 +147,7 @@ async fn identities(platform: &Platform, recording: &mut Recording) {
     recording.take(platform).await;
 
     let change = json!({"currentPassword": "wrong password", "newPassword": OTHER_PASSWORD});
-    assert_eq!(platform.auth("change-password", Some(&access), &change, "").await.0, 401);
+    assert_eq!(platform.auth("change-password", Some(&access), &change, "").await.0, 403);
     recording.take(platform).await;
     let change = json!({"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD});
     let (status, changed) = platform.auth("change-password", Some(&access), &change, "").await;

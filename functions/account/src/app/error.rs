@@ -14,9 +14,15 @@ pub enum AccountError {
     /// The identifier is unknown, the password is wrong, or the user is suspended.
     #[error("invalid credentials")]
     InvalidCredentials,
+    /// The current password that a change requires is wrong.
+    #[error("wrong current password")]
+    WrongCurrentPassword,
     /// Another attempt is allowed after this duration.
     #[error("too many failed attempts; retry in {0:?}")]
     TooManyAttempts(Duration),
+    /// Other attempts are being checked, and whether this one has to wait depends on their outcome.
+    #[error("other attempts are in progress")]
+    AttemptsInProgress,
     /// The token is valid, but its session or epoch has ended.
     #[error(transparent)]
     Revoked(#[from] Revoked),

@@ -1,6 +1,7 @@
 //! Use cases: what an endpoint or an operator command does, in terms of the domain and the store.
 
 pub mod active_session;
+mod admission;
 pub mod cached_signing_key;
 pub mod change_password;
 pub mod end_session;

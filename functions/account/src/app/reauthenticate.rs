@@ -2,20 +2,20 @@
 
 use auth::Principal;
 use config::{ConfigError, Env};
-use futures_util::future::join;
+use futures_util::future::{join, try_join};
 use kernel::{Secret, Timestamp};
 
 use super::active_session::{AuthenticatedSession, find_active_session};
+use super::admission::admit;
 use super::error::AccountError;
 use super::settings;
 use super::sign_in::check_password;
 use crate::Clients;
-use crate::domain::throttle::RateLimit;
 use crate::domain::{
     AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, PasswordHash, Session, User,
     UserSession,
 };
-use crate::store::{AccountTable, Credential, UpdateConflict, UpdatePlan};
+use crate::store::{AccountTable, CountedAttempt, Credential, UpdateConflict, UpdatePlan};
 
 /// Updates users who have confirmed their password.
 #[derive(Debug)]
@@ -38,6 +38,7 @@ pub struct ReauthRequest {
 pub struct ReauthenticatedUser {
     found: UserSession,
     credential: Credential,
+    attempt: CountedAttempt,
 }
 
 impl AsRef<User> for ReauthenticatedUser {
@@ -74,26 +75,24 @@ impl Reauthenticate {
     ///
     /// # Errors
     ///
-    /// [`AccountError::InvalidCredentials`] if the password is wrong; [`AccountError::TooManyAttempts`] after too many failures.
+    /// [`AccountError::WrongCurrentPassword`] if the password is wrong; [`AccountError::TooManyAttempts`] after too many failures.
     pub async fn verify_password(
         &self,
         request: &ReauthRequest,
         found: UserSession,
     ) -> Result<ReauthenticatedUser, AccountError> {
-        let now = self.accounts.now();
-        let email = Identifier::Email(found.user.email.clone());
-        let counted = self.accounts.count_reauthentication(found.user.id, now);
-        let (counted, credential) = join(counted, self.accounts.find_credential(&email)).await;
-        let attempts = match counted? {
-            RateLimit::Allowed(attempts) => attempts,
-            RateLimit::Limited { retry_after } => return Err(AccountError::TooManyAttempts(retry_after)),
-        };
+        let (user, email) = (found.user.id, Identifier::Email(found.user.email.clone()));
+        let counted = admit(&self.accounts, |now| self.accounts.count_reauthentication(user, now));
+        let (attempt, credential) = join(counted, self.accounts.find_credential(&email)).await;
+        let attempt = attempt?;
         let checked = request.check(credential?);
-        if matches!(checked, Err(AccountError::InvalidCredentials)) {
-            let event = self.event(AuditEventKind::ReauthenticationFailed, request, now);
-            self.accounts.append_audit_event(&event.with_detail(format!("attempt {attempts}"))).await?;
+        if matches!(checked, Err(AccountError::WrongCurrentPassword)) {
+            let event = self.event(AuditEventKind::ReauthenticationFailed, request, self.accounts.now());
+            let event = event.with_detail(format!("attempt {}", attempt.number));
+            let settled = self.accounts.settle_reauthentication(user, &attempt);
+            try_join(self.accounts.append_audit_event(&event), settled).await?;
         }
-        checked.map(|credential| ReauthenticatedUser { found, credential })
+        checked.map(|credential| ReauthenticatedUser { found, credential, attempt })
     }
 
     /// Applies the planned update, if there is one, and resets the failed attempts. On a concurrent update the plan is made
@@ -103,20 +102,21 @@ impl Reauthenticate {
     /// # Errors
     ///
     /// [`AccountError::IdentifierTaken`] if an identifier is in use; [`AccountError::Revoked`] or
-    /// [`AccountError::InvalidCredentials`] if the token or the password is no longer valid.
+    /// [`AccountError::WrongCurrentPassword`] if the token or the password is no longer valid.
     pub async fn update(
         &self,
         request: &ReauthRequest,
         user: ReauthenticatedUser,
         plan: impl Fn(&UserSession, Timestamp) -> Option<PlannedUpdate> + Sync,
     ) -> Result<UserSession, AccountError> {
+        let attempt = user.attempt.clone();
         let mut verified = Some(user);
         let load = |_: Option<UpdateConflict>| {
             let verified = verified.take();
             async {
                 match verified {
                     Some(user) => Ok(user),
-                    None => self.reload(request).await,
+                    None => self.reload(request, &attempt).await,
                 }
             }
         };
@@ -131,23 +131,30 @@ impl Reauthenticate {
                 ..UpdatePlan::new(planned.user, planned.detail.into_iter().fold(event, AuditEvent::with_detail))
             })
         };
-        let (ReauthenticatedUser { found, .. }, update) =
-            self.accounts.update_user_with_retry::<_, AccountError, _>(load, plan).await?;
-        Ok(match update {
-            Some(update) => {
-                UserSession { user: update.user, session: update.retained_session.unwrap_or(found.session) }
+        match self.accounts.update_user_with_retry::<_, AccountError, _>(load, plan).await {
+            Ok((ReauthenticatedUser { found, .. }, Some(update))) => {
+                let session = update.retained_session.unwrap_or(found.session);
+                Ok(UserSession { user: update.user, session })
             }
-            None => found,
-        })
+            // Nothing was written, so the attempt was not reset.
+            outcome => {
+                self.accounts.settle_reauthentication(request.principal.user_id, &attempt).await?;
+                outcome.map(|(user, _)| user.found)
+            }
+        }
     }
 
     /// Loads the user after a concurrent update, and checks token and password again.
-    async fn reload(&self, request: &ReauthRequest) -> Result<ReauthenticatedUser, AccountError> {
+    async fn reload(
+        &self,
+        request: &ReauthRequest,
+        attempt: &CountedAttempt,
+    ) -> Result<ReauthenticatedUser, AccountError> {
         // Everything may have been revoked meanwhile; then no session may be retained.
         let found = find_active_session(&self.accounts, &request.principal).await?;
         let email = Identifier::Email(found.user.email.clone());
         let credential = request.check(self.accounts.find_credential(&email).await?)?;
-        Ok(ReauthenticatedUser { found, credential })
+        Ok(ReauthenticatedUser { found, credential, attempt: attempt.clone() })
     }
 
     fn event(&self, kind: AuditEventKind, request: &ReauthRequest, now: Timestamp) -> AuditEvent {
@@ -165,6 +172,6 @@ impl ReauthRequest {
     /// Returns the credential if it is the user's and the password matches. The address may belong to another user by now.
     fn check(&self, credential: Option<Credential>) -> Result<Credential, AccountError> {
         let own = credential.filter(|credential| credential.user.id == self.principal.user_id);
-        check_password(own, &self.password)
+        check_password(own, &self.password).map_err(|_| AccountError::WrongCurrentPassword)
     }
 }

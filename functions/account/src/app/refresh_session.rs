@@ -9,8 +9,8 @@ use super::error::AccountError;
 use super::settings;
 use super::token_issuer::{TokenIssuer, TokenPair};
 use crate::domain::{
-    AuditEventKind, AuditLog, AuditSubject, ClientInfo, Lifetimes, Refresh, RefreshToken, RefreshTokenRejection,
-    Revoked, UserSession,
+    AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Lifetimes, Refresh, RefreshToken,
+    RefreshTokenRejection, Revoked, UserSession,
 };
 use crate::store::AccountTable;
 
@@ -39,7 +39,9 @@ impl RefreshSession {
 
     /// Rotates the refresh token, in two round trips.
     /// If a token is presented concurrently, one request uses it; the others find that it was used within the grace period and
-    /// return the same successor. A token that is reused later has been copied, so its session is ended.
+    /// return the same successor. A token that is reused later has been copied, so its session is ended. A token that is
+    /// not known to have been issued ends nothing, nor does one that was replaced when the session was bound to a new
+    /// epoch: another tab may have sent it meanwhile.
     ///
     /// # Errors
     ///
@@ -70,21 +72,37 @@ impl RefreshSession {
                     return self.tokens(&found, &successor, rotated_at, now).await;
                 }
                 Refresh::Reused => {
-                    let subject = AuditSubject::User(token.user);
-                    let event = self.audit_log.event(
-                        AuditEventKind::RefreshTokenReused,
-                        subject,
-                        client,
-                        now,
-                        self.accounts.random(),
-                    );
-                    let event = event.in_session(token.session);
+                    let event = self.event(AuditEventKind::RefreshTokenReused, &token, client, now);
                     self.accounts.end_session(token.user, token.session, now, &event).await?;
                     return Err(RefreshTokenRejection::Reused.into());
+                }
+                Refresh::Superseded => {
+                    return self.refuse(&token, RefreshTokenRejection::Superseded, client, now).await;
+                }
+                Refresh::NotRecognized => {
+                    return self.refuse(&token, RefreshTokenRejection::NotRecognized, client, now).await;
                 }
             }
         }
         Err(AccountError::UserKeptChanging)
+    }
+
+    /// Rejects a token of a session that goes on.
+    async fn refuse(
+        &self,
+        token: &RefreshToken,
+        reason: RefreshTokenRejection,
+        client: &ClientInfo,
+        now: Timestamp,
+    ) -> Result<TokenPair, AccountError> {
+        let event = self.event(AuditEventKind::RefreshTokenRefused, token, client, now);
+        self.accounts.append_audit_event(&event.with_detail(reason.to_string())).await?;
+        Err(reason.into())
+    }
+
+    fn event(&self, kind: AuditEventKind, token: &RefreshToken, client: &ClientInfo, now: Timestamp) -> AuditEvent {
+        let subject = AuditSubject::User(token.user);
+        self.audit_log.event(kind, subject, client, now, self.accounts.random()).in_session(token.session)
     }
 
     /// Returns the successor tokens, issued as of the time of the rotation.
@@ -109,7 +127,7 @@ mod tests {
     use kernel::testing::SeededRandom;
 
     use super::*;
-    use crate::domain::{Session, User, UserStatus};
+    use crate::domain::{Session, User, UserStatus, without_family};
     use crate::store::StoreError;
     use crate::testing::{LIFETIMES, TestApp, now, session_and_token};
 
@@ -177,6 +195,38 @@ mod tests {
         }
         let [event] = &app.audited().await[..] else { panic!() };
         assert_eq!((event.kind.as_str(), &event.session), ("REFRESH_TOKEN_REUSED", &Some(session.id.to_string())));
+    }
+
+    #[tokio::test]
+    async fn made_up_token_ends_nothing_and_is_audited() {
+        let (app, refreshing, session, first) = signed_in().await;
+        let issued = RefreshToken::parse(first.expose()).unwrap();
+        let made_up = RefreshToken::new(issued.user, issued.session, &SeededRandom::new(99));
+        let without_family = without_family(made_up.clone()).to_text();
+        let made_up = made_up.to_text();
+        let altered = Secret::new(format!("{}AAAA", &first.expose()[..first.expose().len() - 4]));
+        for token in [&made_up, &altered, &without_family] {
+            assert_eq!(rejected(&refreshing, token).await, RefreshTokenRejection::NotRecognized);
+        }
+        assert_eq!(app.session(&session).await.session, session);
+        let events = app.audited().await;
+        assert_eq!(events.len(), 3);
+        for event in events {
+            let expected = ("REFRESH_TOKEN_REFUSED", Some("not recognized"), Some(session.id.to_string()));
+            assert_eq!((event.kind.as_str(), event.detail.as_deref(), event.session), expected);
+        }
+        assert!(refresh(&refreshing, &first).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn issued_token_ends_the_session_however_old_it_is() {
+        let (app, refreshing, session, first) = signed_in().await;
+        let mut token = first.clone();
+        for _ in 0..4 {
+            token = refresh(&refreshing, &token).await.unwrap().refresh_token;
+        }
+        assert_eq!(rejected(&refreshing, &first).await, RefreshTokenRejection::Reused);
+        assert!(app.session(&session).await.session.ended_at.is_some());
     }
 
     #[tokio::test]

@@ -2,18 +2,19 @@
 
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
-use futures_util::future::join;
+use futures_util::future::{join, try_join};
 use kernel::{Secret, Timestamp};
 
+use super::admission::admit;
 use super::error::AccountError;
 use super::settings;
 use super::token_issuer::{TokenIssuer, TokenPair};
-use crate::domain::throttle::{BURST, RateLimit};
+use crate::domain::throttle::BURST;
 use crate::domain::{
     AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, Lifetimes, Password, PasswordHash, Session, User,
     UserStatus,
 };
-use crate::store::{AccountTable, CountedAttempt, Credential, NewSession, StartSessionOutcome};
+use crate::store::{AccountTable, Credential, NewSession, SignInAttempt, StartSessionOutcome};
 
 /// The maximum number of attempts while the user changes concurrently.
 const MAX_ATTEMPTS: usize = 3;
@@ -50,33 +51,32 @@ impl SignIn {
 
     /// Starts a session, in two round trips. Returns the user and the tokens.
     /// The attempt is counted before the password is checked, in the round trip that loads the credential, so that concurrent
-    /// guesses count like sequential ones. A rejected attempt also takes two round trips and one hash computation, whether or
-    /// not the identifier exists.
+    /// guesses count like sequential ones. If only attempts in flight are in the way, it is counted again after a pause. A
+    /// rejected attempt also takes two round trips and one hash computation, whether or not the identifier exists.
     /// The credential holds a copy of the user that may be stale, so the session is started on the condition that it is
     /// current. If it is not, the password may have changed too, and everything is loaded and checked again.
     ///
     /// # Errors
     ///
     /// [`AccountError::InvalidCredentials`] for every reason to reject the credentials; [`AccountError::TooManyAttempts`] after
-    /// too many failures.
+    /// too many failures; [`AccountError::AttemptsInProgress`] if other attempts take too long.
     pub async fn sign_in(&self, request: &SignInRequest) -> Result<(User, TokenPair), AccountError> {
-        let now = self.accounts.now();
-        let (key, counted) =
-            join(self.issuer.signing_key.get(), self.accounts.count_attempt(&request.identifier, now)).await;
+        let counted = admit(&self.accounts, |now| self.accounts.count_attempt(&request.identifier, now));
+        let (key, counted) = join(self.issuer.signing_key.get(), counted).await;
         key?;
-        let (credential, attempts) = match counted? {
-            RateLimit::Allowed(CountedAttempt { credential, attempts }) => (credential, attempts),
-            RateLimit::Limited { retry_after } => return Err(AccountError::TooManyAttempts(retry_after)),
-        };
+        let SignInAttempt { credential, counted } = counted?;
+        let now = self.accounts.now();
         let user_id = credential.as_ref().map(|credential| credential.user.id);
         let outcome = self.with_credential(request, credential, now).await;
         if matches!(outcome, Err(AccountError::InvalidCredentials)) {
             let subject =
                 user_id.map_or_else(|| self.audit_log.unknown_identifier(&request.identifier), AuditSubject::User);
-            let kind = if attempts < BURST { AuditEventKind::SignInFailed } else { AuditEventKind::IdentifierLocked };
+            let attempt = counted.number;
+            let kind = if attempt < BURST { AuditEventKind::SignInFailed } else { AuditEventKind::IdentifierLocked };
             let event = self.audit_log.event(kind, subject, &request.client, now, self.accounts.random());
-            let event = event.with_detail(format!("attempt {attempts} by {}", request.identifier.kind().name()));
-            self.accounts.append_audit_event(&event).await?;
+            let event = event.with_detail(format!("attempt {attempt} by {}", request.identifier.kind().name()));
+            let settled = self.accounts.settle_attempt(&request.identifier, &counted);
+            try_join(self.accounts.append_audit_event(&event), settled).await?;
         }
         outcome
     }
@@ -143,6 +143,7 @@ mod tests {
     use contact::Phone;
 
     use super::*;
+    use crate::domain::throttle::MAX_TIME_IN_FLIGHT;
     use crate::domain::{RefreshToken, hash_computations};
     use crate::testing::{LIFETIMES, PASSWORD, TestApp, ada, bob, hash, now};
 
@@ -213,7 +214,7 @@ mod tests {
             let before = hash_computations();
             assert!(matches!(sign_in.sign_in(&request).await, Err(AccountError::InvalidCredentials)));
             assert_eq!(hash_computations() - before, 1);
-            assert_eq!(app.engine.round_trips(), ["UpdateItem", "PutItem"]);
+            assert_eq!(app.engine.round_trips(), ["UpdateItem", "PutItem", "UpdateItem"], "the last two concurrently");
             let [event] = &app.audited().await[..] else { panic!() };
             assert_eq!((event.kind.as_str(), event.request_id.as_str()), ("SIGN_IN_FAILED", "r-1"));
             assert_eq!(event.subject == format!("PERSON#{}", ada().id), is_known);
@@ -224,9 +225,7 @@ mod tests {
     async fn rate_limited_identifier_computes_no_hash() {
         let app = TestApp::with_ada().await;
         let sign_in = app.sign_in().await;
-        for _ in 0..BURST {
-            app.accounts.count_attempt(&valid().identifier, now()).await.unwrap();
-        }
+        app.fail_attempts(&valid().identifier, BURST).await;
         let before = hash_computations();
         let Err(AccountError::TooManyAttempts(wait)) = sign_in.sign_in(&valid()).await else { panic!() };
         assert_eq!((wait, hash_computations() - before), (Duration::from_secs(1), 0));
@@ -234,12 +233,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn attempts_that_stay_in_flight_are_no_failures() {
+        let app = TestApp::with_ada().await;
+        let sign_in = app.sign_in().await;
+        for _ in 0..BURST {
+            app.accounts.count_attempt(&valid().identifier, now()).await.unwrap();
+        }
+        let before = hash_computations();
+        assert!(matches!(sign_in.sign_in(&valid()).await, Err(AccountError::AttemptsInProgress)));
+        assert_eq!(hash_computations(), before);
+        app.clock.advance(MAX_TIME_IN_FLIGHT);
+        assert!(sign_in.sign_in(&valid()).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn failure_that_exhausts_the_burst_is_audited_as_locked() {
         for (attempts, kind) in [(BURST - 2, "SIGN_IN_FAILED"), (BURST - 1, "IDENTIFIER_LOCKED")] {
             let app = TestApp::with_ada().await;
-            for _ in 0..attempts {
-                app.accounts.count_attempt(&of_unknown_identifier().identifier, now()).await.unwrap();
-            }
+            app.fail_attempts(&of_unknown_identifier().identifier, attempts).await;
             assert!(app.sign_in().await.sign_in(&of_unknown_identifier()).await.is_err());
             assert_eq!(app.audited_kinds().await, [kind]);
         }

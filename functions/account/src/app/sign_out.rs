@@ -11,7 +11,7 @@ use super::settings;
 use super::token_issuer::{TokenIssuer, TokenPair};
 use crate::Clients;
 use crate::domain::{
-    AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Lifetimes, RefreshToken, UserSession,
+    AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Lifetimes, Recognition, RefreshToken, UserSession,
 };
 use crate::store::{AccountTable, UpdateConflict, UpdatePlan};
 
@@ -47,18 +47,27 @@ impl SignOut {
         Ok(())
     }
 
-    /// Ends the session of a refresh token, in two round trips. A token that is not the current one of an active session
-    /// ends nothing.
+    /// Ends the session of a refresh token, in two round trips. Only the current token of an active session ends it, or the
+    /// previous one, whose successor may not have reached the client.
     ///
     /// # Errors
     ///
     /// [`AccountError`] if the outcome is unknown.
     pub async fn end_session_of(&self, token: &RefreshToken, client: &ClientInfo) -> Result<(), AccountError> {
         let Some(found) = self.accounts.find_session(token.user, token.session).await? else { return Ok(()) };
-        if found.ensure_active(self.accounts.now()).is_err() || !found.session.matches_refresh_token(token) {
+        if found.ensure_active(self.accounts.now()).is_err() {
             return Ok(());
         }
-        self.end_session(token.user, token.session, client).await
+        let refusal = match found.session.recognize(token) {
+            Recognition::Current | Recognition::Previous => {
+                return self.end_session(token.user, token.session, client).await;
+            }
+            Recognition::Used => "used before",
+            Recognition::Superseded => "superseded",
+            Recognition::Unknown => "not recognized",
+        };
+        let event = self.event(AuditEventKind::RefreshTokenRefused, token.user, token.session, client);
+        Ok(self.accounts.append_audit_event(&event.with_detail(refusal)).await?)
     }
 
     /// Ends all sessions of the user by raising the epoch, in two round trips.

@@ -59,10 +59,11 @@ impl TokenIssuer {
         &self,
         user: &User,
         session: &Session,
+        refresh_token: &RefreshToken,
         now: Timestamp,
     ) -> Result<IssuedAccessToken, AccountError> {
         let key = self.signing_key.get().await?;
-        let token = self.tokens.issue(&key, user, session, now)?;
+        let token = self.tokens.issue(&key, user, session, refresh_token, now)?;
         Ok(IssuedAccessToken { token, expires_in: now.until(session.token_expires_at) })
     }
 
@@ -79,7 +80,7 @@ impl TokenIssuer {
         now: Timestamp,
     ) -> Result<TokenPair, AccountError> {
         Ok(TokenPair {
-            access: self.issue_access_token(user, session, now).await?,
+            access: self.issue_access_token(user, session, refresh_token, now).await?,
             refresh_token: refresh_token.to_text(),
             refresh_expires_in: now.until(session.expires_at),
         })

@@ -52,7 +52,7 @@ impl<D: SendCode> SendVerification<D> {
     pub async fn send(&self, user: &User, kind: IdentifierKind, client: &ClientInfo) -> Result<Sent, AccountError> {
         let now = self.accounts.now();
         let address = unverified(user, kind)?.ok_or(AccountError::NoSuchIdentifier(kind))?;
-        let mut sent_before = self.accounts.find_code_history(user.id, kind).await?;
+        let mut sent_before = self.accounts.find_code_histories(user.id, &address).await?;
         let mut sent = sent_before.with_code_sent_at(now).map_err(AccountError::CodeSentRecently)?;
         let code = Code::random(self.accounts.random());
         let hash = CodeHash::new(&code, &address, self.accounts.random())?;
@@ -66,7 +66,8 @@ impl<D: SendCode> SendVerification<D> {
         );
         let event = event.with_detail(format!("by {}", kind.name()));
         for _ in 0..MAX_ATTEMPTS {
-            let new = NewCode { user: user.id, kind, history: &sent, hash: &hash, expires_at, event: &event };
+            let new =
+                NewCode { user: user.id, address: &address, histories: &sent, hash: &hash, expires_at, event: &event };
             match self.accounts.store_code(new).await? {
                 StoreCodeOutcome::Stored => {
                     let resend_after = sent.next_at(now);
@@ -75,7 +76,10 @@ impl<D: SendCode> SendVerification<D> {
                     }
                     return Ok(Sent { expires_at, resend_after });
                 }
-                StoreCodeOutcome::VersionConflict(codes) => sent_before = codes,
+                StoreCodeOutcome::VersionConflict { user, address } => {
+                    sent_before.user = user.unwrap_or(sent_before.user);
+                    sent_before.address = address.unwrap_or(sent_before.address);
+                }
             }
             sent = sent_before.with_code_sent_at(now).map_err(AccountError::CodeSentRecently)?;
         }
@@ -164,7 +168,7 @@ mod tests {
     use contact::Email;
 
     use super::*;
-    use crate::domain::verification_code::{CODE_INTERVAL, CodeHistory, MAX_CODE_ATTEMPTS};
+    use crate::domain::verification_code::{CODE_INTERVAL, CODES_PER_PERIOD, CodeHistories, MAX_CODE_ATTEMPTS};
     use crate::domain::{Session, UserStatus, hash_computations};
     use crate::notify::DeliveryError;
     use crate::testing::{TestApp, ada, audit_log, now, request_of};
@@ -229,7 +233,8 @@ mod tests {
         assert!(matches!(outcome, Err(AccountError::NoSuchIdentifier(IdentifierKind::Phone))));
         let verified = ada().with_verified(EMAIL);
         assert!(matches!(send(&sender, &verified, EMAIL).await, Err(AccountError::AlreadyVerified(EMAIL))));
-        assert_eq!(app.accounts.find_code_history(ada().id, EMAIL).await, Ok(CodeHistory::default()));
+        let email = Identifier::Email(ada().email);
+        assert_eq!(app.accounts.find_code_histories(ada().id, &email).await, Ok(CodeHistories::default()));
         assert!(sender.delivery.sent.lock().unwrap().is_empty());
     }
 
@@ -264,7 +269,63 @@ mod tests {
         let sender = SendVerification { delivery: FakeSender { failure, ..FakeSender::default() }, ..sender(&app) };
         let outcome = send(&sender, &ada(), EMAIL).await;
         assert!(matches!(&outcome, Err(AccountError::CodeNotSent { resend_after: CODE_INTERVAL, .. })), "{outcome:?}");
-        assert_eq!(app.accounts.find_code_history(ada().id, EMAIL).await.unwrap().times, [now()]);
+        let email = Identifier::Email(ada().email);
+        let histories = app.accounts.find_code_histories(ada().id, &email).await.unwrap();
+        assert_eq!((histories.user.times, histories.address.times), (vec![now()], vec![now()]));
+    }
+
+    /// A user who has Ada's identifiers by now.
+    fn successor(seed: u64) -> User {
+        User { id: kernel::UserId::random(&kernel::testing::SeededRandom::new(seed)), ..ada() }
+    }
+
+    #[tokio::test]
+    async fn address_is_sent_one_code_a_minute_by_all_users() {
+        for kind in [EMAIL, IdentifierKind::Phone] {
+            let app = TestApp::with_ada().await;
+            let sender = sender(&app);
+            send(&sender, &ada(), kind).await.unwrap();
+            let outcome = send(&sender, &successor(1), kind).await;
+            assert!(matches!(outcome, Err(AccountError::CodeSentRecently(CODE_INTERVAL))), "{outcome:?}");
+            assert_eq!(sender.delivery.sent.lock().unwrap().len(), 1);
+            app.clock.advance(CODE_INTERVAL);
+            assert!(send(&sender, &successor(1), kind).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn address_is_sent_ten_codes_a_day_by_all_users() {
+        let app = TestApp::with_ada().await;
+        let sender = sender(&app);
+        for seed in 0..CODES_PER_PERIOD {
+            send(&sender, &successor(u64::try_from(seed).unwrap()), EMAIL).await.unwrap();
+            app.clock.advance(CODE_INTERVAL);
+        }
+        let outcome = send(&sender, &ada(), EMAIL).await;
+        assert!(matches!(outcome, Err(AccountError::CodeSentRecently(wait)) if wait > CODE_INTERVAL), "{outcome:?}");
+        assert_eq!(sender.delivery.sent.lock().unwrap().len(), CODES_PER_PERIOD);
+    }
+
+    #[tokio::test]
+    async fn user_with_another_address_is_sent_no_second_code() {
+        let app = TestApp::with_ada().await;
+        let sender = sender(&app);
+        send(&sender, &ada(), EMAIL).await.unwrap();
+        let moved = User { email: Email::parse("ada@example.org").unwrap(), ..ada() };
+        let outcome = send(&sender, &moved, EMAIL).await;
+        assert!(matches!(outcome, Err(AccountError::CodeSentRecently(CODE_INTERVAL))), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn concurrent_code_of_another_user_to_the_address_wins() {
+        let app = TestApp::with_ada().await;
+        let (sender, other) = (sender(&app), self::sender(&app));
+        app.engine.before_next("TransactWriteItems", async move {
+            send(&other, &successor(1), EMAIL).await.unwrap();
+        });
+        let outcome = send(&sender, &ada(), EMAIL).await;
+        assert!(matches!(outcome, Err(AccountError::CodeSentRecently(CODE_INTERVAL))), "{outcome:?}");
+        assert!(sender.delivery.sent.lock().unwrap().is_empty());
     }
 
     /// Ada with a session, who was sent a code to her e-mail address.

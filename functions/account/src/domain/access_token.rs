@@ -1,10 +1,10 @@
 //! Issuance of access tokens. Their claims and their verification are in [`auth`].
 
-use auth::{Claims, TOKEN_TYPE};
+use auth::{CLIENT_ID, Claims, TOKEN_TYPE};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kernel::{Secret, Timestamp};
 
-use super::{Session, SigningKey, User};
+use super::{RefreshToken, Session, SigningKey, User};
 
 /// Issues access tokens of one issuer for one audience.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ impl AccessTokens {
         Self { issuer: issuer.into(), audience: audience.into() }
     }
 
-    /// Issues a token for a user's session. It expires at the session's
+    /// Issues a token for a user's session, together with a refresh token. It expires at the session's
     /// [`token_expires_at`](Session::token_expires_at).
     ///
     /// # Errors
@@ -35,6 +35,7 @@ impl AccessTokens {
         key: &SigningKey,
         user: &User,
         session: &Session,
+        refresh_token: &RefreshToken,
         now: Timestamp,
     ) -> Result<Secret<String>, SigningError> {
         let header = Header {
@@ -47,6 +48,8 @@ impl AccessTokens {
             aud: self.audience.clone(),
             sub: user.id,
             sid: session.id,
+            jti: Some(refresh_token.access_token_id(user.version)),
+            client_id: Some(CLIENT_ID.to_owned()),
             epoch: user.epoch,
             iat: now.unix_seconds(),
             exp: session.token_expires_at.unix_seconds(),
@@ -90,13 +93,13 @@ mod tests {
         User { epoch: 4, ..User::new(UserId::random(&SeededRandom::new(2)), email, phone, now()) }
     }
 
-    fn session(user: &User) -> Session {
+    fn session(user: &User) -> (Session, RefreshToken) {
         let lifetimes = Lifetimes {
             access_token: Duration::from_mins(15),
             idle: Duration::from_hours(1),
             absolute: Duration::from_hours(1),
         };
-        Session::start(user, None, lifetimes, now(), &SeededRandom::new(3)).0
+        Session::start(user, None, lifetimes, now(), &SeededRandom::new(3))
     }
 
     fn verifier(key: &SigningKey, at: Timestamp) -> Verifier<Published> {
@@ -110,7 +113,8 @@ mod tests {
         let tokens = AccessTokens::new("issuer", "audience");
         for (phone, verified) in [(None, false), (Some(Phone::parse("+33612345678").unwrap()), true)] {
             let user = User { email_verified: verified, phone_verified: verified, ..user(phone) };
-            let token = tokens.issue(&key, &user, &session(&user), now()).unwrap();
+            let (session, refresh_token) = session(&user);
+            let token = tokens.issue(&key, &user, &session, &refresh_token, now()).unwrap();
             let claims = verifier(&key, now()).claims(token.expose()).await.unwrap();
             assert_eq!(claims.email.as_deref(), Some("ada@example.com"));
             assert_eq!(claims.phone_number.as_deref(), user.phone.as_ref().map(Phone::as_str));
@@ -119,11 +123,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn access_token_carries_its_id_and_the_client() {
+        let (key, user) = (SigningKey::generate(&SeededRandom::new(1)).unwrap(), user(None));
+        let (session, refresh_token) = session(&user);
+        let token =
+            AccessTokens::new("issuer", "audience").issue(&key, &user, &session, &refresh_token, now()).unwrap();
+        let claims = verifier(&key, now()).claims(token.expose()).await.unwrap();
+        assert_eq!(claims.jti, Some(refresh_token.access_token_id(user.version)));
+        assert_eq!(claims.client_id.as_deref(), Some("first-party"));
+        assert!(token.expose().len() < 700, "{} characters", token.expose().len());
+    }
+
+    #[tokio::test]
     async fn access_token_is_valid_until_session_token_expiry() {
         let (now, user) = (now(), user(None));
         let key = SigningKey::generate(&SeededRandom::new(1)).unwrap();
-        let session = session(&user);
-        let token = AccessTokens::new("issuer", "audience").issue(&key, &user, &session, now).unwrap();
+        let (session, refresh_token) = session(&user);
+        let token = AccessTokens::new("issuer", "audience").issue(&key, &user, &session, &refresh_token, now).unwrap();
 
         let principal = verifier(&key, now).verify(token.expose()).await.unwrap();
         assert_eq!((principal.user_id, principal.session_id, principal.epoch), (user.id, session.id, 4));

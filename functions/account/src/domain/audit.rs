@@ -26,6 +26,9 @@ pub enum AuditEventKind {
     SessionsRevoked,
     /// A used refresh token was presented again, which ended its session.
     RefreshTokenReused,
+    /// A refresh token was presented for an active session that it was not issued for, or not in its current epoch. The
+    /// session goes on.
+    RefreshTokenRefused,
     PasswordChanged,
     /// A user changed their e-mail address or phone number.
     IdentifierChanged,

@@ -24,7 +24,11 @@ pub use password::{InvalidPassword, InvalidPasswordPolicy, Password, PasswordPol
 #[cfg(test)]
 pub(crate) use password_hash::computed as hash_computations;
 pub use password_hash::{HashingError, InvalidPasswordHash, PasswordHash};
-pub use refresh_token::{InvalidRefreshToken, RefreshToken, RefreshTokenHash, RefreshTokenRejection, RotationNonce};
-pub use session::{Lifetimes, REUSE_GRACE_PERIOD, Refresh, Revoked, Rotation, Session, UserSession};
+#[cfg(test)]
+pub(crate) use refresh_token::tests::without_family;
+pub use refresh_token::{
+    InvalidRefreshToken, RefreshToken, RefreshTokenHash, RefreshTokenRejection, RotationNonce, TokenFamily,
+};
+pub use session::{Lifetimes, REUSE_GRACE_PERIOD, Recognition, Refresh, Revoked, Rotation, Session, UserSession};
 pub use signing_key::{InvalidSigningKey, SigningKey};
 pub use user::{User, UserStatus};

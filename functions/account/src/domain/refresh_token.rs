@@ -8,17 +8,33 @@ use zeroize::Zeroize;
 
 use super::Revoked;
 
-/// A refresh token: the session that it belongs to, and a secret. `Debug` output is redacted.
+/// A refresh token: the session that it belongs to, a secret, and the proof that it was issued. `Debug` output is redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshToken {
     pub user: UserId,
     pub session: SessionId,
     secret: Secret<[u8; 32]>,
+    /// `None` for a token that was issued before there were families.
+    membership: Option<Membership>,
 }
 
-/// The SHA-256 hash of a refresh token's secret, in base64url. A slow hash is not needed for a secret of 256 random bits.
+/// The membership of a token in its family: the tokens that descend from one another by rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Membership {
+    /// The secret that all tokens of the family share. The server stores its hash.
+    family: Secret<[u8; 16]>,
+    /// The first 128 bits of the HMAC-SHA-256 of the token's secret, keyed by the family's.
+    proof: Secret<[u8; 16]>,
+}
+
+/// The SHA-256 hash of a refresh token's secrets, in base64url. A slow hash is not needed for 256 random bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshTokenHash(pub String);
+
+/// The SHA-256 hash of the secret of a token family, in base64url. It is stored with the session and tells the tokens
+/// that were issued for it from made-up ones, although most of them are not stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFamily(pub String);
 
 /// The nonce of a rotation, in base64url, from which the new secret is derived together with the old one. It is stored
 /// with the session.
@@ -40,17 +56,29 @@ pub enum RefreshTokenRejection {
     /// The session has ended or never existed.
     #[error(transparent)]
     Revoked(#[from] Revoked),
-    /// Used before or forged; its session was ended.
+    /// Used before; its session was ended.
     #[error("reused; its session was ended")]
     Reused,
+    /// Replaced when the session was bound to a new epoch, which goes on.
+    #[error("superseded")]
+    Superseded,
+    /// Not known to have been issued for the session, which goes on.
+    #[error("not recognized")]
+    NotRecognized,
 }
 
 impl RefreshToken {
-    /// Creates the first token of a session.
+    /// Creates the first token of a family.
     pub fn new(user: UserId, session: SessionId, random: &(impl Random + ?Sized)) -> Self {
-        let mut secret = [0; 32];
+        let (mut secret, mut family) = ([0; 32], [0; 16]);
         random.fill(&mut secret);
-        Self { user, session, secret: Secret::new(secret) }
+        random.fill(&mut family);
+        Self::in_family(user, session, secret, Secret::new(family))
+    }
+
+    fn in_family(user: UserId, session: SessionId, secret: [u8; 32], family: Secret<[u8; 16]>) -> Self {
+        let proof = Secret::new(truncated_hmac(family.expose(), &secret));
+        Self { user, session, secret: Secret::new(secret), membership: Some(Membership { family, proof }) }
     }
 
     /// Parses the text that clients hold.
@@ -60,43 +88,84 @@ impl RefreshToken {
     /// [`InvalidRefreshToken`] if the text is not a token issued by [`to_text`](Self::to_text).
     pub fn parse(text: &str) -> Result<Self, InvalidRefreshToken> {
         let mut bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidRefreshToken)?;
-        let token = match (bytes.get(..16), bytes.get(16..32), bytes.get(32..)) {
-            (Some(user), Some(session), Some(secret)) => Self::from_parts(user, session, secret),
-            _ => Err(InvalidRefreshToken),
-        };
+        let token = Self::from_parts(&bytes);
         bytes.zeroize();
-        token
+        token.ok_or(InvalidRefreshToken)
     }
 
-    fn from_parts(user: &[u8], session: &[u8], secret: &[u8]) -> Result<Self, InvalidRefreshToken> {
-        Ok(Self {
-            user: UserId::from_bytes(user.try_into().map_err(|_| InvalidRefreshToken)?),
-            session: SessionId::from_bytes(session.try_into().map_err(|_| InvalidRefreshToken)?),
-            secret: Secret::new(secret.try_into().map_err(|_| InvalidRefreshToken)?),
-        })
+    fn from_parts(bytes: &[u8]) -> Option<Self> {
+        let (user, rest) = bytes.split_first_chunk()?;
+        let (session, rest) = rest.split_first_chunk()?;
+        let (secret, rest) = rest.split_first_chunk()?;
+        let membership = if rest.is_empty() {
+            None
+        } else {
+            let (family, rest) = rest.split_first_chunk()?;
+            Some(Membership { family: Secret::new(*family), proof: Secret::new(rest.try_into().ok()?) })
+        };
+        let (user, session) = (UserId::from_bytes(*user), SessionId::from_bytes(*session));
+        Some(Self { user, session, secret: Secret::new(*secret), membership })
     }
 
     /// Returns the text that clients hold, which is opaque to them.
     pub fn to_text(&self) -> Secret<String> {
-        let parts: [&[u8]; 3] = [self.user.as_bytes(), self.session.as_bytes(), self.secret.expose()];
-        Secret::new(URL_SAFE_NO_PAD.encode(Secret::new(parts.concat()).expose()))
+        let ids: [&[u8]; 2] = [self.user.as_bytes(), self.session.as_bytes()];
+        let bytes = Secret::new([ids.concat().as_slice(), self.secrets().expose()].concat());
+        Secret::new(URL_SAFE_NO_PAD.encode(bytes.expose()))
+    }
+
+    /// Everything but the ids.
+    fn secrets(&self) -> Secret<Vec<u8>> {
+        let membership = self.membership.as_ref();
+        let [family, proof] = membership.map_or([&[][..]; 2], |m| [&m.family.expose()[..], &m.proof.expose()[..]]);
+        Secret::new([&self.secret.expose()[..], family, proof].concat())
     }
 
     pub fn hash(&self) -> RefreshTokenHash {
-        RefreshTokenHash(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.secret.expose())))
+        RefreshTokenHash(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.secrets().expose())))
+    }
+
+    /// Returns the family that the token proves to have been issued in, if any.
+    pub fn family(&self) -> Option<TokenFamily> {
+        let Membership { family, proof } = self.membership.as_ref()?;
+        if *proof.expose() != truncated_hmac(family.expose(), self.secret.expose()) {
+            return None;
+        }
+        Some(TokenFamily(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, family.expose()))))
     }
 
     /// Derives the token that replaces this one. It takes both the token and the nonce, so it follows neither from the
     /// stored items nor from an old token alone. A client that lost the response can therefore get the same successor
-    /// again, although no token is stored in plain text.
+    /// again, although no token is stored in plain text. The successor is of the same family; that of a token without a
+    /// family begins one.
     #[must_use]
     pub fn successor(&self, nonce: &RotationNonce) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.expose());
         let tag = hmac::sign(&key, nonce.0.as_bytes());
         let mut secret = [0; 32];
         secret.copy_from_slice(tag.as_ref());
-        Self { user: self.user, session: self.session, secret: Secret::new(secret) }
+        let family = match &self.membership {
+            Some(membership) => membership.family.clone(),
+            None => Secret::new(truncated_hmac(self.secret.expose(), format!("family:{}", nonce.0).as_bytes())),
+        };
+        Self::in_family(self.user, self.session, secret, family)
     }
+}
+
+impl RefreshToken {
+    /// Derives the id of the access token that is issued together with this token, with the claims of this version of the
+    /// user. A replay of the response has the same id, any other response another one. It does not reveal the secret.
+    pub fn access_token_id(&self, user_version: u64) -> String {
+        URL_SAFE_NO_PAD.encode(truncated_hmac(self.secret.expose(), format!("access-token:{user_version}").as_bytes()))
+    }
+}
+
+/// The first 128 bits of an HMAC-SHA-256.
+fn truncated_hmac(key: &[u8], message: &[u8]) -> [u8; 16] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(tag.as_ref()).for_each(|(byte, from)| *byte = *from);
+    bytes
 }
 
 impl RotationNonce {
@@ -108,7 +177,7 @@ impl RotationNonce {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use kernel::testing::SeededRandom;
 
     use super::*;
@@ -128,6 +197,40 @@ mod tests {
         }
     }
 
+    /// The token as it was issued before there were families.
+    pub(crate) fn without_family(token: RefreshToken) -> RefreshToken {
+        RefreshToken { membership: None, ..token }
+    }
+
+    #[test]
+    fn token_without_family_is_valid_and_its_successor_has_one() {
+        let (old, nonce) = (without_family(token(1)), RotationNonce::random(&SeededRandom::new(8)));
+        assert_eq!(RefreshToken::parse(old.to_text().expose()), Ok(old.clone()));
+        assert_eq!((old.to_text().expose().len(), old.family()), (86, None));
+        let next = old.successor(&nonce);
+        assert!(next.family().is_some());
+        assert_eq!(next, old.successor(&nonce));
+        assert_eq!(next.successor(&nonce).family(), next.family());
+    }
+
+    #[test]
+    fn family_is_proven_by_issued_tokens_only() {
+        let issued = token(1);
+        let family = issued.family();
+        assert!(family.is_some() && family != token(2).family());
+        assert_eq!(issued.successor(&RotationNonce::random(&SeededRandom::new(8))).family(), family);
+        assert!(!issued.to_text().expose().contains(&family.unwrap().0));
+        let text = issued.to_text();
+        for index in [43, 60, 85, 90, 106, 107, 127] {
+            let mut altered = text.expose().clone();
+            let replacement = if &altered[index..=index] == "A" { "B" } else { "A" };
+            altered.replace_range(index..=index, replacement);
+            let altered = RefreshToken::parse(&altered).unwrap();
+            assert_ne!(altered.hash(), issued.hash());
+            assert_ne!(altered.family(), issued.family(), "{index}");
+        }
+    }
+
     #[test]
     fn successor_token_is_derived_from_token_and_nonce() {
         let (one, two) = (RotationNonce::random(&SeededRandom::new(8)), RotationNonce::random(&SeededRandom::new(9)));
@@ -137,6 +240,16 @@ mod tests {
         assert_ne!(next.hash(), token(1).hash());
         assert_ne!(next.hash(), token(1).successor(&two).hash());
         assert_ne!(next.hash(), token(2).successor(&one).hash());
+    }
+
+    #[test]
+    fn access_token_id_is_another_for_each_token_and_version() {
+        let id = token(1).access_token_id(1);
+        assert_eq!((&id, id.len()), (&token(1).access_token_id(1), 22));
+        let next = token(1).successor(&RotationNonce::random(&SeededRandom::new(8)));
+        for other in [token(1).access_token_id(2), token(2).access_token_id(1), next.access_token_id(1)] {
+            assert_ne!(other, id);
+        }
     }
 
     #[test]

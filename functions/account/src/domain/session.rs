@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kernel::{Random, SessionId, Timestamp};
 
-use super::{RefreshToken, RefreshTokenHash, RotationNonce, User, UserStatus};
+use super::{RefreshToken, RefreshTokenHash, RotationNonce, TokenFamily, User, UserStatus};
 
 /// How long after a rotation the used refresh token is answered with the same successor again, in case the response was
 /// lost.
@@ -29,6 +29,10 @@ pub struct Session {
     pub token_expires_at: Timestamp,
     /// The hash of the current refresh token.
     pub refresh_hash: RefreshTokenHash,
+    /// The family of the current refresh token. `None` until the first rotation of a token without one.
+    pub family: Option<TokenFamily>,
+    /// The family that was replaced when the session was bound to its epoch.
+    pub former_family: Option<TokenFamily>,
     /// The last rotation of the refresh token.
     pub rotation: Option<Rotation>,
     /// When the session was ended before its expiry.
@@ -63,8 +67,26 @@ pub enum Refresh {
     /// The token was used within the grace period. Contains its successor, which is the current token, and the time of
     /// the rotation.
     Replayed(RefreshToken, Timestamp),
-    /// The token was used before the grace period, or is forged: it may have been stolen.
+    /// The token was used before the grace period: it has been copied.
     Reused,
+    /// The token was replaced when the session was bound to a new epoch.
+    Superseded,
+    /// The token is not known to have been issued for the session.
+    NotRecognized,
+}
+
+/// What a session knows about a refresh token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recognition {
+    /// The current token.
+    Current,
+    /// The token that the last rotation replaced.
+    Previous,
+    /// A token that was issued and used earlier.
+    Used,
+    /// A token that was issued before the session was bound to its epoch.
+    Superseded,
+    Unknown,
 }
 
 impl Session {
@@ -89,6 +111,8 @@ impl Session {
             expires_at: now.plus(lifetimes.idle).min(absolute_expires_at),
             token_expires_at: now.plus(lifetimes.access_token).min(absolute_expires_at),
             refresh_hash: token.hash(),
+            family: token.family(),
+            former_family: None,
             rotation: None,
             ended_at: None,
         };
@@ -114,24 +138,36 @@ impl Session {
     }
 
     /// Binds the session to a new epoch of its user, with tokens issued now, so that it stays active when all other
-    /// sessions are revoked. Access tokens of the previous epoch and the previous refresh token, which may have been
-    /// copied, are no longer valid.
+    /// sessions are revoked. Access tokens of the previous epoch and the previous refresh tokens, which may have been
+    /// copied, are no longer valid: `token` begins a new family.
     #[must_use]
     pub fn rebind_to_epoch(&self, epoch: u64, token: &RefreshToken, lifetimes: Lifetimes, now: Timestamp) -> Self {
         Self {
             epoch,
             token_expires_at: self.next_token_expires_at(self.expires_at, lifetimes, now),
             refresh_hash: token.hash(),
+            family: token.family(),
+            former_family: self.family.clone(),
             rotation: None,
             ..self.clone()
         }
     }
 
-    /// Whether the token is the current refresh token, or the previous one, whose successor may not have reached the
-    /// client. Either may end the session, which grants no access.
-    pub fn matches_refresh_token(&self, token: &RefreshToken) -> bool {
-        let hash = token.hash();
-        hash == self.refresh_hash || self.rotation.as_ref().is_some_and(|rotation| rotation.used == hash)
+    /// Determines what is known about a refresh token. Tokens are recognized as issued by their family, which only they
+    /// prove. Without a family, the current and the previous token are.
+    pub fn recognize(&self, token: &RefreshToken) -> Recognition {
+        let (hash, family) = (token.hash(), token.family());
+        if hash == self.refresh_hash {
+            Recognition::Current
+        } else if self.rotation.as_ref().is_some_and(|rotation| rotation.used == hash) {
+            Recognition::Previous
+        } else if family.is_some() && family == self.family {
+            Recognition::Used
+        } else if family.is_some() && family == self.former_family {
+            Recognition::Superseded
+        } else {
+            Recognition::Unknown
+        }
     }
 
     /// The expiry of a token that is issued now, in a session that ends at `session_ends`. It is not before that of a
@@ -149,25 +185,27 @@ impl Session {
         now: Timestamp,
         random: &(impl Random + ?Sized),
     ) -> Refresh {
-        let hash = token.hash();
-        if hash == self.refresh_hash {
-            let nonce = RotationNonce::random(random);
-            let successor = token.successor(&nonce);
-            let after = Self {
-                last_used_at: now,
-                expires_at: now.plus(lifetimes.idle).min(self.absolute_expires_at),
-                token_expires_at: self.next_token_expires_at(self.absolute_expires_at, lifetimes, now),
-                refresh_hash: successor.hash(),
-                rotation: Some(Rotation { used: hash, nonce, at: now }),
-                ..self.clone()
-            };
-            return Refresh::Rotated(Box::new(after), successor);
-        }
-        match &self.rotation {
-            Some(rotation) if rotation.used == hash && now < rotation.at.plus(REUSE_GRACE_PERIOD) => {
+        match (self.recognize(token), &self.rotation) {
+            (Recognition::Current, _) => {
+                let nonce = RotationNonce::random(random);
+                let successor = token.successor(&nonce);
+                let after = Self {
+                    last_used_at: now,
+                    expires_at: now.plus(lifetimes.idle).min(self.absolute_expires_at),
+                    token_expires_at: self.next_token_expires_at(self.absolute_expires_at, lifetimes, now),
+                    refresh_hash: successor.hash(),
+                    family: successor.family(),
+                    rotation: Some(Rotation { used: token.hash(), nonce, at: now }),
+                    ..self.clone()
+                };
+                Refresh::Rotated(Box::new(after), successor)
+            }
+            (Recognition::Previous, Some(rotation)) if now < rotation.at.plus(REUSE_GRACE_PERIOD) => {
                 Refresh::Replayed(token.successor(&rotation.nonce), rotation.at)
             }
-            _ => Refresh::Reused,
+            (Recognition::Previous | Recognition::Used, _) => Refresh::Reused,
+            (Recognition::Superseded, _) => Refresh::Superseded,
+            (Recognition::Unknown, _) => Refresh::NotRecognized,
         }
     }
 }
@@ -227,6 +265,7 @@ mod tests {
     use kernel::testing::SeededRandom;
 
     use super::*;
+    use crate::domain::without_family;
 
     const LIFETIMES: Lifetimes = Lifetimes {
         access_token: Duration::from_mins(15),
@@ -325,7 +364,7 @@ mod tests {
         );
         assert_eq!(retained_session.session.token_expires_at, after(45));
         assert!(matches!(refresh(&retained_session.session, &next, after(30)), Refresh::Rotated(..)));
-        assert_eq!(refresh(&retained_session.session, &token, after(30)), Refresh::Reused, "it may have been copied");
+        assert_eq!(refresh(&retained_session.session, &token, after(30)), Refresh::Superseded);
         assert_eq!(
             retained_session.session.rebind_to_epoch(5, &next, LIFETIMES, after(59)).token_expires_at,
             after(60)
@@ -347,23 +386,49 @@ mod tests {
     }
 
     #[test]
-    fn session_matches_current_and_last_used_refresh_token() {
+    fn session_recognizes_every_token_issued_for_it() {
         let (user_session, first) = started();
-        let matches =
-            |session: &Session, tokens: [&RefreshToken; 3]| tokens.map(|token| session.matches_refresh_token(token));
         let (once, second) = rotated(&user_session.session, &first, after(10));
         let (twice, third) = rotated(&once, &second, after(20));
-        assert_eq!(matches(&user_session.session, [&first, &second, &third]), [true, false, false]);
-        assert_eq!(matches(&once, [&first, &second, &third]), [true, true, false]);
-        assert_eq!(matches(&twice, [&first, &second, &third]), [false, true, true]);
-        let forged = RefreshToken::new(first.user, first.session, &SeededRandom::new(99));
-        assert!(!twice.matches_refresh_token(&forged));
+        let (thrice, fourth) = rotated(&twice, &third, after(30));
+        let recognized = [&first, &second, &third, &fourth].map(|token| thrice.recognize(token));
+        assert_eq!(recognized, [Recognition::Used, Recognition::Used, Recognition::Previous, Recognition::Current]);
+        assert_eq!(refresh(&thrice, &first, after(30)), Refresh::Reused);
+
+        let next = RefreshToken::new(first.user, first.session, &SeededRandom::new(9));
+        let rebound = thrice.rebind_to_epoch(4, &next, LIFETIMES, after(31));
+        for token in [&first, &second, &third, &fourth] {
+            assert_eq!(rebound.recognize(token), Recognition::Superseded);
+        }
+        let (rebound, _) = rotated(&rebound, &next, after(32));
+        assert_eq!(refresh(&rebound, &fourth, after(32)), Refresh::Superseded);
+        assert_eq!(refresh(&rebound, &next, after(59)), Refresh::Reused);
     }
 
     #[test]
-    fn forged_refresh_token_counts_as_reused() {
+    fn forged_refresh_token_is_not_recognized() {
         let (user_session, token) = started();
+        let (rotated, _) = rotated(&user_session.session, &token, after(10));
         let forged = RefreshToken::new(token.user, token.session, &SeededRandom::new(99));
-        assert_eq!(refresh(&user_session.session, &forged, now()), Refresh::Reused);
+        for session in [&user_session.session, &rotated] {
+            for forged in [&forged, &without_family(forged.clone())] {
+                assert_eq!(refresh(session, forged, after(11)), Refresh::NotRecognized);
+            }
+        }
+    }
+
+    #[test]
+    fn session_from_before_families_is_refreshed_into_one() {
+        let (UserSession { session, .. }, token) = started();
+        let token = without_family(token);
+        let session = Session { refresh_hash: token.hash(), family: None, ..session };
+        let (once, second) = rotated(&session, &token, after(10));
+        assert_eq!(refresh(&once, &token, after(10)), Refresh::Replayed(second.clone(), after(10)));
+        assert_eq!(refresh(&once, &token, after(11)), Refresh::Reused);
+        let (twice, _) = rotated(&once, &second, after(12));
+        assert_eq!(refresh(&twice, &token, after(13)), Refresh::NotRecognized, "which cannot be proven any more");
+        assert_eq!(refresh(&twice, &second, after(13)), Refresh::Reused);
+        let forged = without_family(RefreshToken::new(token.user, token.session, &SeededRandom::new(99)));
+        assert_eq!(refresh(&session, &forged, after(10)), Refresh::NotRecognized);
     }
 }

@@ -11,7 +11,8 @@ pub const CODE_LIFETIME: Duration = Duration::from_mins(10);
 pub const MAX_CODE_ATTEMPTS: u32 = 5;
 /// The minimum time between two codes.
 pub const CODE_INTERVAL: Duration = Duration::from_mins(1);
-/// The number of codes sent to a user in [`CODE_PERIOD`], by e-mail and by SMS each.
+/// The number of codes sent to a user in [`CODE_PERIOD`], by e-mail and by SMS each, and to an address by whatever users
+/// have it.
 pub const CODES_PER_PERIOD: usize = 10;
 pub const CODE_PERIOD: Duration = Duration::from_hours(24);
 
@@ -99,7 +100,7 @@ impl CodeHash {
     }
 }
 
-/// The times at which codes were sent to a user by e-mail, or by SMS.
+/// The times at which codes were sent to a user by e-mail or by SMS, or to an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CodeHistory {
     /// Increased by every code. 0 if none was sent.
@@ -130,6 +131,33 @@ impl CodeHistory {
         let tenth_last = self.times.len().checked_sub(CODES_PER_PERIOD).and_then(|index| self.times.get(index));
         let after_period = tenth_last.map(|time| time.plus(CODE_PERIOD));
         [after_interval, after_period].into_iter().flatten().fold(now, Timestamp::max)
+    }
+}
+
+/// The histories that limit the next code: a user cannot be sent more by changing addresses, nor an address by changing
+/// users.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CodeHistories {
+    pub user: CodeHistory,
+    pub address: CodeHistory,
+}
+
+impl CodeHistories {
+    /// Returns the histories after a code that is sent now.
+    ///
+    /// # Errors
+    ///
+    /// The time to wait, if no code may be sent now.
+    pub fn with_code_sent_at(&self, now: Timestamp) -> Result<Self, Duration> {
+        match (self.user.with_code_sent_at(now), self.address.with_code_sent_at(now)) {
+            (Ok(user), Ok(address)) => Ok(Self { user, address }),
+            (user, address) => Err([user.err(), address.err()].into_iter().flatten().max().unwrap_or_default()),
+        }
+    }
+
+    /// Returns the earliest time at which the next code may be sent, which is not before `now`.
+    pub fn next_at(&self, now: Timestamp) -> Timestamp {
+        self.user.next_at(now).max(self.address.next_at(now))
     }
 }
 
@@ -207,6 +235,19 @@ mod tests {
         assert_eq!(one.with_code_sent_at(at(0)), Err(CODE_INTERVAL));
         assert_eq!(one.with_code_sent_at(at(59)), Err(Duration::from_secs(1)));
         assert_eq!(one.with_code_sent_at(at(60)).unwrap(), CodeHistory { version: 2, times: vec![at(0), at(60)] });
+    }
+
+    #[test]
+    fn code_waits_for_both_histories() {
+        let sent = |seconds| CodeHistory { version: 1, times: vec![at(seconds)] };
+        let histories = |user, address| CodeHistories { user: sent(user), address: sent(address) };
+        for (both, wait) in [(histories(0, 30), 90 - 50), (histories(30, 0), 90 - 50), (histories(0, 0), 10)] {
+            assert_eq!(both.with_code_sent_at(at(50)), Err(Duration::from_secs(wait)));
+            assert_eq!(both.next_at(at(50)), at(50 + wait));
+            assert!(both.with_code_sent_at(at(50 + wait)).is_ok());
+        }
+        let after = histories(0, 30).with_code_sent_at(at(90)).unwrap();
+        assert_eq!((after.user.times, after.address.times), (vec![at(0), at(90)], vec![at(30), at(90)]));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) struct Body {
 
 /// # Errors
 ///
-/// A 400 if the new password is rejected or unchanged; a 401 if the current password is wrong; a 429 after too many failed
+/// A 400 if the new password is rejected or unchanged; a 403 if the current password is wrong; a 429 after too many failed
 /// attempts.
 pub async fn handle(state: &State, session: AuthenticatedSession, request: Request) -> Result<Response, Problem> {
     let Body { current_password, new_password } = json_body(&request)?;
@@ -61,7 +61,7 @@ pub(super) fn describe() -> Endpoint {
         )])
         .response::<Reissued<'_>>(200, "The password was changed. Browsers receive the tokens in cookies only.", &reissued)
         .with_header(200, "Set-Cookie", "TokenCookies")
-        .problems(&[&problems::INVALID_CREDENTIALS, &problems::TOO_MANY_ATTEMPTS])
+        .problems(&[&problems::WRONG_CURRENT_PASSWORD, &problems::TOO_MANY_ATTEMPTS, &problems::ATTEMPTS_IN_PROGRESS])
 }
 
 #[cfg(test)]
@@ -185,7 +185,8 @@ mod tests {
             let before = hash_computations();
             let problem = scene.change("wrong", NEW).await.unwrap_err();
             let cost = hash_computations() - before;
-            assert_eq!((problem.problem_type, cost), (&problems::INVALID_CREDENTIALS, 1), "{attempt}");
+            assert_eq!((problem.problem_type, cost), (&problems::WRONG_CURRENT_PASSWORD, 1), "{attempt}");
+            assert_eq!((pointers(&problem), problem.headers.len()), (vec!["/currentPassword"], 0), "no challenge");
         }
         let before = hash_computations();
         let problem = scene.change(PASSWORD, NEW).await.unwrap_err();
@@ -201,8 +202,8 @@ mod tests {
         for password in ["wrong", "wrong", "wrong", PASSWORD] {
             assert_eq!(scene.change(password, NEW).await.is_ok(), password == PASSWORD);
         }
-        let counted = scene.app.accounts.count_reauthentication(ada().id, now()).await;
-        assert_eq!(counted, Ok(RateLimit::Allowed(1)));
+        let counted = scene.app.accounts.count_reauthentication(ada().id, now()).await.unwrap();
+        assert!(matches!(&counted, RateLimit::Allowed(counted) if counted.number == 1), "{counted:?}");
     }
 
     #[tokio::test]
@@ -230,7 +231,7 @@ mod tests {
         let change = scene.app.updating_ada(|user| user, Some(hash("yet another correct horse")));
         scene.app.engine.before_next("TransactWriteItems", change);
         let problem = scene.change(PASSWORD, NEW).await.unwrap_err();
-        assert_eq!(problem.problem_type, &problems::INVALID_CREDENTIALS);
+        assert_eq!(problem.problem_type, &problems::WRONG_CURRENT_PASSWORD);
         assert_eq!(scene.valid_passwords().await, Vec::<&str>::new());
     }
 
@@ -261,7 +262,7 @@ mod tests {
             claim.await;
         });
         let problem = scene.change(PASSWORD, NEW).await.unwrap_err();
-        assert_eq!(problem.problem_type, &problems::INVALID_CREDENTIALS, "although Bob has the same password");
+        assert_eq!(problem.problem_type, &problems::WRONG_CURRENT_PASSWORD, "although Bob has the same password");
         assert_eq!(scene.app.credential(&Identifier::Email(ada().email)).await.unwrap().user, bob);
     }
 

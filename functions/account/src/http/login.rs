@@ -28,7 +28,12 @@ pub(super) fn describe() -> Endpoint {
             "Send the access token as `Authorization: Bearer`, and the refresh token to `/auth/refresh`.",
             &examples::tokens(),
         )
-        .problems(&[&problems::INVALID_CREDENTIALS, &problems::TOO_MANY_ATTEMPTS, &problem_types::UNAVAILABLE])
+        .problems(&[
+            &problems::INVALID_CREDENTIALS,
+            &problems::TOO_MANY_ATTEMPTS,
+            &problems::ATTEMPTS_IN_PROGRESS,
+            &problem_types::UNAVAILABLE,
+        ])
 }
 
 #[cfg(test)]

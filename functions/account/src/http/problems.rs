@@ -14,9 +14,17 @@ pub const IDENTIFIER_TAKEN: ProblemType =
 pub const INVALID_CREDENTIALS: ProblemType =
     ProblemType { code: "invalid_credentials", status: 401, title: "Invalid credentials", retryable: false };
 
+/// The session is valid, so this is not a 401: there is nothing to authenticate again for.
+pub const WRONG_CURRENT_PASSWORD: ProblemType =
+    ProblemType { code: "wrong_current_password", status: 403, title: "Wrong current password", retryable: false };
+
 /// Sent with `Retry-After`.
 pub const TOO_MANY_ATTEMPTS: ProblemType =
     ProblemType { code: "too_many_attempts", status: 429, title: "Too many failed attempts", retryable: true };
+
+/// Sent with `Retry-After`. No attempt was made, and none is known to have failed.
+pub const ATTEMPTS_IN_PROGRESS: ProblemType =
+    ProblemType { code: "attempts_in_progress", status: 429, title: "Other attempts in progress", retryable: true };
 
 /// Returned for every cause. The client has to sign in again.
 pub const INVALID_REFRESH_TOKEN: ProblemType =
@@ -36,7 +44,9 @@ pub const INVALID_CODE: ProblemType =
 pub const ALL: &[ProblemType] = &[
     IDENTIFIER_TAKEN,
     INVALID_CREDENTIALS,
+    WRONG_CURRENT_PASSWORD,
     TOO_MANY_ATTEMPTS,
+    ATTEMPTS_IN_PROGRESS,
     INVALID_REFRESH_TOKEN,
     SESSION_NOT_FOUND,
     ALREADY_VERIFIED,
@@ -54,9 +64,17 @@ impl From<AccountError> for Problem {
                 Self::new(&INVALID_CREDENTIALS, "The identifier or the password is wrong.")
                     .header("www-authenticate", "Bearer realm=\"payments\"")
             }
+            AccountError::WrongCurrentPassword => {
+                Self::new(&WRONG_CURRENT_PASSWORD, "The current password is wrong, so nothing was changed.")
+                    .with_field_error("currentPassword", "is wrong")
+            }
             AccountError::TooManyAttempts(wait) => {
                 Self::new(&TOO_MANY_ATTEMPTS, "Wait for as long as Retry-After says before the next attempt.")
                     .retry_after(wait)
+            }
+            AccountError::AttemptsInProgress => {
+                Self::new(&ATTEMPTS_IN_PROGRESS, "Other attempts are still being checked. Retry this one.")
+                    .retry_after(DEFAULT_RETRY_AFTER)
             }
             AccountError::InvalidRefreshToken(reason) => {
                 Self::new(&INVALID_REFRESH_TOKEN, "The refresh token is invalid or has expired. Sign in again.")

@@ -11,8 +11,10 @@ use utoipa::ToSchema;
 use super::client_info::client_info;
 use super::tokens::Tokens;
 use super::{ACCOUNT, cookies, examples, problems};
+use crate::app::error::AccountError;
 pub use crate::app::refresh_session::RefreshSession as State;
 use crate::app::token_issuer::TokenPair;
+use crate::domain::RefreshTokenRejection;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +36,8 @@ pub(super) struct Lifetimes {
 
 /// # Errors
 ///
-/// The same 401 for every reason to reject the token. It clears the cookies if the token came in one.
+/// The same 401 for every reason to reject the token. It clears the cookies if the token came in one, unless another tab
+/// has replaced it.
 pub async fn handle(state: &State, request: Request) -> Result<Response, Problem> {
     let client = client_info(&request);
     if !request.body().is_empty() {
@@ -43,10 +46,13 @@ pub async fn handle(state: &State, request: Request) -> Result<Response, Problem
         return Response::json(StatusCode::OK, &Tokens::from(&tokens));
     }
     let token = cookies::refresh_token(&request);
-    match state.refresh(token.as_ref(), &client).await.map_err(Problem::from) {
+    match state.refresh(token.as_ref(), &client).await {
         Ok(tokens) => Ok(cookies::set_both(Response::json(StatusCode::OK, &Lifetimes::from(&tokens))?, &tokens)),
-        Err(mut problem) => {
-            if token.is_some() && *problem.problem_type == problems::INVALID_REFRESH_TOKEN {
+        Err(error) => {
+            // The browser may have received the tokens of the new epoch meanwhile, in a response to another tab.
+            let keeps_cookies = matches!(error, AccountError::InvalidRefreshToken(RefreshTokenRejection::Superseded));
+            let mut problem = Problem::from(error);
+            if token.is_some() && *problem.problem_type == problems::INVALID_REFRESH_TOKEN && !keeps_cookies {
                 problem.headers.extend(cookies::cleared());
             }
             Err(problem)
@@ -83,9 +89,11 @@ mod tests {
     use std::time::Duration;
 
     use kernel::SessionId;
+    use kernel::testing::SeededRandom;
     use lambda_http::Body as HttpBody;
 
     use super::*;
+    use crate::domain::RefreshToken;
     use crate::testing::{TestApp, body_of, cookie_of, pointers, post, session_and_token, with_header};
 
     struct Scene {
@@ -171,6 +179,20 @@ mod tests {
         assert_eq!(problem.headers[1..], cookies::cleared());
         let problem = scene.refresh(Request::new(HttpBody::Empty)).await.unwrap_err();
         assert_eq!((problem.problem_type, problem.headers.len()), (&problems::INVALID_REFRESH_TOKEN, 1));
+    }
+
+    #[tokio::test]
+    async fn token_replaced_by_another_tab_keeps_the_cookies() {
+        let scene = Scene::new().await;
+        let user = scene.app.ada().await.next_version(scene.app.accounts.now()).revoked();
+        let session = session_and_token(2).0;
+        let next = RefreshToken::new(user.id, scene.session, &SeededRandom::new(9));
+        let retained = session.rebind_to_epoch(user.epoch, &next, crate::testing::LIFETIMES, session.started_at);
+        scene.app.retain_session(user, retained).await;
+
+        let problem = scene.refresh(in_cookie(&scene.token)).await.unwrap_err();
+        assert_eq!((problem.problem_type, problem.headers.len()), (&problems::INVALID_REFRESH_TOKEN, 1));
+        assert!(scene.refresh(in_cookie(next.to_text().expose())).await.is_ok());
     }
 
     #[tokio::test]

@@ -39,7 +39,8 @@ pub(super) struct Registered<'a> {
 
 /// # Errors
 ///
-/// A 400 with every invalid field; a 409 if the e-mail address or the phone number is in use.
+/// A 400 with every invalid field; a 409 if the e-mail address or the phone number is in use; a 429 after too
+/// many sign-ups with it.
 pub async fn handle(state: &State, request: Request) -> Result<Response, Problem> {
     let body: Body = json_body(&request)?;
     let (policy, client) = (state.password_policy, client_info(&request));
@@ -65,14 +66,18 @@ pub(super) fn describe() -> Endpoint {
             "The new user.",
             &json!({"id": examples::USER_ID, "phone": examples::PHONE, "email": examples::EMAIL}),
         )
-        .problems(&[&problems::IDENTIFIER_TAKEN, &problem_types::UNAVAILABLE])
+        .problems(&[&problems::IDENTIFIER_TAKEN, &problems::TOO_MANY_ATTEMPTS, &problem_types::UNAVAILABLE])
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::Identifier;
-    use crate::testing::{TestApp, ada, body_of, pointers, post};
+    use crate::domain::throttle::SIGN_UP_BURST;
+    use crate::testing::{PASSWORD, TestApp, ada, body_of, pointers, post};
 
     #[tokio::test]
     async fn new_user_is_returned_with_the_phone_in_e164() {
@@ -107,5 +112,49 @@ mod tests {
         let body = json!({"phone": "+33612345678", "email": "other@example.com", "password": "correct horse"});
         let problem = handle(&app.sign_up(), post(&body)).await.unwrap_err();
         assert_eq!((problem.problem_type, pointers(&problem)), (&problems::IDENTIFIER_TAKEN, vec!["/phone"]));
+        assert_eq!(app.engine.round_trips(), ["TransactWriteItems", "UpdateItem"]);
+    }
+
+    #[tokio::test]
+    async fn taken_identifiers_are_slowed_down_each() {
+        let app = TestApp::with_ada().await;
+        let body = |email, phone| post(&json!({"phone": phone, "email": email, "password": "correct horse"}));
+        let (taken, free) = ("+33612345678", "+33600000000");
+        for _ in 0..SIGN_UP_BURST {
+            let problem = handle(&app.sign_up(), body("ada@example.com", taken)).await.unwrap_err();
+            let expected = (&problems::IDENTIFIER_TAKEN, vec!["/email", "/phone"]);
+            assert_eq!((problem.problem_type, pointers(&problem)), expected);
+        }
+        for (email, phone) in [("ada@example.com", taken), ("bob@example.com", taken), ("ada@example.com", free)] {
+            let problem = handle(&app.sign_up(), body(email, phone)).await.unwrap_err();
+            assert_eq!((problem.problem_type, problem.errors.len()), (&problems::TOO_MANY_ATTEMPTS, 0));
+            assert_eq!(problem.headers, [("retry-after", "1".to_owned())]);
+        }
+        assert!(handle(&app.sign_up(), body("bob@example.com", free)).await.is_ok());
+        let signed_in = app.sign_in().await;
+        let credentials = post(&json!({"email": "ada@example.com", "password": PASSWORD}));
+        assert!(crate::http::login::handle(&signed_in, credentials).await.is_ok());
+        app.clock.advance(Duration::from_secs(1));
+        let problem = handle(&app.sign_up(), body("ada@example.com", "+33600000001")).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problems::IDENTIFIER_TAKEN);
+    }
+
+    #[tokio::test]
+    async fn concurrent_sign_ups_with_a_taken_email_are_slowed_down() {
+        let app = Arc::new(TestApp::with_ada().await);
+        let sign_ups: Vec<_> = (0..16)
+            .map(|n| {
+                let app = Arc::clone(&app);
+                let phone = format!("+336000000{n:02}");
+                let body = json!({"phone": phone, "email": "ada@example.com", "password": "correct horse"});
+                tokio::spawn(async move { handle(&app.sign_up(), post(&body)).await.unwrap_err().problem_type.status })
+            })
+            .collect();
+        let mut statuses = Vec::new();
+        for sign_up in sign_ups {
+            statuses.push(sign_up.await.unwrap());
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [vec![409; 10], vec![429; 6]].concat());
     }
 }

@@ -49,7 +49,12 @@ pub(super) fn describe() -> Endpoint {
             &json!({"id": examples::USER_ID, "email": examples::EMAIL, "phone": null}),
         )
         .with_header(200, "Set-Cookie", "TokenCookies")
-        .problems(&[&problems::INVALID_CREDENTIALS, &problems::TOO_MANY_ATTEMPTS, &problem_types::UNAVAILABLE])
+        .problems(&[
+            &problems::INVALID_CREDENTIALS,
+            &problems::TOO_MANY_ATTEMPTS,
+            &problems::ATTEMPTS_IN_PROGRESS,
+            &problem_types::UNAVAILABLE,
+        ])
 }
 
 #[cfg(test)]
@@ -57,7 +62,7 @@ mod tests {
     use super::*;
     use crate::domain::throttle::BURST;
     use crate::domain::{Identifier, RefreshToken};
-    use crate::testing::{PASSWORD, TestApp, ada, body_of, cookie_of, now, pointers, post};
+    use crate::testing::{PASSWORD, TestApp, ada, body_of, cookie_of, pointers, post};
 
     #[tokio::test]
     async fn response_has_the_user_and_tokens_only_in_cookies() {
@@ -107,9 +112,7 @@ mod tests {
     #[tokio::test]
     async fn rate_limited_identifier_is_a_429_with_retry_after() {
         let app = TestApp::with_ada().await;
-        for _ in 0..BURST {
-            app.accounts.count_attempt(&Identifier::Email(ada().email), now()).await.unwrap();
-        }
+        app.fail_attempts(&Identifier::Email(ada().email), BURST).await;
         let body = json!({"email": "ada@example.com", "password": PASSWORD});
         let problem = handle(&app.sign_in().await, post(&body)).await.unwrap_err();
         assert_eq!(problem.problem_type, &problems::TOO_MANY_ATTEMPTS);

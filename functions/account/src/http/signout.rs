@@ -265,7 +265,11 @@ mod tests {
         for token in [&scene.token, &forged, &unknown, &of_another_user] {
             scene.signs_out(with_refresh_token(Request::new(Body::Empty), token)).await;
         }
-        scene.assert_unchanged().await;
+        assert_eq!(scene.ended().await, [false, false]);
+        let events = scene.app.audited().await;
+        let refused: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.detail.as_deref())).collect();
+        let kind = "REFRESH_TOKEN_REFUSED";
+        assert_eq!(refused, [(kind, Some("not recognized")), (kind, Some("used before"))]);
     }
 
     #[tokio::test]

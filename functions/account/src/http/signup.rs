@@ -41,7 +41,8 @@ pub(super) struct SignedUp<'a> {
 
 /// # Errors
 ///
-/// A 400 with every invalid field; a 409 if the e-mail address or the phone number is in use.
+/// A 400 with every invalid field; a 409 if the e-mail address or the phone number is in use; a 429 after too
+/// many sign-ups with it.
 pub async fn handle(state: &State, request: Request) -> Result<Response, Problem> {
     let body: Body = json_body(&request)?;
     let (policy, client) = (state.password_policy, client_info(&request));
@@ -75,7 +76,7 @@ pub(super) fn describe() -> Endpoint {
             "The new user. No session is started.",
             &json!({"id": examples::USER_ID, "email": examples::EMAIL, "phone": null, "createdAt": examples::TIME}),
         )
-        .problems(&[&problems::IDENTIFIER_TAKEN, &problem_types::UNAVAILABLE])
+        .problems(&[&problems::IDENTIFIER_TAKEN, &problems::TOO_MANY_ATTEMPTS, &problem_types::UNAVAILABLE])
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ fn parse(email: Change<String>, phone: Change<String>) -> Result<ProfileUpdate, 
 ///
 /// # Errors
 ///
-/// A 400 with every invalid field; a 401 if the password is wrong; a 409 if an identifier is in use; a 429 after too many
+/// A 400 with every invalid field; a 403 if the password is wrong; a 409 if an identifier is in use; a 429 after too many
 /// failed attempts.
 pub async fn handle(state: &State, session: AuthenticatedSession, request: Request) -> Result<Response, Problem> {
     let Body { email, phone, current_password } = json_body(&request)?;
@@ -103,7 +103,12 @@ pub(super) fn describe() -> Endpoint {
             ("no phone", json!({"phone": null, password: examples::PASSWORD})),
         ])
         .response::<SignedInUser<'_>>(200, "The updated user, as in `GET /auth/me`.", &moved)
-        .problems(&[&problems::INVALID_CREDENTIALS, &problems::IDENTIFIER_TAKEN, &problems::TOO_MANY_ATTEMPTS])
+        .problems(&[
+            &problems::WRONG_CURRENT_PASSWORD,
+            &problems::IDENTIFIER_TAKEN,
+            &problems::TOO_MANY_ATTEMPTS,
+            &problems::ATTEMPTS_IN_PROGRESS,
+        ])
 }
 
 #[cfg(test)]
@@ -266,7 +271,7 @@ mod tests {
     async fn missing_token_or_wrong_password_changes_nothing() {
         let scene = Scene::new().await;
         let body = json!({"email": "ada@example.org", "currentPassword": "wrong"});
-        assert_eq!(scene.send_body(&body).await.unwrap_err().problem_type, &problems::INVALID_CREDENTIALS);
+        assert_eq!(scene.send_body(&body).await.unwrap_err().problem_type, &problems::WRONG_CURRENT_PASSWORD);
         assert_eq!(scene.app.audited_kinds().await, ["REAUTHENTICATION_FAILED"]);
 
         let body = with_password(json!({"email": "ada@example.org"}));

@@ -19,7 +19,7 @@ use dynamo::{FailedConditions, Table, Transaction, TransactionOutcome};
 use kernel::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 
 pub use audit_log::AuditTable;
-pub use credentials::{CountedAttempt, Credential};
+pub use credentials::{CountedAttempt, Credential, SignInAttempt};
 pub use dynamo::StoreError;
 pub(crate) use keys::{PROFILE, SESSION_PREFIX};
 pub(crate) use sessions::SessionRecord;

@@ -6,19 +6,20 @@ use dynamo::{Item, Transaction, from_item, number, text, to_item};
 use kernel::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+use super::credentials::read;
 use super::keys::{self, PrimaryKey};
 use super::{AccountTable, StoreError, commit};
-use crate::domain::verification_code::{CODE_PERIOD, CodeHash, CodeHistory, MAX_CODE_ATTEMPTS};
-use crate::domain::{AuditEvent, IdentifierKind};
+use crate::domain::verification_code::{CODE_PERIOD, CodeHash, CodeHistories, CodeHistory, MAX_CODE_ATTEMPTS};
+use crate::domain::{AuditEvent, Identifier, IdentifierKind};
 
 /// A code to be sent.
 #[derive(Debug)]
 pub struct NewCode<'a> {
     pub user: UserId,
-    /// The kind of identifier that the code is sent to.
-    pub kind: IdentifierKind,
-    /// The history, with this code as the last one.
-    pub history: &'a CodeHistory,
+    /// The identifier that the code is sent to.
+    pub address: &'a Identifier,
+    /// The histories, with this code as the last one.
+    pub histories: &'a CodeHistories,
     pub hash: &'a CodeHash,
     pub expires_at: Timestamp,
     pub event: &'a AuditEvent,
@@ -29,8 +30,9 @@ pub struct NewCode<'a> {
 pub enum StoreCodeOutcome {
     /// The code may be sent.
     Stored,
-    /// Nothing was written: another code was sent since the history was read. This is the current history.
-    VersionConflict(CodeHistory),
+    /// Nothing was written: another code was sent since the histories were read. These are the current ones of those that
+    /// have changed.
+    VersionConflict { user: Option<CodeHistory>, address: Option<CodeHistory> },
 }
 
 /// An attempt to submit a code that was counted.
@@ -61,6 +63,18 @@ struct VerificationCodeRecord {
     expires_at: i64,
 }
 
+/// The codes that were sent to an address.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AddressRecord {
+    #[serde(flatten)]
+    key: PrimaryKey,
+    version: u64,
+    sent_at: Vec<Timestamp>,
+    /// The TTL, in seconds since 1970.
+    expires_at: i64,
+}
+
 /// The attributes of a code that an attempt is checked against.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,22 +85,42 @@ struct CodeAttemptRecord {
 
 impl From<&NewCode<'_>> for VerificationCodeRecord {
     fn from(new: &NewCode<'_>) -> Self {
-        // The history limits further codes until a period after the last one.
-        let history_ends = new.history.times.last().copied().unwrap_or(new.expires_at).plus(CODE_PERIOD);
         Self {
-            key: keys::verification_code(new.user, new.kind),
-            version: new.history.version,
-            sent_at: new.history.times.clone(),
+            key: keys::verification_code(new.user, new.address.kind()),
+            version: new.histories.user.version,
+            sent_at: new.histories.user.times.clone(),
             code_hash: Some(new.hash.expose().to_owned()),
             code_expires_at: Some(new.expires_at.unix_millis()),
             attempts: Some(0),
-            expires_at: history_ends.unix_seconds(),
+            expires_at: history_ends(&new.histories.user, new.expires_at).unix_seconds(),
         }
     }
 }
 
+impl From<&NewCode<'_>> for AddressRecord {
+    fn from(new: &NewCode<'_>) -> Self {
+        Self {
+            key: keys::codes_to_address(new.address),
+            version: new.histories.address.version,
+            sent_at: new.histories.address.times.clone(),
+            expires_at: history_ends(&new.histories.address, new.expires_at).unix_seconds(),
+        }
+    }
+}
+
+/// A history limits further codes until a period after the last one.
+fn history_ends(history: &CodeHistory, code_expires_at: Timestamp) -> Timestamp {
+    history.times.last().copied().unwrap_or(code_expires_at).plus(CODE_PERIOD)
+}
+
 impl From<VerificationCodeRecord> for CodeHistory {
     fn from(record: VerificationCodeRecord) -> Self {
+        Self { version: record.version, times: record.sent_at }
+    }
+}
+
+impl From<AddressRecord> for CodeHistory {
+    fn from(record: AddressRecord) -> Self {
         Self { version: record.version, times: record.sent_at }
     }
 }
@@ -104,20 +138,28 @@ impl TryFrom<CodeAttemptRecord> for CodeAttempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Code,
+    Address,
     AuditEvent,
 }
 
 impl AccountTable {
-    /// Finds the times at which codes were sent to a user's identifier of this kind. Times older than a day may be
-    /// missing.
+    /// Finds the times at which codes were sent to a user's identifiers of an address's kind, and to the address. Times
+    /// older than a day may be missing.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if they could not be read.
-    pub async fn find_code_history(&self, user: UserId, kind: IdentifierKind) -> Result<CodeHistory, StoreError> {
-        let item = self.table.get(keys::verification_code(user, kind).into()).await?;
-        let record = item.map(from_item::<VerificationCodeRecord>).transpose()?;
-        Ok(record.map(CodeHistory::from).unwrap_or_default())
+    pub async fn find_code_histories(&self, user: UserId, address: &Identifier) -> Result<CodeHistories, StoreError> {
+        let keys = vec![keys::verification_code(user, address.kind()).into(), keys::codes_to_address(address).into()];
+        let mut histories = CodeHistories::default();
+        for item in self.table.batch_get(keys).await? {
+            if item.get("sk").is_some_and(|sk| *sk == text(keys::VERIFICATION)) {
+                histories.address = read::<AddressRecord>(item)?.into();
+            } else {
+                histories.user = from_item::<VerificationCodeRecord>(item)?.into();
+            }
+        }
+        Ok(histories)
     }
 
     /// Stores a code, which replaces the previous one. Of concurrent codes, one is stored.
@@ -126,17 +168,28 @@ impl AccountTable {
     ///
     /// [`StoreError`] if the outcome is unknown.
     pub async fn store_code(&self, new: NewCode<'_>) -> Result<StoreCodeOutcome, StoreError> {
-        let code = self.table.put(to_item(VerificationCodeRecord::from(&new))?, |put| {
-            put.condition_expression("attribute_not_exists(pk) OR version = :before")
-                .expression_attribute_values(":before", number(new.history.version.saturating_sub(1)))
-        })?;
-        let transaction =
-            Transaction::new().with(Part::Code, code).with(Part::AuditEvent, self.audit()?.append(new.event)?);
+        let put = |item, history: &CodeHistory| {
+            self.table.put(item, |put| {
+                put.condition_expression("attribute_not_exists(pk) OR version = :before")
+                    .expression_attribute_values(":before", number(history.version.saturating_sub(1)))
+            })
+        };
+        let transaction = Transaction::new()
+            .with(Part::Code, put(to_item(VerificationCodeRecord::from(&new))?, &new.histories.user)?)
+            .with(Part::Address, put(to_item(AddressRecord::from(&new))?, &new.histories.address)?)
+            .with(Part::AuditEvent, self.audit()?.append(new.event)?);
         let Some(failed) = commit(&self.table, &transaction).await? else {
             return Ok(StoreCodeOutcome::Stored);
         };
-        let current = failed.item(Part::Code).cloned().unwrap_or_default();
-        Ok(StoreCodeOutcome::VersionConflict(from_item::<VerificationCodeRecord>(current)?.into()))
+        let user = failed.item(Part::Code).cloned().map(from_item::<VerificationCodeRecord>).transpose()?;
+        let address = failed.item(Part::Address).cloned().map(read::<AddressRecord>).transpose()?;
+        if user.is_none() && address.is_none() {
+            return Err(StoreError::internal("the audit event of a code exists already"));
+        }
+        Ok(StoreCodeOutcome::VersionConflict {
+            user: user.map(CodeHistory::from),
+            address: address.map(CodeHistory::from),
+        })
     }
 
     /// Counts an attempt to submit a code and returns the code's hash. Returns `None` if there is no valid code: none
@@ -204,7 +257,7 @@ mod tests {
     use super::super::{UpdateOutcome, UpdatePlan};
     use super::*;
     use crate::domain::verification_code::{CODE_LIFETIME, CODE_PERIOD, Code};
-    use crate::domain::{AuditEventKind, Identifier, User};
+    use crate::domain::{AuditEventKind, User};
 
     const EMAIL: IdentifierKind = IdentifierKind::Email;
 
@@ -219,10 +272,20 @@ mod tests {
         CodeHash::new(&code, &address, &SeededRandom::new(seed)).unwrap()
     }
 
+    fn address(ada: &User) -> Identifier {
+        Identifier::Email(ada.email.clone())
+    }
+
+    /// The history in which this code was sent to the user and to the address alike.
+    fn both(history: &CodeHistory) -> CodeHistories {
+        CodeHistories { user: history.clone(), address: history.clone() }
+    }
+
     async fn store(accounts: &Accounts, ada: &User, sent: &CodeHistory, hash: &CodeHash) -> StoreCodeOutcome {
         let event = event(AuditEventKind::CodeSent);
         let expires_at = sent.times.last().unwrap().plus(CODE_LIFETIME);
-        let new = NewCode { user: ada.id, kind: EMAIL, history: sent, hash, expires_at, event: &event };
+        let (address, histories) = (address(ada), both(sent));
+        let new = NewCode { user: ada.id, address: &address, histories: &histories, hash, expires_at, event: &event };
         accounts.table.store_code(new).await.unwrap()
     }
 
@@ -251,14 +314,36 @@ mod tests {
     #[tokio::test]
     async fn stored_code_has_history_and_ttl_of_a_day() {
         let (accounts, ada, hash) = with_code().await;
-        let sent = accounts.table.find_code_history(ada.id, EMAIL).await.unwrap();
-        assert_eq!(sent, CodeHistory { version: 1, times: vec![now()] });
-        assert_eq!(accounts.engine.round_trips(), ["GetItem"]);
-        let item = accounts.records().await.into_iter().find(|item| item.contains_key("codeHash")).unwrap();
-        assert_eq!(item["codeHash"], text(hash.expose()));
-        assert_eq!(item["expiresAt"], number(now().plus(CODE_PERIOD).unix_seconds()));
-        let by_phone = accounts.table.find_code_history(ada.id, IdentifierKind::Phone).await.unwrap();
-        assert_eq!((by_phone, accounts.audited().await), (CodeHistory::default(), vec!["CODE_SENT".to_owned()]));
+        let sent = accounts.table.find_code_histories(ada.id, &address(&ada)).await.unwrap();
+        assert_eq!(sent, both(&CodeHistory { version: 1, times: vec![now()] }));
+        assert_eq!(accounts.engine.round_trips(), ["BatchGetItem"]);
+        let records = accounts.records().await;
+        let items: Vec<_> = records.into_iter().filter(|item| item.contains_key("sentAt")).collect();
+        assert_eq!(items.len(), 2);
+        for item in items {
+            assert_eq!(item["expiresAt"], number(now().plus(CODE_PERIOD).unix_seconds()));
+            if item["sk"] == text("VERIFICATION#email") {
+                assert_eq!(item["codeHash"], text(hash.expose()));
+            } else {
+                assert_eq!((&item["pk"], item.get("codeHash")), (&text("IDENTIFIER#email#ada@example.com"), None));
+            }
+        }
+        let phone = Identifier::Phone(ada.phone.unwrap());
+        let by_phone = accounts.table.find_code_histories(ada.id, &phone).await.unwrap();
+        assert_eq!((by_phone, accounts.audited().await), (CodeHistories::default(), vec!["CODE_SENT".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn address_keeps_its_history_when_another_user_has_it() {
+        let (accounts, ada, _) = with_code().await;
+        let sent = CodeHistory { version: 1, times: vec![now()] };
+        let bob = super::super::testing::user(2, "ada@example.com", None);
+        let found = accounts.table.find_code_histories(bob.id, &address(&ada)).await.unwrap();
+        assert_eq!(found, CodeHistories { user: CodeHistory::default(), address: sent.clone() });
+        let first = CodeHistory::default().with_code_sent_at(now()).unwrap();
+        let conflict = StoreCodeOutcome::VersionConflict { user: None, address: Some(sent) };
+        assert_eq!(store(&accounts, &bob, &first, &hash(3)).await, conflict);
+        assert_eq!(accounts.audited().await, ["CODE_SENT"]);
     }
 
     #[tokio::test]
@@ -278,10 +363,8 @@ mod tests {
             outcomes.push(attempt.await.unwrap());
         }
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == StoreCodeOutcome::Stored).count(), 1);
-        assert_eq!(
-            outcomes.iter().filter(|outcome| **outcome == StoreCodeOutcome::VersionConflict(sent.clone())).count(),
-            49
-        );
+        let conflict = StoreCodeOutcome::VersionConflict { user: Some(sent.clone()), address: Some(sent) };
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == conflict).count(), 49);
         assert_eq!(accounts.audited().await, ["CODE_SENT", "CODE_SENT"]);
     }
 
@@ -289,6 +372,7 @@ mod tests {
     async fn code_is_stored_after_previous_item_was_deleted() {
         let (accounts, ada, _) = with_code().await;
         accounts.delete(keys::verification_code(ada.id, EMAIL)).await;
+        accounts.delete(keys::codes_to_address(&address(&ada))).await;
         let sent = CodeHistory { version: 1, times: vec![now()] }.with_code_sent_at(at(60)).unwrap();
         assert_eq!(store(&accounts, &ada, &sent, &hash(2)).await, StoreCodeOutcome::Stored);
     }
@@ -349,8 +433,8 @@ mod tests {
         }
         assert_eq!(attempt(&accounts, &ada, now()).await, None);
         assert!(accounts.records().await.iter().all(|item| !item.contains_key("codeHash")));
-        let sent = accounts.table.find_code_history(ada.id, EMAIL).await.unwrap();
-        assert_eq!(sent.times, [now()], "used codes stay in the history");
+        let sent = accounts.table.find_code_histories(ada.id, &address(&ada)).await.unwrap();
+        assert_eq!((sent.user.times, sent.address.times), (vec![now()], vec![now()]), "used codes stay in the history");
         assert_eq!(accounts.audited().await, ["IDENTIFIER_VERIFIED", "CODE_SENT"]);
     }
 

@@ -23,12 +23,13 @@ use crate::app::sign_in::SignIn;
 use crate::app::sign_up::SignUp;
 use crate::app::token_issuer::TokenIssuer;
 use crate::authenticate_session;
+use crate::domain::throttle::RateLimit;
 use crate::domain::{
     AccessTokens, AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, KeySet, Lifetimes,
     PasswordHash, PasswordPolicy, RefreshToken, Session, SigningKey, User, UserSession,
 };
 use crate::store::{
-    AccountTable, AuditTable, CreateUserOutcome, Credential, KeyTables, NewSession, SigningKeyTable,
+    AccountTable, AuditTable, CreateUserOutcome, Credential, KeyTables, NewSession, SignInAttempt, SigningKeyTable,
     StartSessionOutcome, UpdateOutcome, UpdatePlan,
 };
 
@@ -100,7 +101,8 @@ pub(crate) fn request_of(session: &Session) -> Request {
 pub(crate) fn request_issued_at(session: &Session, at: Timestamp) -> Request {
     let tokens = AccessTokens::new("issuer", "audience");
     let session = Session { token_expires_at: at.plus(LIFETIMES.access_token), ..session.clone() };
-    let token = tokens.issue(&signing_key(), &ada(), &session, at).unwrap();
+    let refresh_token = RefreshToken::new(ada().id, session.id, &SeededRandom::new(300));
+    let token = tokens.issue(&signing_key(), &ada(), &session, &refresh_token, at).unwrap();
     with_header("authorization", &format!("Bearer {}", token.expose()))
 }
 
@@ -294,6 +296,15 @@ impl TestApp {
         }
     }
 
+    /// Updates Ada to this version, and retains this session.
+    pub(crate) async fn retain_session(&self, after: User, session: Session) {
+        let before = self.ada().await;
+        let event = fixture_event(AuditEventKind::SessionsRevoked);
+        let plan = UpdatePlan { retained_session: Some(session), ..UpdatePlan::new(after, event) };
+        assert_eq!(self.accounts.update_user(&before, &plan).await, Ok(UpdateOutcome::Updated));
+        self.engine.round_trips();
+    }
+
     /// Deletes Ada's profile, as a hook between two requests.
     pub(crate) fn deleting_ada(&self) -> impl Future<Output = ()> + Send + 'static {
         let key = dynamo::key(format!("USER#{}", ada().id), "PROFILE");
@@ -315,6 +326,16 @@ impl TestApp {
 
     pub(crate) async fn sessions(&self) -> Vec<Session> {
         self.accounts.list_sessions(ada().id).await.unwrap().unwrap().1
+    }
+
+    /// Makes failed attempts to sign in.
+    pub(crate) async fn fail_attempts(&self, identifier: &Identifier, attempts: u32) {
+        for _ in 0..attempts {
+            let counted = self.accounts.count_attempt(identifier, self.accounts.now()).await.unwrap();
+            let RateLimit::Allowed(SignInAttempt { counted, .. }) = counted else { panic!("{counted:?}") };
+            self.accounts.settle_attempt(identifier, &counted).await.unwrap();
+        }
+        self.engine.round_trips();
     }
 
     pub(crate) async fn credential(&self, identifier: &Identifier) -> Option<Credential> {

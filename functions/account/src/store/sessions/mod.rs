@@ -87,7 +87,7 @@ impl AccountTable {
             .with(StartPart::Session, put)
             .with(StartPart::AuditEvent, self.audit()?.append(event)?);
         for own in user.identifiers() {
-            let reset = if own == *identifier { "REMOVE attempts, lastAttemptAt" } else { "" };
+            let reset = if own == *identifier { "REMOVE attempts, lastAttemptAt, inFlight" } else { "" };
             let upgrade = if new_hash.is_some() { "SET passwordHash = :hash " } else { "" };
             if reset.is_empty() && upgrade.is_empty() {
                 continue;

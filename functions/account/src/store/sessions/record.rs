@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::StoreError;
 use super::super::keys::{self, PrimaryKey};
-use crate::domain::{RefreshTokenHash, Rotation, RotationNonce, Session};
+use crate::domain::{RefreshTokenHash, Rotation, RotationNonce, Session, TokenFamily};
 
 /// The version of a session that is active, or has expired.
 const INITIAL_VERSION: u64 = 1;
@@ -31,6 +31,10 @@ pub(crate) struct SessionRecord {
     expires_at: i64,
     pub(crate) token_expires_at: Timestamp,
     refresh_hash: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    family_hash: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former_family_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rotation: Option<RotationAttribute>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +65,8 @@ impl SessionRecord {
             expires_at: session.expires_at.unix_seconds(),
             token_expires_at: session.token_expires_at,
             refresh_hash: session.refresh_hash.0.clone(),
+            family_hash: session.family.as_ref().map(|family| family.0.clone()),
+            former_family_hash: session.former_family.as_ref().map(|family| family.0.clone()),
             rotation: session.rotation.as_ref().map(|rotation| RotationAttribute {
                 used: rotation.used.0.clone(),
                 nonce: rotation.nonce.0.clone(),
@@ -85,6 +91,8 @@ impl TryFrom<SessionRecord> for Session {
             expires_at: Timestamp::from_unix_seconds(record.expires_at).map_err(StoreError::internal)?,
             token_expires_at: record.token_expires_at,
             refresh_hash: RefreshTokenHash(record.refresh_hash),
+            family: record.family_hash.map(TokenFamily),
+            former_family: record.former_family_hash.map(TokenFamily),
             rotation: record.rotation.map(|RotationAttribute { used, nonce, at }| Rotation {
                 used: RefreshTokenHash(used),
                 nonce: RotationNonce(nonce),

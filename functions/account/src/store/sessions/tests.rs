@@ -8,7 +8,7 @@ use kernel::UserId;
 use kernel::testing::SeededRandom;
 
 use super::super::testing::{Accounts, LIFETIMES, event, hash, now, session, session_and_token, start, user};
-use super::super::{CountedAttempt, CreateUserOutcome, UpdateOutcome, UpdatePlan, keys};
+use super::super::{CreateUserOutcome, SignInAttempt, UpdateOutcome, UpdatePlan, keys};
 use super::*;
 use crate::domain::throttle::RateLimit;
 use crate::domain::{AuditEventKind, PasswordHash, Refresh, RefreshToken, User, UserStatus};
@@ -76,7 +76,7 @@ async fn sign_in_resets_attempts_of_its_identifier_only() {
     for (identifier, expected) in [(email, 1), (phone, 4)] {
         let counted = accounts.table.count_attempt(identifier, now()).await.unwrap();
         assert!(
-            matches!(counted, RateLimit::Allowed(CountedAttempt { attempts, .. }) if attempts == expected),
+            matches!(&counted, RateLimit::Allowed(SignInAttempt { counted, .. }) if counted.number == expected),
             "{counted:?}"
         );
     }

@@ -196,7 +196,8 @@ impl AccountTable {
         if let Some(hash) = password_hash {
             copy.insert("passwordHash".to_owned(), text(hash.expose()));
         }
-        let mut removed = if reset_failed_attempts { vec!["attempts", "lastAttemptAt"] } else { Vec::new() };
+        let mut removed =
+            if reset_failed_attempts { vec!["attempts", "lastAttemptAt", "inFlight"] } else { Vec::new() };
         if !copy.contains_key("phone") {
             removed.push("phone");
         }
@@ -221,8 +222,9 @@ impl AccountTable {
 
     /// Resets the count of failed reauthentication attempts. The item exists, since the successful attempt was counted.
     fn reset_attempts(&self, user: &User) -> Result<TransactWriteItem, StoreError> {
-        self.table
-            .update(keys::attempts(user.id).into(), |update| update.update_expression("REMOVE attempts, lastAttemptAt"))
+        self.table.update(keys::attempts(user.id).into(), |update| {
+            update.update_expression("REMOVE attempts, lastAttemptAt, inFlight")
+        })
     }
 
     /// Deletes an identifier, so that other users can claim it.
@@ -232,13 +234,25 @@ impl AccountTable {
         })
     }
 
-    /// Binds a session to the user's new epoch, with a new refresh token.
+    /// Binds a session to the user's new epoch, with a new refresh token of a new family.
     fn rebind_session(&self, session: &Session, user: &User) -> Result<TransactWriteItem, StoreError> {
-        self.table.update(keys::session(user.id, session.id).into(), |update| {
+        let families = [
+            (&session.family, ":family", "familyHash = :family", "familyHash"),
+            (&session.former_family, ":former", "formerFamilyHash = :former", "formerFamilyHash"),
+        ];
+        let mut set = vec!["epoch = :epoch", "tokenExpiresAt = :token", "refreshHash = :refresh"];
+        let mut remove = vec!["#rotation"];
+        for (family, _, assignment, attribute) in families {
+            if family.is_some() { set.push(assignment) } else { remove.push(attribute) }
+        }
+        self.table.update(keys::session(user.id, session.id).into(), |mut update| {
+            for (family, value, ..) in families {
+                if let Some(family) = family {
+                    update = update.expression_attribute_values(value, text(&family.0));
+                }
+            }
             update
-                .update_expression(
-                    "SET epoch = :epoch, tokenExpiresAt = :token, refreshHash = :refresh REMOVE #rotation",
-                )
+                .update_expression(format!("SET {} REMOVE {}", set.join(", "), remove.join(", ")))
                 .condition_expression("attribute_exists(pk) AND attribute_not_exists(endedAt)")
                 .expression_attribute_names("#rotation", "rotation")
                 .expression_attribute_values(":refresh", text(&session.refresh_hash.0))
@@ -256,7 +270,7 @@ mod tests {
     use contact::{Email, Phone};
 
     use super::super::super::testing::{Accounts, event, hash, now, session, start, user};
-    use super::super::super::{CountedAttempt, CreateUserOutcome};
+    use super::super::super::{CreateUserOutcome, SignInAttempt};
     use super::*;
     use crate::domain::throttle::RateLimit;
     use crate::domain::{AuditEventKind, UserStatus};
@@ -411,10 +425,10 @@ mod tests {
 
         assert_eq!(accounts.table.update_user(&ada, &plan).await, Ok(UpdateOutcome::Updated));
         let counted = accounts.table.count_attempt(email, now()).await.unwrap();
-        let RateLimit::Allowed(CountedAttempt { credential: Some(credential), attempts: 1 }) = counted else {
+        let RateLimit::Allowed(SignInAttempt { credential: Some(credential), counted }) = counted else {
             panic!("{counted:?}")
         };
-        assert_eq!((credential.password_hash, credential.user), (other, after));
+        assert_eq!((credential.password_hash, credential.user, counted.number), (other, after, 1));
     }
 
     /// Updates Ada with retries, loading her once. Returns the conflict that would require another load as an error.

@@ -1,10 +1,12 @@
 //! Sign-up, sign-in and token validation together, and what they cost.
 
+use std::sync::Arc;
+
 use auth::Verifier;
 use auth::table_keys::TableKeys;
 use http_api::{Request, Response};
 use lambda_http::Body;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::sign_in::SignIn;
 use crate::app::sign_up::SignUp;
@@ -24,7 +26,7 @@ impl Scene {
         let app = TestApp::new().await;
         let verifier: Verifier<TableKeys> = app.new_verifier();
         verifier.warm_up().await;
-        let validate = validate::State { verifier };
+        let validate = validate::State { verifier, accounts: app.accounts.clone() };
         Self { sign_up: app.sign_up(), sign_in: app.sign_in().await, validate, app }
     }
 
@@ -121,6 +123,52 @@ async fn rejected_sign_in_costs_the_same_for_unknown_users() {
     let codes: Vec<_> = seen[0].iter().map(|(code, ..)| *code).collect();
     let (wrong, locked) = (problems::INVALID_CREDENTIALS.code, problems::TOO_MANY_ATTEMPTS.code);
     assert_eq!(codes, [wrong, wrong, wrong, wrong, wrong, locked, locked]);
-    assert_eq!(seen[0][4].3, (vec!["UpdateItem".to_owned(), "PutItem".to_owned()], 1));
-    assert_eq!(seen[0][5].3, (vec!["UpdateItem".to_owned()], 0));
+    // The audit event and the settlement of the attempt are written concurrently.
+    let rejected = ["UpdateItem", "PutItem", "UpdateItem"].map(str::to_owned).to_vec();
+    assert_eq!((&seen[0][4].3, &seen[0][5].3), (&(rejected, 1), &(vec!["UpdateItem".to_owned()], 0)));
+}
+
+/// Sends twelve sign-ins at once. Returns the code of each, or "ok", and how many hashes they took.
+async fn twelve_at_once(scene: &Arc<Scene>, credentials: &Value) -> (Vec<&'static str>, usize) {
+    let before = hash_computations();
+    let attempts: Vec<_> = (0..12)
+        .map(|_| {
+            let (scene, request) = (Arc::clone(scene), post(credentials));
+            tokio::spawn(async move { login::handle(&scene.sign_in, request).await })
+        })
+        .collect();
+    let mut codes = Vec::new();
+    for attempt in attempts {
+        codes.push(attempt.await.unwrap().map_or_else(|problem| problem.problem_type.code, |_| "ok"));
+    }
+    codes.sort_unstable();
+    (codes, hash_computations() - before)
+}
+
+#[tokio::test]
+async fn twelve_correct_sign_ins_at_once_all_succeed() {
+    let scene = Arc::new(Scene::new().await);
+    let credentials = json!({"email": "ada@example.com", "password": "correct horse"});
+    signup::handle(&scene.sign_up, post(&credentials)).await.unwrap();
+    assert_eq!(twelve_at_once(&scene, &credentials).await, (vec!["ok"; 12], 12));
+
+    // Although all but one attempt have been used up by failures.
+    let wrong = json!({"email": "ada@example.com", "password": "wrong horse"});
+    for _ in 0..4 {
+        signin::handle(&scene.sign_in, post(&wrong)).await.unwrap_err();
+    }
+    assert_eq!(twelve_at_once(&scene, &credentials).await, (vec!["ok"; 12], 12));
+}
+
+#[tokio::test]
+async fn twelve_wrong_sign_ins_at_once_compute_five_hashes() {
+    let scene = Arc::new(Scene::new().await);
+    let credentials = json!({"email": "ada@example.com", "password": "correct horse"});
+    signup::handle(&scene.sign_up, post(&credentials)).await.unwrap();
+    for email in ["ada@example.com", "bob@example.com"] {
+        let wrong = json!({"email": email, "password": "wrong horse"});
+        let (codes, hashes) = twelve_at_once(&scene, &wrong).await;
+        let expected = [vec![problems::INVALID_CREDENTIALS.code; 5], vec![problems::TOO_MANY_ATTEMPTS.code; 7]];
+        assert_eq!((codes, hashes), (expected.concat(), 5));
+    }
 }

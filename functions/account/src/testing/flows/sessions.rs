@@ -9,14 +9,15 @@ use kernel::SessionId;
 use lambda_http::{Body, RequestExt};
 use serde_json::json;
 
+use crate::app::change_password::ChangePassword;
 use crate::app::end_session::EndSession;
 use crate::app::refresh_session::RefreshSession;
 use crate::app::sign_in::SignIn;
 use crate::app::sign_out::SignOut;
 use crate::authenticate_optional;
 use crate::domain::{Lifetimes, REUSE_GRACE_PERIOD};
-use crate::http::{end_session, list_sessions, login, me, problems, refresh, signout};
-use crate::testing::{PASSWORD, TestApp, audit_log, body_of, post};
+use crate::http::{change_password, end_session, list_sessions, login, me, problems, refresh, signout};
+use crate::testing::{PASSWORD, TestApp, audit_log, body_of, post, with_body};
 
 const LIFETIMES: Lifetimes = Lifetimes {
     access_token: Duration::from_mins(15),
@@ -92,6 +93,15 @@ impl Scene {
         signout::handle(&self.sign_out, principal, request).await.unwrap()
     }
 
+    async fn change_password(&self, client: &Client) -> Client {
+        let body = json!({"currentPassword": PASSWORD, "newPassword": "another correct horse battery"});
+        let request = with_body(client.request(), &body);
+        let (users, issuer) = (self.app.reauthenticate(), self.app.issuer().await);
+        let state = ChangePassword { users, password_policy: "8".parse().unwrap(), issuer, lifetimes: LIFETIMES };
+        let session = self.app.authenticate(&request).await.unwrap();
+        Client::new(&Box::pin(change_password::handle(&state, session, request)).await.unwrap())
+    }
+
     async fn end(&self, client: &Client, id: SessionId) -> Result<Response, Problem> {
         let parameters = HashMap::from([("id".to_owned(), id.to_string())]);
         let request = client.request().with_path_parameters(parameters);
@@ -137,6 +147,11 @@ async fn session_operations_take_at_most_two_round_trips() {
     assert_eq!(scene.round_trips(), ["BatchGetItem", "PutItem"]);
     assert_eq!(scene.refreshed(&first).await, phone);
     assert_eq!(scene.round_trips(), ["BatchGetItem"]);
+    let mut ids = BTreeSet::new();
+    for client in [&first, &device, &phone] {
+        ids.insert(scene.app.verifier.claims(&client.access).await.unwrap().jti.unwrap());
+    }
+    assert_eq!(ids.len(), 3);
 
     let sessions = scene.sessions(&phone).await;
     assert_eq!((sessions.len(), scene.round_trips()), (2, vec!["Query".to_owned()]));
@@ -182,6 +197,31 @@ async fn signing_out_others_or_all_takes_two_round_trips() {
     }
     let again = scene.sign_in().await;
     assert_eq!((scene.is_signed_in(&again).await, scene.sessions(&again).await.len()), (true, 1));
+}
+
+#[tokio::test]
+async fn other_tab_of_a_retained_session_ends_nothing() {
+    for changes_password in [false, true] {
+        let scene = Scene::new().await;
+        let first = scene.sign_in().await;
+        let second = scene.refreshed(&first).await;
+        let retained = if changes_password {
+            scene.change_password(&second).await
+        } else {
+            Client::new(&scene.sign_out(&second, "others").await)
+        };
+        let used = scene.refreshed(&retained).await;
+        for wait in [Duration::ZERO, REUSE_GRACE_PERIOD] {
+            scene.app.clock.advance(wait);
+            for tab in [&first, &second] {
+                scene.assert_rejected(tab).await;
+            }
+        }
+        assert!(scene.is_signed_in(&used).await);
+        let used = scene.refreshed(&used).await;
+        scene.assert_rejected(&retained).await;
+        assert!(!scene.is_signed_in(&used).await, "the reuse of a token of the new epoch is detected");
+    }
 }
 
 #[tokio::test]
