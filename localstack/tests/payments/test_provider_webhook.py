@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 
 import pytest
@@ -147,6 +148,16 @@ def test_forged_webhooks_all_get_the_same_problem(provider, unchanged):
     assert problems == [problems[0]] * len(responses)
 
 
+def errors_for_reconciliation(stack, webhook_id):
+    """The log lines of a webhook that the metric filter of the alarm counts."""
+    pattern = template.read("template.yaml")["Resources"]["WebhookReconciliationFilter"]["Properties"]["FilterPattern"]
+    field, value = re.fullmatch(r'\{ \$\.(\w+) = "(\w+)" \}', pattern).groups()
+    group = stack.configuration("ProviderWebhookFunction")["LoggingConfig"]["LogGroup"]
+    pages = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    lines = (event["message"] for page in pages for event in page["events"] if webhook_id in event["message"])
+    return [line for line in lines if json.loads(line).get(field) == value]
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
@@ -169,6 +180,7 @@ def test_webhook_with_invalid_field_is_kept_to_reconcile(stack, provider, unchan
     recorded = stack.tables.webhook(headers["webhook-id"])
     assert (recorded["outcome"], recorded["reconciliation"]) == ("UNPROCESSABLE", "OPEN")
     assert json.loads(recorded["body"]) == json.loads(body)
+    wait_until(lambda: errors_for_reconciliation(stack, headers["webhook-id"]))
 
 
 def test_webhook_with_unknown_fields_is_applied(provider, pending):

@@ -83,7 +83,8 @@ pub async fn handle<L: LoadSecrets + Sync>(state: &State<L>, request: Request) -
             let webhook = UnprocessableWebhook { id: header_id, body_hash, body, received_at: now };
             state.store.record_unprocessable_webhook(&webhook).await.map_err(PaymentError::from)?;
             let problem = problems::unprocessable_webhook(fields);
-            tracing::error!(id = header_id, fields = ?problem.errors, "unprocessable webhook; recorded for reconciliation");
+            // The alarm of the template counts `reconciliation`.
+            tracing::error!(id = header_id, errors = ?problem.errors, reconciliation = "OPEN", "unprocessable webhook");
             return Err(problem);
         }
     };
@@ -99,7 +100,8 @@ pub async fn handle<L: LoadSecrets + Sync>(state: &State<L>, request: Request) -
             current_status = %payment.status,
             reported_status = %status,
             %contradiction,
-            "webhook contradicts its payment; recorded for reconciliation"
+            reconciliation = "OPEN",
+            "webhook contradicts its payment"
         );
     }
     Response::json(StatusCode::OK, &PaymentBody::from(&payment))
