@@ -5,6 +5,7 @@
 
 mod access_log;
 mod csrf;
+mod event;
 mod problem;
 mod request;
 mod response;
