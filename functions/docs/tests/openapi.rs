@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use docs::files::FILE_NOT_FOUND;
+use http_api::TokenCookies;
 use openapi::{Endpoint, Schemas};
 use serde_json::{Map, Value, json};
 
@@ -161,11 +162,17 @@ fn document() -> Value {
                     "name": "webhook-signature",
                     "description": "`v1,` and the base64 HMAC-SHA256 of `webhook-id.webhook-timestamp.body`.",
                 },
+                "secureCookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": TokenCookies::PREFIXED.access_token,
+                    "description": "Set by `POST /auth/signin` and sent by browsers.",
+                },
                 "cookie": {
                     "type": "apiKey",
                     "in": "cookie",
-                    "name": "access_token",
-                    "description": "Set by `POST /auth/signin` and sent by browsers.",
+                    "name": TokenCookies::PLAIN.access_token,
+                    "description": "The same on deployments without TLS, such as one on your own machine.",
                 },
             },
             "parameters": {"IdempotencyKey": idempotency_key()},
@@ -200,12 +207,14 @@ fn headers() -> Value {
         },
         "WwwAuthenticate": {"description": "How to authenticate (RFC 6750).", "schema": text},
         "AccessTokenCookie": {
-            "description": "The cookie `access_token`: HttpOnly, Secure, SameSite=Lax, Path=/. Empty, to clear it.",
+            "description": "The cookie `__Host-access_token`: HttpOnly, Secure, SameSite=Lax, Path=/. Empty, to clear it. Without TLS its \
+                name is `access_token`.",
             "schema": text,
         },
         "TokenCookies": {
-            "description": "The cookies `access_token` (HttpOnly, Secure, SameSite=Lax, Path=/) and `refresh_token` (HttpOnly, Secure, SameSite=Strict, \
-                Path=/auth). Empty, to clear them.",
+            "description": "The cookies `__Host-access_token` (HttpOnly, Secure, SameSite=Lax, Path=/) and `__Secure-refresh_token` \
+                (HttpOnly, Secure, SameSite=Strict, Path=/auth below the base URL). Empty, to clear them. Without TLS their names are \
+                `access_token` and `refresh_token`.",
             "schema": text,
         },
         "ETag": {"description": "The version of the content, for If-None-Match.", "schema": text},

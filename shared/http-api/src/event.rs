@@ -89,6 +89,7 @@ fn request(mut event: Map<String, Value>) -> (Request, Result<(), Problem>) {
     context.http.source_ip = text(&mut http, "sourceIp");
     context.http.method = method.unwrap_or_default();
     let request = request
+        .with_raw_http_path(path.unwrap_or_default())
         .with_query_string_parameters(query)
         .with_path_parameters(parameters)
         .with_request_context(RequestContext::ApiGatewayV2(context));

@@ -4,6 +4,7 @@
 //! requests, writes the access log line, and turns a problem into `application/problem+json` (RFC 9457).
 
 mod access_log;
+mod cookies;
 mod csrf;
 mod event;
 mod problem;
@@ -12,8 +13,9 @@ mod response;
 mod serve;
 mod session_auth;
 
+pub use cookies::{TokenCookies, cookie};
 pub use problem::{FieldError, FieldErrors, Problem, ProblemType, problem_types};
 pub use request::{IdempotencyKey, MAX_BODY_BYTES, Request, deadline, idempotency_key, json_body, query_parameter};
 pub use response::Response;
 pub use serve::serve;
-pub use session_auth::{ACCESS_TOKEN_COOKIE, access_token, authenticate, claims, cookie, uses_cookie};
+pub use session_auth::{access_token, authenticate, claims, uses_cookie};

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tracing::Instrument;
 
 use crate::access_log::AccessLogEntry;
+use crate::cookies::TokenCookies;
 use crate::csrf::AllowedOrigins;
 use crate::{Problem, Request, Response, event};
 
@@ -43,16 +44,18 @@ where
 struct Gate {
     function: String,
     origins: AllowedOrigins,
+    cookies: TokenCookies,
 }
 
 impl Gate {
     fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function").to_owned();
-        Ok(Self { function, origins: AllowedOrigins::from_env(env)? })
+        Ok(Self { function, origins: AllowedOrigins::from_env(env)?, cookies: TokenCookies::from_env(env)? })
     }
 
     fn admit(&self, event: &str, context: Context) -> (RequestLog, Result<Request, Problem>) {
-        let (request, verdict) = event::read(event, context);
+        let (mut request, verdict) = event::read(event, context);
+        request.extensions_mut().insert(self.cookies);
         let log = RequestLog::new(&request, self.function.clone());
         (log, verdict.and_then(|()| self.origins.check(&request)).map(|()| request))
     }
@@ -180,7 +183,7 @@ mod tests {
     use crate::problem_types;
 
     async fn answer(event: &Value) -> Value {
-        let gate = Gate { function: "me".to_owned(), origins: AllowedOrigins::default() };
+        let gate = Gate::from_env(&Env::from_iter([("AWS_LAMBDA_FUNCTION_NAME", "me")])).unwrap();
         let mut context = Context::default();
         context.request_id = "r-1".to_owned();
         let (log, admitted) = gate.admit(&event.to_string(), context);
