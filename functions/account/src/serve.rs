@@ -8,7 +8,7 @@ use auth::{Principal, Verifier};
 use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;
 use config::{ConfigError, Env};
-use http_api::{Problem, Request, Response, access_token, authenticate, problem_types};
+use http_api::{Problem, QueryParameters, Request, Response, access_token, authenticate, problem_types};
 use kernel::{SystemClock, SystemRandom};
 
 use crate::app::active_session::{AuthenticatedSession, find_active_session};
@@ -36,10 +36,11 @@ where
     )
 }
 
-/// Runs an endpoint that also admits requests without a valid access token. The handler receives the principal, or the 401
+/// Runs an endpoint that also admits requests without a valid access token, with these query parameters. The handler receives the principal, or the 401
 /// to return if it needs one. A malformed `Authorization` header, and a token that cannot be verified at the moment, fail
 /// the request.
 pub fn serve_with_optional_token<S, H, HF>(
+    query: &'static [&'static str],
     init: impl FnOnce(&Env, &Clients) -> Result<S, ConfigError>,
     handle: H,
 ) -> ExitCode
@@ -48,7 +49,8 @@ where
     H: Fn(&'static S, Result<Principal, Problem>, Request) -> HF + Sync + Copy + Send + 'static,
     HF: Future<Output = Result<Response, Problem>> + Send,
 {
-    http_api::serve(
+    http_api::serve_with_query(
+        QueryParameters::Only(query),
         async |env: Env| start(&env, init).await,
         move |(verifier, _, state), request| async move {
             let principal = authenticate_optional(verifier, &request).await?;

@@ -186,9 +186,9 @@ fn idempotency_key() -> Value {
         "in": "header",
         "name": "Idempotency-Key",
         "required": false,
-        "description": "A unique key for this request, bare or quoted. A request that is sent again with the same key takes \
+        "description": "A unique key for this request, bare or quoted, without a comma. A request that is sent again with the same key takes \
             effect once and returns the first response.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-+\\--~]([ -+\\--~]*[!-+\\--~])?$"},
         "example": "9c3f0b6e-5d0b-4a53-8a57-0d4a3a1f3c11",
     })
 }

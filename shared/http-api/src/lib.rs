@@ -8,6 +8,7 @@ mod cookies;
 mod csrf;
 mod event;
 mod problem;
+mod query;
 mod request;
 mod response;
 mod serve;
@@ -15,7 +16,8 @@ mod session_auth;
 
 pub use cookies::{TokenCookies, cookie};
 pub use problem::{FieldError, FieldErrors, Problem, ProblemType, problem_types};
-pub use request::{IdempotencyKey, MAX_BODY_BYTES, Request, deadline, idempotency_key, json_body, query_parameter};
+pub use query::{QueryParameters, query_parameter};
+pub use request::{IdempotencyKey, MAX_BODY_BYTES, Request, deadline, idempotency_key, json_body};
 pub use response::Response;
-pub use serve::serve;
+pub use serve::{serve, serve_with_query};
 pub use session_auth::{access_token, authenticate, claims, uses_cookie};

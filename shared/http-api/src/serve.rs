@@ -15,11 +15,9 @@ use tracing::Instrument;
 use crate::access_log::AccessLogEntry;
 use crate::cookies::TokenCookies;
 use crate::csrf::AllowedOrigins;
-use crate::{Problem, Request, Response, event};
+use crate::{Problem, QueryParameters, Request, Response, event};
 
-/// Runs a function behind API Gateway. `init` builds the state; `handle` processes one request. Malformed and cross-site
-/// requests are rejected before `handle`, so no endpoint can omit the checks. A [`Problem`] is logged once, here, and returned
-/// to the client without its cause.
+/// Runs a function behind API Gateway that takes no query parameters: see [`serve_with_query`].
 pub fn serve<S, I, IF, H, HF, B>(init: I, handle: H) -> ExitCode
 where
     S: Sync + 'static,
@@ -29,8 +27,23 @@ where
     HF: Future<Output = Result<Response<B>, Problem>> + Send,
     B: Into<Body>,
 {
+    serve_with_query(QueryParameters::NONE, init, handle)
+}
+
+/// Runs a function behind API Gateway. `init` builds the state; `handle` processes one request. Malformed requests, cross-site
+/// requests and those with other query parameters are rejected before `handle`, so no endpoint can omit the checks. A
+/// [`Problem`] is logged once, here, and returned to the client without its cause.
+pub fn serve_with_query<S, I, IF, H, HF, B>(query: QueryParameters, init: I, handle: H) -> ExitCode
+where
+    S: Sync + 'static,
+    I: FnOnce(Env) -> IF,
+    IF: Future<Output = Result<S, ConfigError>>,
+    H: Fn(&'static S, Request) -> HF,
+    HF: Future<Output = Result<Response<B>, Problem>> + Send,
+    B: Into<Body>,
+{
     lambda::start(init, async |env, state| {
-        let gate = Gate::from_env(env)?;
+        let gate = Gate::from_env(env, query)?;
         lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
             let (log, admitted) = gate.admit(event.payload.get(), event.context);
             let handled = admitted.map(|request| handle(state, request));
@@ -45,19 +58,21 @@ struct Gate {
     function: String,
     origins: AllowedOrigins,
     cookies: TokenCookies,
+    query: QueryParameters,
 }
 
 impl Gate {
-    fn from_env(env: &Env) -> Result<Self, ConfigError> {
+    fn from_env(env: &Env, query: QueryParameters) -> Result<Self, ConfigError> {
         let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function").to_owned();
-        Ok(Self { function, origins: AllowedOrigins::from_env(env)?, cookies: TokenCookies::from_env(env)? })
+        Ok(Self { function, origins: AllowedOrigins::from_env(env)?, cookies: TokenCookies::from_env(env)?, query })
     }
 
     fn admit(&self, event: &str, context: Context) -> (RequestLog, Result<Request, Problem>) {
         let (mut request, verdict) = event::read(event, context);
         request.extensions_mut().insert(self.cookies);
         let log = RequestLog::new(&request, self.function.clone());
-        (log, verdict.and_then(|()| self.origins.check(&request)).map(|()| request))
+        let verdict = verdict.and_then(|()| self.origins.check(&request)).and_then(|()| self.query.check(&request));
+        (log, verdict.map(|()| request))
     }
 }
 
@@ -183,7 +198,8 @@ mod tests {
     use crate::problem_types;
 
     async fn answer(event: &Value) -> Value {
-        let gate = Gate::from_env(&Env::from_iter([("AWS_LAMBDA_FUNCTION_NAME", "me")])).unwrap();
+        let gate =
+            Gate::from_env(&Env::from_iter([("AWS_LAMBDA_FUNCTION_NAME", "me")]), QueryParameters::NONE).unwrap();
         let mut context = Context::default();
         context.request_id = "r-1".to_owned();
         let (log, admitted) = gate.admit(&event.to_string(), context);
@@ -222,6 +238,15 @@ mod tests {
         );
         assert_eq!((&body["instance"], &body["requestId"]), (&json!("/auth/me"), &json!("r-1")));
         assert_eq!(response["headers"]["content-type"], "application/problem+json");
+    }
+
+    #[tokio::test]
+    async fn unknown_query_parameter_is_a_400() {
+        let mut event = event("GET");
+        event["rawQueryString"] = json!("verbose=1");
+        let response = answer(&event).await;
+        let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        assert_eq!((&response["statusCode"], &body["errors"][0]["pointer"]), (&json!(400), &json!("/verbose")));
     }
 
     #[test]

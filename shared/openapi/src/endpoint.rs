@@ -46,7 +46,8 @@ impl Endpoint {
             operation,
             parameters: Vec::new(),
             responses: BTreeMap::new(),
-            problems: vec![&problem_types::INTERNAL],
+            // Any request can be malformed.
+            problems: vec![&problem_types::INVALID_REQUEST, &problem_types::INTERNAL],
             schemas: Schemas::default(),
         };
         if method == "get" { endpoint } else { endpoint.problems(&[&problem_types::CROSS_SITE_REQUEST]) }
@@ -95,11 +96,7 @@ impl Endpoint {
         let schema = self.schemas.refer::<T>();
         let content = json!({"application/json": {"schema": schema, "examples": named(examples)}});
         self.operation.insert("requestBody".to_owned(), json!({"required": required, "content": content}));
-        self.problems(&[
-            &problem_types::INVALID_REQUEST,
-            &problem_types::PAYLOAD_TOO_LARGE,
-            &problem_types::UNSUPPORTED_MEDIA_TYPE,
-        ])
+        self.problems(&[&problem_types::PAYLOAD_TOO_LARGE, &problem_types::UNSUPPORTED_MEDIA_TYPE])
     }
 
     #[must_use]
@@ -110,7 +107,7 @@ impl Endpoint {
     /// Adds an optional query parameter.
     #[must_use]
     pub fn query(self, name: &str, description: &str, schema: &Value) -> Self {
-        self.parameter("query", name, description, schema).problems(&[&problem_types::INVALID_REQUEST])
+        self.parameter("query", name, description, schema)
     }
 
     /// Adds a required header.
@@ -144,7 +141,7 @@ impl Endpoint {
     #[must_use]
     pub fn idempotent(mut self, reused: &'static ProblemType) -> Self {
         self.parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
-        self.problems(&[&problem_types::INVALID_REQUEST, reused])
+        self.problems(&[reused])
     }
 
     #[must_use]

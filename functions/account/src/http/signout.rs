@@ -14,6 +14,9 @@ use super::{ACCOUNT, cookies};
 pub use crate::app::sign_out::SignOut as State;
 use crate::domain::RefreshToken;
 
+/// The query parameters.
+pub const QUERY: &[&str] = &["scope"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Local,

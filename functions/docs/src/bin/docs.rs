@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use http_api::QueryParameters;
+
 fn main() -> ExitCode {
-    http_api::serve(async |_env| Ok(()), |(), request| async move { docs::files::respond(&request) })
+    let respond = |(): &(), request| async move { docs::files::respond(&request) };
+    http_api::serve_with_query(QueryParameters::Ignored, async |_env| Ok(()), respond)
 }
