@@ -40,7 +40,7 @@ async fn functions_are_within_their_budgets() {
 async fn functions_survive_malformed_requests() {
     let programs = programs::build();
     let deployment = Deployment::new(&programs).await;
-    let anonymous = User { token: String::new(), account: String::new() };
+    let anonymous = User::anonymous();
     let mut tested = 0;
     for program in programs.iter().filter(|program| program.is_behind_the_api()) {
         let name = &program.name;
