@@ -1,6 +1,7 @@
 //! The event loop of a function behind API Gateway.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use config::{ConfigError, Env};
@@ -47,7 +48,10 @@ where
         lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
             let (log, admitted) = gate.admit(event.payload.get(), event.context);
             let handled = admitted.map(|request| handle(state, request));
-            respond(log, async { handled?.await })
+            // Boxed because the type of the whole loop exceeds the compiler's recursion limit.
+            let response: Pin<Box<dyn Future<Output = _> + Send + '_>> =
+                Box::pin(respond(log, async { handled?.await }));
+            response
         }))
         .await
     })
