@@ -52,7 +52,8 @@ async fn functions_survive_malformed_requests() {
                 function.invoke_or_exit(event).await.unwrap_or_else(|error| panic!("{name}: {error}: {event}"));
             let status = response["statusCode"].as_u64().unwrap_or_else(|| panic!("{name}: {response}"));
             let is_problem = response["headers"]["content-type"] == "application/problem+json";
-            assert!(status < 500 && is_problem == (status >= 400), "{name}: {response}");
+            // There is no signing key, which some functions report as a 503.
+            assert!((status < 500 || status == 503) && is_problem == (status >= 400), "{name}: {response}");
             status
         };
         for (header, value) in [("host", "a b"), ("x-forwarded-proto", "https,http"), ("x-note", "\u{1}")] {

@@ -127,7 +127,7 @@ fn document() -> Value {
     let (mut paths, mut schemas) = (Map::new(), Schemas::default());
     account::http::describe(&mut paths, &mut schemas);
     payment::http::describe(&mut paths, &mut schemas);
-    for endpoint in [health(), page(), page_file(), openapi_document()] {
+    for endpoint in [home(), health(), page(), page_file(), openapi_document()] {
         endpoint.write(&mut paths, &mut schemas);
     }
     json!({
@@ -217,9 +217,36 @@ fn headers() -> Value {
                 `access_token` and `refresh_token`.",
             "schema": text,
         },
+        "Link": {"description": "The same references (RFC 8631).", "schema": text},
+        "Location": {"description": "Relative to the URL of the request.", "schema": {"type": "string", "format": "uri-reference"}},
         "ETag": {"description": "The version of the content, for If-None-Match.", "schema": text},
         "CacheControl": {"description": "How long the response may be cached.", "schema": text},
     })
+}
+
+fn home() -> Endpoint {
+    let reference = json!({"type": "string", "format": "uri-reference"});
+    let text = json!({"type": "string"});
+    let schema = json!({
+        "type": "object",
+        "required": ["title", "version", "openapi", "docs", "health"],
+        "properties": {"title": text, "version": text, "openapi": reference, "docs": reference, "health": reference},
+        "additionalProperties": false,
+    });
+    let example = json!({
+        "title": "Payments API", "version": env!("CARGO_PKG_VERSION"),
+        "openapi": "openapi.json", "docs": "docs", "health": "health",
+    });
+    let content = json!({"application/json": {"schema": schema, "examples": {"example": {"value": example}}}});
+    Endpoint::new("get", "/", TAG, "getHome", "Find the documentation")
+        .description(
+            "References are relative to the URL of the request. A client that prefers HTML is redirected to the page.",
+        )
+        .response_content(200, "Where the OpenAPI document and the documentation page are.", content)
+        .with_header(200, "Link", "Link")
+        .response_content(302, "To the documentation page.", json!({}))
+        .with_header(302, "Location", "Location")
+        .with_header(302, "Link", "Link")
 }
 
 fn health() -> Endpoint {

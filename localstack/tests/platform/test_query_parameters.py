@@ -9,7 +9,7 @@ from support.template import ROOT, routes
 
 DOCUMENT = json.loads((ROOT / "functions" / "docs" / "openapi.json").read_text())
 # Others add parameters to links to pages.
-PAGES = {"/docs", "/docs/{file}", "/openapi.json"}
+PAGES = {"/", "/docs", "/docs/{file}", "/openapi.json"}
 OPERATIONS = sorted(route for route in routes() if route[1] not in PAGES)
 
 
