@@ -31,6 +31,13 @@ pub struct User {
     pub account: String,
 }
 
+impl User {
+    /// Nobody: a request has an empty token.
+    pub const fn anonymous() -> Self {
+        Self { token: String::new(), account: String::new() }
+    }
+}
+
 impl Deployment {
     /// Creates the tables of `infra/` and a public key. `programs` provide the settings.
     pub async fn new(programs: &[Program]) -> Self {
@@ -69,7 +76,7 @@ impl Deployment {
 
     /// Signs up and in the user of the sample events, with the functions themselves. The user has no account.
     pub async fn member(&self, programs: &[Program]) -> User {
-        let anonymous = User { token: String::new(), account: String::new() };
+        let anonymous = User::anonymous();
         let mut response = Value::Null;
         for (name, event) in [
             ("rotate-keys", json!({})),

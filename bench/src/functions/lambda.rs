@@ -120,6 +120,20 @@ impl Function {
         answered.await.map_err(|_| "the function has ended".to_owned())?
     }
 
+    /// As [`invoke`](Self::invoke), but also ends if the function does, as it would after a panic.
+    ///
+    /// # Errors
+    ///
+    /// The error that the function reports, or its exit status.
+    pub async fn invoke_or_exit(&mut self, event: &Value) -> Result<Value, String> {
+        let (response, answered) = oneshot::channel();
+        self.invocations.send((event.to_string(), response)).map_err(|_| "the function has ended".to_owned())?;
+        tokio::select! {
+            response = answered => response.map_err(|_| "the function has ended".to_owned())?,
+            status = self.process.wait() => Err(format!("the function has ended: {status:?}")),
+        }
+    }
+
     fn pid(&self) -> u32 {
         self.process.id().expect("a process that runs")
     }

@@ -32,6 +32,11 @@ pub struct Program {
 }
 
 impl Program {
+    /// Whether API Gateway invokes it.
+    pub const fn is_behind_the_api(&self) -> bool {
+        self.deployed.is_behind_the_api
+    }
+
     /// Its environment, with AWS at this URL.
     pub fn environment(&self, url: &str) -> Variables {
         let mut variables = self.deployed.variables.clone();
@@ -84,7 +89,7 @@ pub fn build() -> Vec<Program> {
         let built = built.unwrap_or_else(|| panic!("template.yaml names the program {name}, which no crate contains"));
         PathBuf::from(built["executable"].as_str().expect("a path"))
     };
-    let noop = Deployed { binary: NOOP.to_owned(), variables: Variables::new() };
+    let noop = Deployed { binary: NOOP.to_owned(), variables: Variables::new(), is_behind_the_api: false };
     let functions = std::iter::once(noop).chain(template::functions());
     functions
         .map(|deployed| Program { name: deployed.binary.clone(), path: path(&deployed.binary), deployed })

@@ -12,6 +12,7 @@ use super::lambda::Variables;
 pub struct Deployed {
     pub binary: String,
     pub variables: Variables,
+    pub is_behind_the_api: bool,
 }
 
 /// The folder of the workspace.
@@ -34,7 +35,10 @@ pub fn functions() -> Vec<Deployed> {
                     variables.insert(text(name), resolve(value, &template));
                 }
             }
-            Deployed { binary: text(&resource["Metadata"]["BuildProperties"]["Binary"]), variables }
+            let mut events =
+                resource["Properties"]["Events"].as_mapping().into_iter().flat_map(|events| events.values());
+            let is_behind_the_api = events.any(|event| event["Type"] == "HttpApi");
+            Deployed { binary: text(&resource["Metadata"]["BuildProperties"]["Binary"]), variables, is_behind_the_api }
         })
         .collect();
     functions.sort_by(|one, other| one.binary.cmp(&other.binary));

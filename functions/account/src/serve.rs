@@ -8,7 +8,7 @@ use auth::{Principal, Verifier};
 use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;
 use config::{ConfigError, Env};
-use http_api::{Problem, Request, Response, authenticate, problem_types};
+use http_api::{Problem, QueryParameters, Request, Response, access_token, authenticate, problem_types};
 use kernel::{SystemClock, SystemRandom};
 
 use crate::app::active_session::{AuthenticatedSession, find_active_session};
@@ -36,9 +36,11 @@ where
     )
 }
 
-/// Runs an endpoint that also admits requests without a valid access token. The handler receives the principal, or the 401
-/// to return if it needs one. If the token cannot be verified at the moment, the request fails.
+/// Runs an endpoint that also admits requests without a valid access token, with these query parameters. The handler receives the principal, or the 401
+/// to return if it needs one. A malformed `Authorization` header, and a token that cannot be verified at the moment, fail
+/// the request.
 pub fn serve_with_optional_token<S, H, HF>(
+    query: &'static [&'static str],
     init: impl FnOnce(&Env, &Clients) -> Result<S, ConfigError>,
     handle: H,
 ) -> ExitCode
@@ -47,7 +49,8 @@ where
     H: Fn(&'static S, Result<Principal, Problem>, Request) -> HF + Sync + Copy + Send + 'static,
     HF: Future<Output = Result<Response, Problem>> + Send,
 {
-    http_api::serve(
+    http_api::serve_with_query(
+        QueryParameters::Only(query),
         async |env: Env| start(&env, init).await,
         move |(verifier, _, state), request| async move {
             let principal = authenticate_optional(verifier, &request).await?;
@@ -102,11 +105,13 @@ pub fn verifier(env: &Env, client: Client) -> Result<Verifier<TableKeys>, Config
 ///
 /// # Errors
 ///
-/// A 503 if the token cannot be verified at the moment.
+/// A 401 if the `Authorization` header is not a bearer token, a 400 if the token is ambiguous, a 503 if it cannot be verified
+/// at the moment.
 pub async fn authenticate_optional(
     verifier: &Verifier<TableKeys>,
     request: &Request,
 ) -> Result<Result<Principal, Problem>, Problem> {
+    access_token(request)?;
     match authenticate(verifier, request).await {
         Err(problem) if *problem.problem_type != problem_types::UNAUTHENTICATED => Err(problem),
         outcome => Ok(outcome),

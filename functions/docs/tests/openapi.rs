@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use docs::files::FILE_NOT_FOUND;
+use http_api::TokenCookies;
 use openapi::{Endpoint, Schemas};
 use serde_json::{Map, Value, json};
 
@@ -126,7 +127,7 @@ fn document() -> Value {
     let (mut paths, mut schemas) = (Map::new(), Schemas::default());
     account::http::describe(&mut paths, &mut schemas);
     payment::http::describe(&mut paths, &mut schemas);
-    for endpoint in [health(), page(), page_file(), openapi_document()] {
+    for endpoint in [home(), health(), page(), page_file(), openapi_document()] {
         endpoint.write(&mut paths, &mut schemas);
     }
     json!({
@@ -161,11 +162,17 @@ fn document() -> Value {
                     "name": "webhook-signature",
                     "description": "`v1,` and the base64 HMAC-SHA256 of `webhook-id.webhook-timestamp.body`.",
                 },
+                "secureCookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": TokenCookies::PREFIXED.access_token,
+                    "description": "Set by `POST /auth/signin` and sent by browsers.",
+                },
                 "cookie": {
                     "type": "apiKey",
                     "in": "cookie",
-                    "name": "access_token",
-                    "description": "Set by `POST /auth/signin` and sent by browsers.",
+                    "name": TokenCookies::PLAIN.access_token,
+                    "description": "The same on deployments without TLS, such as one on your own machine.",
                 },
             },
             "parameters": {"IdempotencyKey": idempotency_key()},
@@ -179,9 +186,9 @@ fn idempotency_key() -> Value {
         "in": "header",
         "name": "Idempotency-Key",
         "required": false,
-        "description": "A unique key for this request, bare or quoted. A request that is sent again with the same key takes \
+        "description": "A unique key for this request, bare or quoted, without a comma. A request that is sent again with the same key takes \
             effect once and returns the first response.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-+\\--~]([ -+\\--~]*[!-+\\--~])?$"},
         "example": "9c3f0b6e-5d0b-4a53-8a57-0d4a3a1f3c11",
     })
 }
@@ -200,17 +207,46 @@ fn headers() -> Value {
         },
         "WwwAuthenticate": {"description": "How to authenticate (RFC 6750).", "schema": text},
         "AccessTokenCookie": {
-            "description": "The cookie `access_token`: HttpOnly, Secure, SameSite=Lax, Path=/. Empty, to clear it.",
+            "description": "The cookie `__Host-access_token`: HttpOnly, Secure, SameSite=Lax, Path=/. Empty, to clear it. Without TLS its \
+                name is `access_token`.",
             "schema": text,
         },
         "TokenCookies": {
-            "description": "The cookies `access_token` (HttpOnly, Secure, SameSite=Lax, Path=/) and `refresh_token` (HttpOnly, Secure, SameSite=Strict, \
-                Path=/auth). Empty, to clear them.",
+            "description": "The cookies `__Host-access_token` (HttpOnly, Secure, SameSite=Lax, Path=/) and `__Secure-refresh_token` \
+                (HttpOnly, Secure, SameSite=Strict, Path=/auth below the base URL). Empty, to clear them. Without TLS their names are \
+                `access_token` and `refresh_token`.",
             "schema": text,
         },
+        "Link": {"description": "The same references (RFC 8631).", "schema": text},
+        "Location": {"description": "Relative to the URL of the request.", "schema": {"type": "string", "format": "uri-reference"}},
         "ETag": {"description": "The version of the content, for If-None-Match.", "schema": text},
         "CacheControl": {"description": "How long the response may be cached.", "schema": text},
     })
+}
+
+fn home() -> Endpoint {
+    let reference = json!({"type": "string", "format": "uri-reference"});
+    let text = json!({"type": "string"});
+    let schema = json!({
+        "type": "object",
+        "required": ["title", "version", "openapi", "docs", "health"],
+        "properties": {"title": text, "version": text, "openapi": reference, "docs": reference, "health": reference},
+        "additionalProperties": false,
+    });
+    let example = json!({
+        "title": "Payments API", "version": env!("CARGO_PKG_VERSION"),
+        "openapi": "openapi.json", "docs": "docs", "health": "health",
+    });
+    let content = json!({"application/json": {"schema": schema, "examples": {"example": {"value": example}}}});
+    Endpoint::new("get", "/", TAG, "getHome", "Find the documentation")
+        .description(
+            "References are relative to the URL of the request. A client that prefers HTML is redirected to the page.",
+        )
+        .response_content(200, "Where the OpenAPI document and the documentation page are.", content)
+        .with_header(200, "Link", "Link")
+        .response_content(302, "To the documentation page.", json!({}))
+        .with_header(302, "Location", "Location")
+        .with_header(302, "Link", "Link")
 }
 
 fn health() -> Endpoint {

@@ -22,4 +22,4 @@ mod serve;
 #[cfg(test)]
 mod testing;
 
-pub use serve::serve;
+pub use serve::{serve, serve_with_query};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use auth::table_keys::TableKeys;
 use auth::{Principal, Verifier};
 use config::{ConfigError, Env};
-use http_api::{Problem, Request, Response, authenticate};
+use http_api::{Problem, QueryParameters, Request, Response, authenticate};
 use kernel::{SystemClock, SystemRandom};
 
 use crate::app::config::RequireVerified;
@@ -20,7 +20,22 @@ where
     H: Fn(&'static S, Principal, Request) -> HF + Sync + Copy + Send + 'static,
     HF: Future<Output = Result<Response, Problem>> + Send,
 {
-    http_api::serve(
+    serve_with_query(&[], init, handle)
+}
+
+/// As [`serve`], for an endpoint with these query parameters.
+pub fn serve_with_query<S, H, HF>(
+    query: &'static [&'static str],
+    init: impl FnOnce(&Env, Store) -> Result<S, ConfigError>,
+    handle: H,
+) -> ExitCode
+where
+    S: Send + Sync + 'static,
+    H: Fn(&'static S, Principal, Request) -> HF + Sync + Copy + Send + 'static,
+    HF: Future<Output = Result<Response, Problem>> + Send,
+{
+    http_api::serve_with_query(
+        QueryParameters::Only(query),
         async |env: Env| {
             let client = aws::dynamodb_client(&env)?;
             let table = env.required("PAYMENT_TABLE")?;

@@ -26,6 +26,7 @@ UNPROTECTED = {
     # Authenticated by its signature.
     "POST /api/payments/webhook/provider",
     "GET /health",
+    "GET /",
     "GET /docs",
     "GET /docs/{file}",
     "GET /openapi.json",

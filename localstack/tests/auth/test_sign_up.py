@@ -1,5 +1,7 @@
 """POST /auth/signup."""
 
+import secrets
+import unicodedata
 from collections import Counter
 
 import pytest
@@ -30,6 +32,24 @@ def test_sign_up_with_taken_email_in_any_case_returns_409(anonymous):
     email = unique_email()
     assert anonymous.post(SIGN_UP, {"email": email, "password": PASSWORD}).status_code == 201
     problem(anonymous.post(SIGN_UP, {"email": email.upper(), "password": PASSWORD}), 409, "identifier_taken")
+
+
+def test_spellings_of_an_email_are_one_user(anonymous):
+    name = secrets.token_hex(8)
+    domain = f"mü{name}.example"
+    typed = f"Ada@{domain}"
+    created = anonymous.post("/auth/signup", {"email": f" {typed} ", "password": PASSWORD})
+    assert created.status_code == 201, created.text
+    canonical = f"ada@{domain.encode('idna').decode()}"
+    assert created.json()["email"] == canonical
+    spellings = [canonical.upper(), f'"ada"@{domain}', unicodedata.normalize("NFD", typed), typed.replace("@", "＠")]
+    for spelling in spellings:
+        problem(anonymous.post("/auth/signup", {"email": spelling, "password": PASSWORD}), 409, "identifier_taken")
+        signed_in = anonymous.post("/api/auth/login", {"email": spelling, "password": PASSWORD})
+        assert signed_in.status_code == 200, signed_in.text
+        headers = {"Authorization": f"Bearer {signed_in.json()['access_token']}"}
+        me = anonymous.get("/auth/me", headers=headers).json()
+        assert (me["id"], me["email"], me["emailAsTyped"]) == (created.json()["id"], canonical, typed)
 
 
 def test_concurrent_sign_ups_with_one_email_create_one_user(anonymous):

@@ -1,5 +1,7 @@
 """Properties of every endpoint: request ids, caching, unknown routes."""
 
+from urllib.parse import urljoin
+
 from support.problems import problem
 
 
@@ -7,6 +9,22 @@ def test_health_returns_ok(anonymous):
     response = anonymous.get("/health")
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
+
+
+def test_base_url_leads_a_browser_to_the_page(anonymous):
+    response = anonymous.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert response.status_code == 200, response.text
+    assert response.url.endswith("/docs")
+    assert response.headers["Content-Type"].startswith("text/html")
+
+
+def test_base_url_tells_a_program_where_the_document_is(anonymous):
+    response = anonymous.get("/", headers={"Accept": "application/json"})
+    assert response.status_code == 200, response.text
+    for name, link in response.json().items():
+        if name not in ("title", "version"):
+            path = urljoin(response.url, link).removeprefix(response.url.rstrip("/"))
+            assert anonymous.get(path).status_code == 200, name
 
 
 def test_unknown_route_returns_404(anonymous):

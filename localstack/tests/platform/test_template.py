@@ -226,6 +226,14 @@ def test_simulator_is_conditional_and_refused_in_prod():
     assert TEMPLATE["Parameters"]["ProviderSimulator"]["Default"] == "disabled"
 
 
+def test_cookie_prefixes_are_the_default_and_required_in_prod():
+    assert TEMPLATE["Parameters"]["CookiePrefixes"]["Default"] == "enabled"
+    rule = TEMPLATE["Rules"]["ProductionHasTls"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
+    (assertion,) = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Equals": [{"Ref": "CookiePrefixes"}, "enabled"]}
+
+
 def test_simulator_is_subscribed_to_pending_payments_only():
     subscription = nested_resource("SimulatorSubscription")["Properties"]
     assert subscription["FilterPolicy"] == {"type": ["payment:pending"]}

@@ -96,7 +96,9 @@ def test_quoted_and_unquoted_key_are_the_same(new_user):
     assert user.balance(wallet) == 13
 
 
-@pytest.mark.parametrize("key", ["k" * 256, '""', "caf\u00e9"], ids=["too long", "empty", "not ASCII"])
+@pytest.mark.parametrize(
+    "key", ["k" * 256, '""', "caf\u00e9", "a,b", "a, a"], ids=["too long", "empty", "not ASCII", "two", "twice"]
+)
 def test_invalid_idempotency_key_returns_400(ada, ada_wallet, key):
     before = ada.balance(ada_wallet)
     response = ada.try_deposit(ada_wallet, 1, key=key.encode())

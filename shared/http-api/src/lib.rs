@@ -4,15 +4,20 @@
 //! requests, writes the access log line, and turns a problem into `application/problem+json` (RFC 9457).
 
 mod access_log;
+mod cookies;
 mod csrf;
+mod event;
 mod problem;
+mod query;
 mod request;
 mod response;
 mod serve;
 mod session_auth;
 
+pub use cookies::{TokenCookies, cookie};
 pub use problem::{FieldError, FieldErrors, Problem, ProblemType, problem_types};
-pub use request::{IdempotencyKey, MAX_BODY_BYTES, Request, idempotency_key, json_body, query_parameter};
+pub use query::{QueryParameters, query_parameter};
+pub use request::{IdempotencyKey, MAX_BODY_BYTES, Request, idempotency_key, json_body};
 pub use response::Response;
-pub use serve::serve;
-pub use session_auth::{ACCESS_TOKEN_COOKIE, access_token, authenticate, claims, cookie, uses_cookie};
+pub use serve::{serve, serve_with_query};
+pub use session_auth::{access_token, authenticate, claims, uses_cookie};

@@ -139,11 +139,17 @@ impl Problem {
             ("The access token is invalid or has expired.", "Bearer realm=\"payments\", error=\"invalid_token\"")
         } else {
             (
-                "Send an access token as `Authorization: Bearer` or in the access_token cookie.",
+                "Send an access token as `Authorization: Bearer` or in the cookie of a sign-in.",
                 "Bearer realm=\"payments\"",
             )
         };
         Self::new(&problem_types::UNAUTHENTICATED, detail).header("www-authenticate", challenge).with_cause(reason)
+    }
+
+    /// A 401 for an `Authorization` header that is not one bearer token.
+    pub(crate) fn invalid_authorization() -> Self {
+        let detail = "The header Authorization must be sent once and hold `Bearer` and an access token.";
+        Self { detail: detail.to_owned(), ..Self::unauthenticated(false, "not a bearer token") }
     }
 
     /// An internal error.

@@ -1,6 +1,5 @@
 //! Parsing requests.
 
-use lambda_http::RequestExt;
 use lambda_http::http::HeaderMap;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -83,20 +82,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// Returns a query parameter, if it is present.
-/// # Errors
-/// A 400 if it is repeated.
-pub fn query_parameter(request: &Request, name: &str) -> Result<Option<String>, Problem> {
-    let parameters = request.query_string_parameters_ref();
-    let values = parameters.and_then(|parameters| parameters.all(name)).unwrap_or_default();
-    // API Gateway joins repeated parameters with commas; none of ours contains one.
-    match values.as_slice() {
-        [] => Ok(None),
-        [value] if !value.contains(',') => Ok(Some((*value).to_owned())),
-        _ => Err(Problem::field(name, "send this parameter once")),
-    }
-}
-
 /// The client's name for a request, which makes retries safe
 /// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,19 +93,21 @@ impl IdempotencyKey {
     }
 }
 
-/// Returns the request's `Idempotency-Key`, if present: 1 to 255 printable ASCII characters, bare or as the quoted string of
-/// the IETF draft. Both forms of one key are the same key.
+/// Returns the request's `Idempotency-Key`, if present: 1 to 255 printable ASCII characters except the comma, bare or as the
+/// quoted string of the IETF draft. Both forms of one key are the same key. With a comma, two headers that API Gateway has
+/// joined would be a key.
 /// # Errors
 /// A 400 if the header is not a valid key.
 pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
     let mut values = request.headers().get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let key = value.to_str().ok().and_then(unquote).filter(|key| (1..=255).contains(&key.len()));
+    let key = value.to_str().ok().and_then(unquote);
+    let key = key.filter(|key| (1..=255).contains(&key.len()) && !key.contains(','));
     match (key, values.next()) {
         (Some(key), None) => Ok(Some(IdempotencyKey(key))),
         _ => Err(Problem::new(
             &problem_types::INVALID_REQUEST,
-            "The header Idempotency-Key must be sent once and hold 1 to 255 printable ASCII characters.",
+            "The header Idempotency-Key must be sent once and hold 1 to 255 printable ASCII characters, without a comma.",
         )),
     }
 }
@@ -278,7 +265,22 @@ mod tests {
     #[test]
     fn invalid_idempotency_key_is_rejected() {
         let long = "k".repeat(256);
-        for value in ["", "  ", "\"\"", "\"open", "\"a\"b\"", "\"a\\n\"", "tab\there", "né", &long] {
+        for value in [
+            "",
+            "  ",
+            "\"\"",
+            "\"open",
+            "\"a\"b\"",
+            "\"a\\n\"",
+            "tab\there",
+            "né",
+            &long,
+            "a,b",
+            "a, a",
+            "\"a,b\"",
+            "\"a\",\"a\"",
+            ",",
+        ] {
             assert!(key(value).is_err(), "{value:?}");
         }
         let mut twice = request("");

@@ -1,24 +1,25 @@
 //! The event loop of a function behind API Gateway.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use config::{ConfigError, Env};
 use kernel::{Clock, SystemClock, Timestamp};
 use lambda::time_until;
-use lambda_http::{Body, IntoResponse, RequestExt};
-use lambda_runtime::service_fn;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda_http::http::{HeaderMap, HeaderValue};
+use lambda_http::{Body, RequestExt};
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
 use tracing::Instrument;
 
 use crate::access_log::AccessLogEntry;
+use crate::cookies::TokenCookies;
 use crate::csrf::AllowedOrigins;
-use crate::{Problem, Request, Response};
+use crate::{Problem, QueryParameters, Request, Response, event};
 
-/// Runs a function behind API Gateway. `init` builds the state; `handle` processes one request. Cross-site requests are
-/// rejected before `handle`, so no endpoint can omit the check. A [`Problem`] is logged once, here, and returned to the
-/// client without its cause.
+/// Runs a function behind API Gateway that takes no query parameters: see [`serve_with_query`].
 pub fn serve<S, I, IF, H, HF, B>(init: I, handle: H) -> ExitCode
 where
     S: Sync + 'static,
@@ -28,36 +29,66 @@ where
     HF: Future<Output = Result<Response<B>, Problem>> + Send,
     B: Into<Body>,
 {
+    serve_with_query(QueryParameters::NONE, init, handle)
+}
+
+/// Runs a function behind API Gateway. `init` builds the state; `handle` processes one request. Malformed requests, cross-site
+/// requests and those with other query parameters are rejected before `handle`, so no endpoint can omit the checks. A
+/// [`Problem`] is logged once, here, and returned to the client without its cause.
+pub fn serve_with_query<S, I, IF, H, HF, B>(query: QueryParameters, init: I, handle: H) -> ExitCode
+where
+    S: Sync + 'static,
+    I: FnOnce(Env) -> IF,
+    IF: Future<Output = Result<S, ConfigError>>,
+    H: Fn(&'static S, Request) -> HF,
+    HF: Future<Output = Result<Response<B>, Problem>> + Send,
+    B: Into<Body>,
+{
     lambda::start(init, async |env, state| {
-        let origins = AllowedOrigins::from_env(env)?;
-        let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function");
-        lambda_http::run(service_fn(|request: Request| {
-            let log = RequestLog::new(&request, function.to_owned());
-            let time_left = request.lambda_context_ref().map_or(Duration::MAX, |context| time_until(context.deadline));
-            let admitted = origins.check(&request).map(|()| handle(state, request));
-            respond(log, deadline::with_time_left(time_left, async { admitted?.await }))
+        let gate = Gate::from_env(env, query)?;
+        lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
+            let time_left = time_until(event.context.deadline);
+            let (log, admitted) = gate.admit(event.payload.get(), event.context);
+            let handled = admitted.map(|request| handle(state, request));
+            let handled = deadline::with_time_left(time_left, async { handled?.await });
+            // Boxed because the type of the whole loop exceeds the compiler's recursion limit.
+            let response: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(respond(log, handled));
+            response
         }))
         .await
     })
 }
 
+/// What every request passes before it reaches a handler.
+struct Gate {
+    function: String,
+    origins: AllowedOrigins,
+    cookies: TokenCookies,
+    query: QueryParameters,
+}
+
+impl Gate {
+    fn from_env(env: &Env, query: QueryParameters) -> Result<Self, ConfigError> {
+        let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function").to_owned();
+        Ok(Self { function, origins: AllowedOrigins::from_env(env)?, cookies: TokenCookies::from_env(env)?, query })
+    }
+
+    fn admit(&self, event: &str, context: Context) -> (RequestLog, Result<Request, Problem>) {
+        let (mut request, verdict) = event::read(event, context);
+        request.extensions_mut().insert(self.cookies);
+        let log = RequestLog::new(&request, self.function.clone());
+        let verdict = verdict.and_then(|()| self.origins.check(&request)).and_then(|()| self.query.check(&request));
+        (log, verdict.map(|()| request))
+    }
+}
+
 async fn respond<B: Into<Body>>(
     log: RequestLog,
     outcome: impl Future<Output = Result<Response<B>, Problem>> + Send,
-) -> Result<Utf8Response, lambda_http::Error> {
+) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
     let span = tracing::info_span!("request", requestId = log.request_id, correlationId = log.correlation_id);
     let outcome = outcome.instrument(span.clone()).await;
-    span.in_scope(|| log.into_response(outcome)).map(Utf8Response)
-}
-
-/// A response whose text is UTF-8. For any other type `lambda_http` detects the character encoding, which links the
-/// tables of all encodings.
-struct Utf8Response(lambda_http::Response<Body>);
-
-impl IntoResponse for Utf8Response {
-    fn into_response(self) -> Pin<Box<dyn Future<Output = lambda_http::Response<Body>> + Send>> {
-        Box::pin(ready(self.0.map(as_text)))
-    }
+    span.in_scope(|| log.into_response(outcome))
 }
 
 /// Keeps UTF-8 bytes as text; only other bytes are sent base64-encoded.
@@ -101,7 +132,7 @@ impl RequestLog {
     fn into_response<B: Into<Body>>(
         self,
         outcome: Result<Response<B>, Problem>,
-    ) -> Result<lambda_http::Response<Body>, lambda_http::Error> {
+    ) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
         let code = outcome.as_ref().err().map(|problem| problem.problem_type.code);
         let (status, media_type, headers, body) = match outcome {
             Ok(response) => (response.status.as_u16(), response.media_type, response.headers, response.body.into()),
@@ -122,19 +153,36 @@ impl RequestLog {
             duration_ms: SystemClock.now().unix_millis().saturating_sub(self.at.unix_millis()),
         }
         .write();
-        let mut response = lambda_http::Response::builder()
-            .status(status)
-            .header("content-type", media_type)
-            .header("x-content-type-options", "nosniff")
-            .header("request-id", self.request_id);
-        if !headers.iter().any(|(name, _)| *name == "cache-control") {
-            response = response.header("cache-control", "no-store");
-        }
-        for (name, value) in headers {
-            response = response.header(name, value);
-        }
-        Ok(response.body(body)?)
+        response(status, media_type, &self.request_id, headers, body)
     }
+}
+
+fn response(
+    status: u16,
+    media_type: &'static str,
+    request_id: &str,
+    headers: Vec<(&'static str, String)>,
+    body: Body,
+) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
+    let mut response = ApiGatewayV2httpResponse::default();
+    let mut map = HeaderMap::new();
+    map.insert("content-type", HeaderValue::from_static(media_type));
+    map.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    map.insert("cache-control", HeaderValue::from_static("no-store"));
+    map.insert("request-id", request_id.try_into()?);
+    for (name, value) in headers {
+        if name == "set-cookie" {
+            response.cookies.push(value);
+        } else {
+            map.insert(name, value.try_into()?);
+        }
+    }
+    response.status_code = status.into();
+    response.headers = map;
+    let body = as_text(body);
+    response.is_base64_encoded = matches!(body, Body::Binary(_));
+    response.body = if matches!(body, Body::Empty) { None } else { Some(body) };
+    Ok(response)
 }
 
 fn log(problem: &Problem) {
@@ -145,5 +193,73 @@ fn log(problem: &Problem) {
         // Usually transient; the metric `Failed` shows how often it happens.
         501.. => tracing::warn!(code, cause, "request failed temporarily"),
         _ => tracing::debug!(code, cause, "request rejected"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::problem_types;
+
+    async fn answer(event: &Value) -> Value {
+        let gate =
+            Gate::from_env(&Env::from_iter([("AWS_LAMBDA_FUNCTION_NAME", "me")]), QueryParameters::NONE).unwrap();
+        let mut context = Context::default();
+        context.request_id = "r-1".to_owned();
+        let (log, admitted) = gate.admit(&event.to_string(), context);
+        let handle = |_request| async { Ok(Response::new("text/plain", "done").header("set-cookie", "a=b")) };
+        let handled = admitted.map(handle);
+        serde_json::to_value(respond(log, async { handled?.await }).await.unwrap()).unwrap()
+    }
+
+    fn event(method: &str) -> Value {
+        json!({"rawPath": "/auth/me", "requestContext": {"http": {"method": method}, "routeKey": "GET /auth/me"}})
+    }
+
+    #[tokio::test]
+    async fn response_is_in_the_form_of_the_gateway() {
+        let expected = json!({
+            "statusCode": 200,
+            "headers": {
+                "content-type": "text/plain", "x-content-type-options": "nosniff", "cache-control": "no-store",
+                "request-id": "r-1",
+            },
+            "multiValueHeaders": {},
+            "cookies": ["a=b"],
+            "body": "done",
+            "isBase64Encoded": false,
+        });
+        assert_eq!(answer(&event("GET")).await, expected);
+    }
+
+    #[tokio::test]
+    async fn malformed_event_is_a_problem() {
+        let response = answer(&event("G E T")).await;
+        let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            (&response["statusCode"], &body["code"]),
+            (&json!(400), &json!(problem_types::INVALID_REQUEST.code))
+        );
+        assert_eq!((&body["instance"], &body["requestId"]), (&json!("/auth/me"), &json!("r-1")));
+        assert_eq!(response["headers"]["content-type"], "application/problem+json");
+    }
+
+    #[tokio::test]
+    async fn unknown_query_parameter_is_a_400() {
+        let mut event = event("GET");
+        event["rawQueryString"] = json!("verbose=1");
+        let response = answer(&event).await;
+        let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        assert_eq!((&response["statusCode"], &body["errors"][0]["pointer"]), (&json!(400), &json!("/verbose")));
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_sent_in_base64() {
+        let sent = response(200, "image/png", "r-1", Vec::new(), Body::Binary(vec![0xff, 0])).unwrap();
+        assert_eq!((sent.is_base64_encoded, sent.body), (true, Some(Body::Binary(vec![0xff, 0]))));
+        let sent = response(200, "text/css", "r-1", Vec::new(), Body::Binary(b"a{}".to_vec())).unwrap();
+        assert_eq!((sent.is_base64_encoded, sent.body), (false, Some(Body::Text("a{}".to_owned()))));
     }
 }

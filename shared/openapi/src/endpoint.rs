@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http_api::{ProblemType, problem_types};
+use http_api::{ProblemType, TokenCookies, problem_types};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -46,7 +46,8 @@ impl Endpoint {
             operation,
             parameters: Vec::new(),
             responses: BTreeMap::new(),
-            problems: vec![&problem_types::INTERNAL],
+            // Any request can be malformed.
+            problems: vec![&problem_types::INVALID_REQUEST, &problem_types::INTERNAL],
             schemas: Schemas::default(),
         };
         if method == "get" { endpoint } else { endpoint.problems(&[&problem_types::CROSS_SITE_REQUEST]) }
@@ -58,10 +59,10 @@ impl Endpoint {
         self
     }
 
-    /// Requires an access token, as a bearer token or in the cookie.
+    /// Requires an access token, as a bearer token or in the cookie, whose name depends on whether the deployment has TLS.
     #[must_use]
     pub fn authenticated(mut self) -> Self {
-        self.operation.insert("security".to_owned(), json!([{"bearer": []}, {"cookie": []}]));
+        self.operation.insert("security".to_owned(), json!([{"bearer": []}, {"secureCookie": []}, {"cookie": []}]));
         self.problems(&[&problem_types::UNAUTHENTICATED, &problem_types::UNAVAILABLE])
     }
 
@@ -75,8 +76,8 @@ impl Endpoint {
     /// Accepts an access token, but does not require one.
     #[must_use]
     pub fn optionally_authenticated(mut self) -> Self {
-        self.operation.insert("security".to_owned(), json!([{"bearer": []}, {"cookie": []}, {}]));
-        self.problems(&[&problem_types::UNAVAILABLE])
+        self.operation.insert("security".to_owned(), json!([{"bearer": []}, {"secureCookie": []}, {"cookie": []}, {}]));
+        self.problems(&[&problem_types::UNAUTHENTICATED, &problem_types::UNAVAILABLE])
     }
 
     /// Requires a body of type `T`. Each example has a name.
@@ -95,11 +96,7 @@ impl Endpoint {
         let schema = self.schemas.refer::<T>();
         let content = json!({"application/json": {"schema": schema, "examples": named(examples)}});
         self.operation.insert("requestBody".to_owned(), json!({"required": required, "content": content}));
-        self.problems(&[
-            &problem_types::INVALID_REQUEST,
-            &problem_types::PAYLOAD_TOO_LARGE,
-            &problem_types::UNSUPPORTED_MEDIA_TYPE,
-        ])
+        self.problems(&[&problem_types::PAYLOAD_TOO_LARGE, &problem_types::UNSUPPORTED_MEDIA_TYPE])
     }
 
     #[must_use]
@@ -110,7 +107,7 @@ impl Endpoint {
     /// Adds an optional query parameter.
     #[must_use]
     pub fn query(self, name: &str, description: &str, schema: &Value) -> Self {
-        self.parameter("query", name, description, schema).problems(&[&problem_types::INVALID_REQUEST])
+        self.parameter("query", name, description, schema)
     }
 
     /// Adds a required header.
@@ -119,10 +116,17 @@ impl Endpoint {
         self.parameter("header", name, description, schema)
     }
 
-    /// Adds an optional cookie.
+    /// Adds the optional cookie with a refresh token, under both of its names.
     #[must_use]
-    pub fn cookie(self, name: &str, description: &str, schema: &Value) -> Self {
-        self.parameter("cookie", name, description, schema)
+    pub fn refresh_token_cookie(self, description: &str) -> Self {
+        let schema = json!({"type": "string"});
+        let without_tls = format!("{description} The name on deployments without TLS.");
+        self.parameter("cookie", TokenCookies::PREFIXED.refresh_token, description, &schema).parameter(
+            "cookie",
+            TokenCookies::PLAIN.refresh_token,
+            &without_tls,
+            &schema,
+        )
     }
 
     fn parameter(mut self, place: &str, name: &str, description: &str, schema: &Value) -> Self {
@@ -137,7 +141,7 @@ impl Endpoint {
     #[must_use]
     pub fn idempotent(mut self, reused: &'static ProblemType) -> Self {
         self.parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
-        self.problems(&[&problem_types::INVALID_REQUEST, reused])
+        self.problems(&[reused])
     }
 
     #[must_use]
@@ -330,7 +334,7 @@ mod tests {
     #[test]
     fn authenticated_operation_documents_401() {
         let operation = written(tea().authenticated());
-        assert_eq!(operation["security"], json!([{"bearer": []}, {"cookie": []}]));
+        assert_eq!(operation["security"], json!([{"bearer": []}, {"secureCookie": []}, {"cookie": []}]));
         assert!(operation["responses"]["401"]["headers"]["WWW-Authenticate"].is_object());
         assert!(written(tea())["responses"].get("401").is_none());
     }

@@ -13,7 +13,7 @@ use crate::Clients;
 use crate::domain::{
     AuditEvent, AuditEventKind, AuditLog, AuditSubject, ClientInfo, Lifetimes, Recognition, RefreshToken, UserSession,
 };
-use crate::store::{AccountTable, UpdateConflict, UpdatePlan};
+use crate::store::{AccountTable, EndSessionOutcome, UpdateConflict, UpdatePlan};
 
 pub struct SignOut {
     pub accounts: AccountTable,
@@ -35,28 +35,32 @@ impl SignOut {
         })
     }
 
-    /// Ends a session, in one round trip. An ended session stays ended.
+    /// Ends a session, in one round trip. An ended session stays ended. Returns whether it was active until now.
     ///
     /// # Errors
     ///
     /// [`AccountError`] if the outcome is unknown.
-    pub async fn end_session(&self, user: UserId, session: SessionId, client: &ClientInfo) -> Result<(), AccountError> {
+    pub async fn end_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        client: &ClientInfo,
+    ) -> Result<bool, AccountError> {
         let now = self.accounts.now();
         let event = self.event(AuditEventKind::SessionEnded, user, session, client);
-        self.accounts.end_session(user, session, now, &event).await?;
-        Ok(())
+        Ok(self.accounts.end_session(user, session, now, &event).await? == EndSessionOutcome::Ended)
     }
 
     /// Ends the session of a refresh token, in two round trips. Only the current token of an active session ends it, or the
-    /// previous one, whose successor may not have reached the client.
+    /// previous one, whose successor may not have reached the client. Returns whether it ended one.
     ///
     /// # Errors
     ///
     /// [`AccountError`] if the outcome is unknown.
-    pub async fn end_session_of(&self, token: &RefreshToken, client: &ClientInfo) -> Result<(), AccountError> {
-        let Some(found) = self.accounts.find_session(token.user, token.session).await? else { return Ok(()) };
+    pub async fn end_session_of(&self, token: &RefreshToken, client: &ClientInfo) -> Result<bool, AccountError> {
+        let Some(found) = self.accounts.find_session(token.user, token.session).await? else { return Ok(false) };
         if found.ensure_active(self.accounts.now()).is_err() {
-            return Ok(());
+            return Ok(false);
         }
         let refusal = match found.session.recognize(token) {
             Recognition::Current | Recognition::Previous => {
@@ -67,7 +71,8 @@ impl SignOut {
             Recognition::Unknown => "not recognized",
         };
         let event = self.event(AuditEventKind::RefreshTokenRefused, token.user, token.session, client);
-        Ok(self.accounts.append_audit_event(&event.with_detail(refusal)).await?)
+        self.accounts.append_audit_event(&event.with_detail(refusal)).await?;
+        Ok(false)
     }
 
     /// Ends all sessions of the user by raising the epoch, in two round trips.

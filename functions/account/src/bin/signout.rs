@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use account::http::signout::{State, handle};
+use account::http::signout::{QUERY, State, handle};
 
 fn main() -> ExitCode {
-    account::serve_with_optional_token(State::from_env, handle)
+    account::serve_with_optional_token(QUERY, State::from_env, handle)
 }

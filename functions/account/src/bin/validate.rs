@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use account::http::validate::{State, handle};
+use account::http::validate::{QUERY, State, handle};
+use http_api::QueryParameters;
 
 fn main() -> ExitCode {
-    http_api::serve(State::from_env, handle)
+    http_api::serve_with_query(QueryParameters::Only(QUERY), State::from_env, handle)
 }

@@ -108,13 +108,15 @@ impl Password {
     /// [`InvalidPassword`] naming the identifier.
     pub fn reject_identifiers(&self, email: Option<&Email>, phone: Option<&Phone>) -> Result<(), InvalidPassword> {
         let folded = Secret::new(self.0.expose().to_lowercase());
-        let equals = |text: &str| folded.expose() == text;
-        if email.is_some_and(|email| equals(email.as_str())) {
-            return Err(InvalidPassword::IsEmail);
-        }
-        let local_part = email.and_then(|email| email.as_str().rsplit_once('@')).map(|(local_part, _)| local_part);
-        if local_part.is_some_and(equals) {
-            return Err(InvalidPassword::IsLocalPart);
+        let spellings =
+            email.map(|email| [email.as_str().to_owned(), email.typed().unwrap_or_default().to_lowercase()]);
+        for spelling in spellings.iter().flatten() {
+            if folded.expose() == spelling {
+                return Err(InvalidPassword::IsEmail);
+            }
+            if spelling.rsplit_once('@').is_some_and(|(local_part, _)| folded.expose() == local_part) {
+                return Err(InvalidPassword::IsLocalPart);
+            }
         }
         if phone.is_some_and(|phone| is_number(self.0.expose(), phone)) {
             return Err(InvalidPassword::IsPhone);
@@ -243,6 +245,21 @@ mod tests {
         }
         for password in ["ada.lovelace@example.com!", "lovelace", "+33612345679", "0612345678!", "(2345678)"] {
             assert!(accept(password).is_ok(), "{password}");
+        }
+    }
+
+    #[test]
+    fn password_equal_to_any_spelling_of_own_email_is_rejected() {
+        let email = Email::parse("\"Ada.Byron\"@m\u{fc}nchen.example").unwrap();
+        let policy: PasswordPolicy = "8".parse().unwrap();
+        for (password, expected) in [
+            ("ada.byron@xn--mnchen-3ya.example", InvalidPassword::IsEmail),
+            ("\"Ada.Byron\"@m\u{fc}nchen.example", InvalidPassword::IsEmail),
+            ("ada.byron", InvalidPassword::IsLocalPart),
+            ("\"Ada.Byron\"", InvalidPassword::IsLocalPart),
+        ] {
+            let outcome = policy.accept(Secret::new(password.to_owned()), Some(&email), None);
+            assert_eq!(outcome.unwrap_err(), expected, "{password}");
         }
     }
 

@@ -27,7 +27,7 @@ pub async fn handle(state: &State, session: AuthenticatedSession, request: Reque
     }
     let mut response = Response::no_content();
     if id == session.principal.session_id {
-        response.headers.extend(cookies::cleared());
+        response.headers.extend(cookies::cleared(&request));
     }
     Ok(response)
 }
@@ -98,7 +98,7 @@ mod tests {
     #[tokio::test]
     async fn ending_the_current_session_clears_the_cookies() {
         let scene = Scene::new().await;
-        assert_eq!(scene.end(scene.own.id).await.unwrap().headers, cookies::cleared());
+        assert_eq!(scene.end(scene.own.id).await.unwrap().headers, cookies::cleared(&Request::default()));
         let problem = scene.end(scene.other.id).await.unwrap_err();
         assert_eq!(problem.problem_type, &problem_types::UNAUTHENTICATED);
         assert_eq!(scene.app.audited_kinds().await, ["SESSION_ENDED"]);

@@ -22,6 +22,10 @@ pub(super) struct SignedInUser<'a> {
     id: UserId,
     #[schema(value_type = Email)]
     email: &'a str,
+    /// The user's own spelling, if it differs from `email` by more than letter case. To be displayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    email_as_typed: Option<&'a str>,
     email_verified: bool,
     #[schema(value_type = Option<Phone>, required = true)]
     phone: Option<&'a str>,
@@ -43,6 +47,7 @@ impl<'a> From<&'a User> for SignedInUser<'a> {
         Self {
             id: user.id,
             email: user.email.as_str(),
+            email_as_typed: user.email.typed(),
             email_verified: user.email_verified,
             phone: user.phone.as_ref().map(Phone::as_str),
             phone_verified: user.phone_verified,
@@ -81,5 +86,16 @@ mod tests {
                 app.update_ada(|user| User { phone: None, ..user }).await;
             }
         }
+    }
+    #[tokio::test]
+    async fn email_is_returned_in_both_spellings_if_they_differ() {
+        let app = TestApp::with_ada().await;
+        let own = app.start_session(5).await;
+        let email = Email::parse("Ada@m\u{fc}nchen.example").unwrap();
+        app.update_ada(move |user| User { email, ..user }).await;
+        let session = app.authenticate(&request_of(&own)).await.unwrap();
+        let body = body_of(&handle(&State, session, request_of(&own)).await.unwrap());
+        assert_eq!(body["email"], "ada@xn--mnchen-3ya.example");
+        assert_eq!(body["emailAsTyped"], "Ada@m\u{fc}nchen.example");
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Lifetimes {
 /// # Errors
 ///
 /// The same 401 for every reason to reject the token. It clears the cookies if the token came in one, unless another tab
-/// has replaced it.
+/// has replaced it. A 400 if there are cookies with different tokens.
 pub async fn handle(state: &State, request: Request) -> Result<Response, Problem> {
     let client = client_info(&request);
     if !request.body().is_empty() {
@@ -45,15 +45,18 @@ pub async fn handle(state: &State, request: Request) -> Result<Response, Problem
         let tokens = state.refresh(Some(&token), &client).await?;
         return Response::json(StatusCode::OK, &Tokens::from(&tokens));
     }
-    let token = cookies::refresh_token(&request);
+    let token = cookies::refresh_token(&request)?;
     match state.refresh(token.as_ref(), &client).await {
-        Ok(tokens) => Ok(cookies::set_both(Response::json(StatusCode::OK, &Lifetimes::from(&tokens))?, &tokens)),
+        Ok(tokens) => {
+            let response = Response::json(StatusCode::OK, &Lifetimes::from(&tokens))?;
+            Ok(cookies::set_both(response, &tokens, &request))
+        }
         Err(error) => {
             // The browser may have received the tokens of the new epoch meanwhile, in a response to another tab.
             let keeps_cookies = matches!(error, AccountError::InvalidRefreshToken(RefreshTokenRejection::Superseded));
             let mut problem = Problem::from(error);
             if token.is_some() && *problem.problem_type == problems::INVALID_REFRESH_TOKEN && !keeps_cookies {
-                problem.headers.extend(cookies::cleared());
+                problem.headers.extend(cookies::cleared(&request));
             }
             Err(problem)
         }
@@ -67,14 +70,13 @@ impl From<&TokenPair> for Lifetimes {
 }
 
 pub(super) fn describe() -> Endpoint {
-    let token = json!({"type": "string"});
     Endpoint::new("post", "/auth/refresh", ACCOUNT, "refresh", "Refresh tokens")
         .description(
             "A refresh token is valid once. If the response was lost, send the token again within ten seconds to get the \
              same response. After that, reuse of a token ends the session.",
         )
         .optional_request_body::<Body>(&[("token in the body", json!({"refresh_token": examples::REFRESH_TOKEN}))])
-        .cookie("refresh_token", "Sent by browsers. Used if there is no body.", &token)
+        .refresh_token_cookie("Sent by browsers. Used if there is no body.")
         .either_response::<Tokens<'_>, Lifetimes>(
             200,
             "The next tokens: in the body if the request had one, else as cookies.",
@@ -91,6 +93,7 @@ mod tests {
     use kernel::SessionId;
     use kernel::testing::SeededRandom;
     use lambda_http::Body as HttpBody;
+    use lambda_http::http::HeaderValue;
 
     use super::*;
     use crate::domain::RefreshToken;
@@ -176,7 +179,7 @@ mod tests {
         let scene = Scene::new().await;
         let problem = scene.refresh(in_cookie("made-up")).await.unwrap_err();
         assert_eq!(problem.problem_type, &problems::INVALID_REFRESH_TOKEN);
-        assert_eq!(problem.headers[1..], cookies::cleared());
+        assert_eq!(problem.headers[1..], cookies::cleared(&Request::default()));
         let problem = scene.refresh(Request::new(HttpBody::Empty)).await.unwrap_err();
         assert_eq!((problem.problem_type, problem.headers.len()), (&problems::INVALID_REFRESH_TOKEN, 1));
     }
@@ -193,6 +196,19 @@ mod tests {
         let problem = scene.refresh(in_cookie(&scene.token)).await.unwrap_err();
         assert_eq!((problem.problem_type, problem.headers.len()), (&problems::INVALID_REFRESH_TOKEN, 1));
         assert!(scene.refresh(in_cookie(next.to_text().expose())).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn cookies_with_different_tokens_are_a_400() {
+        let scene = Scene::new().await;
+        let mut request = in_cookie(&scene.token);
+        request.headers_mut().append("cookie", "refresh_token=another".parse().unwrap());
+        let problem = scene.refresh(request).await.unwrap_err();
+        assert_eq!(problem.problem_type, &problem_types::INVALID_REQUEST);
+        let mut request = in_cookie(&scene.token);
+        let same = format!("name=Jos\u{e9}; refresh_token={}", scene.token);
+        request.headers_mut().append("cookie", HeaderValue::from_bytes(same.as_bytes()).unwrap());
+        assert!(scene.refresh(request).await.is_ok());
     }
 
     #[tokio::test]

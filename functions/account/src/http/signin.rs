@@ -31,7 +31,8 @@ pub(super) struct SignedIn<'a> {
 pub async fn handle(state: &State, request: Request) -> Result<Response, Problem> {
     let sign_in = json_body::<Credentials>(&request)?.try_into_domain(client_info(&request))?;
     let (user, tokens) = state.sign_in(&sign_in).await?;
-    Ok(cookies::set_both(Response::json(StatusCode::OK, &SignedIn::from(&user))?, &tokens))
+    let response = Response::json(StatusCode::OK, &SignedIn::from(&user))?;
+    Ok(cookies::set_both(response, &tokens, &request))
 }
 
 impl<'a> From<&'a User> for SignedIn<'a> {

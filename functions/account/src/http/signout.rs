@@ -6,12 +6,16 @@ use lambda_http::http::StatusCode;
 use openapi::Endpoint;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::client_info::client_info;
 use super::token_response::{Reissued, reissued};
 use super::{ACCOUNT, cookies};
 pub use crate::app::sign_out::SignOut as State;
 use crate::domain::RefreshToken;
+
+/// The query parameters.
+pub const QUERY: &[&str] = &["scope"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -20,18 +24,20 @@ enum Scope {
     Global,
 }
 
-#[derive(Serialize)]
-struct SignedOut {
+#[derive(Serialize, ToSchema)]
+pub(super) struct SignedOut {
     message: &'static str,
+    /// Whether the request has ended a session. False if there was none, or it had ended before.
+    ended: bool,
 }
 
 /// Signs out. The scope `local`, which is the default, ends the session of the access token or, without a valid one, that of
 /// the refresh token in the cookie, so that a user can sign out after the access token has expired. If neither is valid, no
-/// session ends, but the cookies are cleared, since a page cannot clear them itself.
+/// session ends and the response says so, but it succeeds and clears the cookies, since a page cannot clear them itself.
 ///
 /// # Errors
 ///
-/// A 400 for an unknown scope; a 401 if other sessions should end and the token is invalid or its session has ended; a 503
+/// A 400 for an unknown scope or cookies with different tokens; a 401 if other sessions should end and the token is invalid or its session has ended; a 503
 /// if a session could not be ended, which keeps the cookies for a retry.
 pub async fn handle(
     state: &State,
@@ -41,12 +47,15 @@ pub async fn handle(
     let client = client_info(&request);
     match scope(&request)? {
         Scope::Local => {
-            if let Ok(principal) = principal {
-                state.end_session(principal.user_id, principal.session_id, &client).await?;
-            } else if let Some(token) = refresh_token(&request) {
-                state.end_session_of(&token, &client).await?;
-            }
-            cleared("You are signed out.")
+            let ended = if let Ok(principal) = principal {
+                state.end_session(principal.user_id, principal.session_id, &client).await?
+            } else if let Some(token) = refresh_token(&request)? {
+                state.end_session_of(&token, &client).await?
+            } else {
+                false
+            };
+            let message = if ended { "You are signed out." } else { "You were not signed in. No session has ended." };
+            cleared(&request, &SignedOut { message, ended })
         }
         Scope::Others => {
             let tokens = state.revoke_others(&principal?, &client).await?;
@@ -54,7 +63,7 @@ pub async fn handle(
         }
         Scope::Global => {
             state.revoke_all(&principal?, &client).await?;
-            cleared("You are signed out everywhere.")
+            cleared(&request, &SignedOut { message: "You are signed out everywhere.", ended: true })
         }
     }
 }
@@ -68,13 +77,13 @@ fn scope(request: &Request) -> Result<Scope, Problem> {
     }
 }
 
-fn refresh_token(request: &Request) -> Option<RefreshToken> {
-    RefreshToken::parse(cookies::refresh_token(request)?.expose()).ok()
+fn refresh_token(request: &Request) -> Result<Option<RefreshToken>, Problem> {
+    Ok(cookies::refresh_token(request)?.and_then(|token| RefreshToken::parse(token.expose()).ok()))
 }
 
-fn cleared(message: &'static str) -> Result<Response, Problem> {
-    let mut response = Response::json(StatusCode::OK, &SignedOut { message })?;
-    response.headers.extend(cookies::cleared());
+fn cleared(request: &Request, body: &SignedOut) -> Result<Response, Problem> {
+    let mut response = Response::json(StatusCode::OK, body)?;
+    response.headers.extend(cookies::cleared(request));
     Ok(response)
 }
 
@@ -82,7 +91,7 @@ pub(super) fn describe() -> Endpoint {
     Endpoint::new("post", "/auth/signout", ACCOUNT, "signOut", "Sign out")
         .description(
             "`local` ends the session of the access token or, without a valid one, that of the refresh token in the \
-             cookie. Cookies are cleared even if neither is valid. With `others` the current session stays active with \
+             cookie. If neither is valid, no session ends and `ended` is false; cookies are cleared all the same. With `others` the current session stays active with \
              new tokens; its former tokens are revoked.",
         )
         .optionally_authenticated()
@@ -91,12 +100,16 @@ pub(super) fn describe() -> Endpoint {
             "The sessions to end: the current one, all others, or all.",
             &json!({"type": "string", "enum": ["local", "others", "global"], "default": "local"}),
         )
-        .cookie(
-            "refresh_token",
-            "Sent by browsers. Used for `local` if there is no valid access token.",
-            &json!({"type": "string"}),
+        .refresh_token_cookie("Sent by browsers. Used for `local` if there is no valid access token.")
+        .either_response::<SignedOut, Reissued<'_>>(
+            200,
+            "The outcome: for `others` the new tokens, unless they are in cookies.",
+            &[
+                ("signed out", json!({"message": "You are signed out.", "ended": true})),
+                ("no session", json!({"message": "You were not signed in. No session has ended.", "ended": false})),
+                ("others, by cookie", json!({"message": "You are signed out everywhere else."})),
+            ],
         )
-        .response::<Reissued<'_>>(200, "The sessions were ended.", &json!({"message": "You are signed out."}))
         .with_header(200, "Set-Cookie", "TokenCookies")
         .problems(&[&problem_types::UNAUTHENTICATED])
 }
@@ -106,9 +119,10 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use http_api::problem_types::{UNAUTHENTICATED, UNAVAILABLE};
+    use http_api::problem_types::{INVALID_REQUEST, UNAUTHENTICATED, UNAVAILABLE};
     use kernel::testing::SeededRandom;
     use kernel::{Timestamp, UserId};
+    use lambda_http::http::HeaderValue;
     use lambda_http::{Body, RequestExt};
 
     use super::*;
@@ -158,10 +172,15 @@ mod tests {
             handle(&self.state, principal, request).await
         }
 
-        /// Signs out, which clears the cookies.
-        async fn signs_out(&self, request: Request) {
+        /// Signs out, which clears the cookies. Returns whether the response says that a session has ended.
+        async fn signs_out(&self, request: Request) -> bool {
             let response = self.sign_out(request).await.unwrap();
-            assert_eq!((response.status, response.headers), (StatusCode::OK, cookies::cleared().to_vec()));
+            let body = body_of(&response);
+            let cleared = cookies::cleared(&Request::default()).to_vec();
+            assert_eq!((response.status, response.headers), (StatusCode::OK, cleared));
+            let ended = body["ended"].as_bool().unwrap();
+            assert_eq!(ended, body["message"].as_str().unwrap().starts_with("You are signed out"), "{body}");
+            ended
         }
 
         async fn is_rejected(&self, request: Request) {
@@ -209,7 +228,7 @@ mod tests {
         for index in 0..3 {
             let scene = Scene::new().await;
             let requests = [request_of(&scene.own), scene.request("local"), by_cookie(scene.request("local"))];
-            scene.signs_out(requests.into_iter().nth(index).unwrap()).await;
+            assert!(scene.signs_out(requests.into_iter().nth(index).unwrap()).await);
             assert_eq!(scene.ended().await, [true, false]);
             let [event] = &scene.app.audited().await[..] else { panic!() };
             assert_eq!((event.kind.as_str(), &event.session), ("SESSION_ENDED", &Some(scene.own.id.to_string())));
@@ -220,7 +239,7 @@ mod tests {
     async fn invalid_access_token_only_clears_the_cookies() {
         let scene = Scene::new().await;
         for request in scene.without_valid_token() {
-            scene.signs_out(request).await;
+            assert!(!scene.signs_out(request).await);
         }
         scene.assert_unchanged().await;
     }
@@ -237,7 +256,7 @@ mod tests {
                     token = if use_former { token } else { successor };
                 }
                 let request = scene.without_valid_token().into_iter().nth(index).unwrap();
-                scene.signs_out(with_refresh_token(request, &token)).await;
+                assert!(scene.signs_out(with_refresh_token(request, &token)).await);
                 assert_eq!(scene.ended().await, [true, false]);
                 let [event] = &scene.app.audited().await[..] else { panic!() };
                 assert_eq!((event.kind.as_str(), &event.session), ("SESSION_ENDED", &Some(scene.own.id.to_string())));
@@ -246,10 +265,53 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn second_sign_out_ends_nothing_and_says_so() {
+        let scene = Scene::new().await;
+        for expected in [true, false] {
+            assert_eq!(scene.signs_out(scene.request("local")).await, expected);
+        }
+        assert_eq!(scene.app.audited_kinds().await, ["SESSION_ENDED"]);
+        let unknown = request_of(&session_and_token(9).0);
+        assert!(!scene.signs_out(unknown).await);
+    }
+
+    #[tokio::test]
+    async fn undecodable_cookie_does_not_keep_a_user_signed_in() {
+        let scene = Scene::new().await;
+        let mut request = by_cookie(scene.request("local"));
+        request.headers_mut().append("cookie", HeaderValue::from_bytes("name=Jos\u{e9}".as_bytes()).unwrap());
+        assert!(scene.signs_out(request).await);
+        assert_eq!(scene.ended().await, [true, false]);
+    }
+
+    #[tokio::test]
+    async fn cookies_with_different_tokens_are_a_400() {
+        let scene = Scene::new().await;
+        let mut access = by_cookie(scene.request("local"));
+        access.headers_mut().append("cookie", "access_token=a.b.c".parse().unwrap());
+        let refresh = with_refresh_token(with_header("cookie", "refresh_token=another"), &scene.token);
+        for request in [access, refresh] {
+            assert_eq!(scene.sign_out(request).await.unwrap_err().problem_type, &INVALID_REQUEST);
+        }
+        scene.assert_unchanged().await;
+    }
+
+    #[tokio::test]
+    async fn authorization_of_another_scheme_is_a_401() {
+        for authorization in ["Basic YTpi", "Bearer", "Bearer a.b.c, Bearer d.e.f"] {
+            let scene = Scene::new().await;
+            let mut request = with_refresh_token(by_cookie(scene.request("local")), &scene.token);
+            request.headers_mut().insert("authorization", authorization.parse().unwrap());
+            scene.is_rejected(request).await;
+            scene.assert_unchanged().await;
+        }
+    }
+
+    #[tokio::test]
     async fn access_token_takes_precedence_over_refresh_token() {
         let scene = Scene::new().await;
         let token = session_and_token(6).1;
-        scene.signs_out(with_refresh_token(by_cookie(scene.request("local")), &token)).await;
+        assert!(scene.signs_out(with_refresh_token(by_cookie(scene.request("local")), &token)).await);
         assert_eq!(scene.ended().await, [true, false]);
     }
 
@@ -263,7 +325,7 @@ mod tests {
         let mut of_another_user = third.clone();
         of_another_user.user = UserId::random(&SeededRandom::new(99));
         for token in [&scene.token, &forged, &unknown, &of_another_user] {
-            scene.signs_out(with_refresh_token(Request::new(Body::Empty), token)).await;
+            assert!(!scene.signs_out(with_refresh_token(Request::new(Body::Empty), token)).await);
         }
         assert_eq!(scene.ended().await, [false, false]);
         let events = scene.app.audited().await;
@@ -278,12 +340,12 @@ mod tests {
         for change in [suspend, User::revoked] {
             let scene = Scene::new().await;
             scene.app.update_ada(change).await;
-            scene.signs_out(with_refresh_token(Request::new(Body::Empty), &scene.token)).await;
+            assert!(!scene.signs_out(with_refresh_token(Request::new(Body::Empty), &scene.token)).await);
             scene.assert_unchanged().await;
         }
         let scene = Scene::new().await;
         scene.app.clock.advance(now().until(scene.own.expires_at));
-        scene.signs_out(with_refresh_token(Request::new(Body::Empty), &scene.token)).await;
+        assert!(!scene.signs_out(with_refresh_token(Request::new(Body::Empty), &scene.token)).await);
         scene.assert_unchanged().await;
     }
 
@@ -300,7 +362,7 @@ mod tests {
     #[tokio::test]
     async fn global_raises_the_epoch_and_clears_the_cookies() {
         let scene = Scene::new().await;
-        scene.signs_out(scene.request("global")).await;
+        assert!(scene.signs_out(scene.request("global")).await);
         let user = scene.app.ada().await;
         assert_eq!((user.epoch, user.version), (1, 2));
         assert!(scene.app.sessions().await.iter().all(|session| session.epoch == 0), "none is rebound");

@@ -103,6 +103,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn other_spelling_of_a_taken_email_is_a_409() {
+        let app = TestApp::new().await;
+        let body = |email| post(&json!({"email": email, "password": "correct horse"}));
+        let response = handle(&app.sign_up(), body("ada@m\u{fc}nchen.example")).await.unwrap();
+        assert_eq!(body_of(&response)["email"], "ada@xn--mnchen-3ya.example");
+        for spelling in [
+            "ADA@xn--mnchen-3ya.example",
+            " ada@mu\u{308}nchen.example ",
+            "\"ada\"@M\u{dc}NCHEN.example",
+            "\u{ff41}da\u{ff20}m\u{fc}nchen\u{3002}example",
+        ] {
+            let problem = handle(&app.sign_up(), body(spelling)).await.unwrap_err();
+            assert_eq!(problem.problem_type, &problems::IDENTIFIER_TAKEN, "{spelling}");
+        }
+    }
+
+    #[tokio::test]
     async fn missing_phone_is_null() {
         for body in [
             json!({"email": "ada@example.com", "password": "correct horse"}),

@@ -42,7 +42,7 @@ pub(super) struct Reissued<'a> {
 pub(super) fn reissued(message: &'static str, tokens: &TokenPair, request: &Request) -> Result<Response, Problem> {
     if uses_cookie(request) {
         let response = Response::json(StatusCode::OK, &Reissued { message, ..Reissued::default() })?;
-        return Ok(cookies::set_both(response, tokens));
+        return Ok(cookies::set_both(response, tokens, request));
     }
     let reissued = Reissued {
         message,

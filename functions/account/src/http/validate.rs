@@ -15,6 +15,9 @@ use super::{ACCOUNT, examples};
 use crate::app::error::AccountError;
 use crate::store::AccountTable;
 
+/// The query parameters of this endpoint.
+pub const QUERY: &[&str] = &["fresh"];
+
 pub struct State {
     pub verifier: Verifier<TableKeys>,
     pub accounts: AccountTable,

@@ -172,6 +172,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn email_is_sent_to_a_domain_in_ascii() {
+        let to = Identifier::Email(Email::parse("ada@m\u{fc}nchen.example").unwrap());
+        let request = request(&to, &[SENDER], r#"{"MessageId": "m"}"#).await;
+        assert!(request.contains(r#""ToAddresses":["ada@xn--mnchen-3ya.example"]"#), "{request}");
+    }
+
+    #[tokio::test]
     async fn email_without_a_sender_goes_to_the_topic() {
         let request = request(&email(), &[TOPIC], "<PublishResponse><PublishResult/></PublishResponse>").await;
         assert!(request.contains("TopicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A123456789012%3Amails"), "{request}");

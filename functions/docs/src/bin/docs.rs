@@ -1,7 +1,11 @@
-//! `GET /openapi.json`, `GET /docs` and `GET /docs/{file}`: the OpenAPI document, and a page to read and try it.
+//! `GET /`, `GET /openapi.json`, `GET /docs` and `GET /docs/{file}`: the OpenAPI document, a page to read and try it, and where they
+//! are.
 
 use std::process::ExitCode;
 
+use http_api::QueryParameters;
+
 fn main() -> ExitCode {
-    http_api::serve(async |_env| Ok(()), |(), request| async move { docs::files::respond(&request) })
+    let respond = |(): &(), request| async move { docs::respond(&request) };
+    http_api::serve_with_query(QueryParameters::Ignored, async |_env| Ok(()), respond)
 }

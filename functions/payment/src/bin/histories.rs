@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment::http::list_history::handle;
+use payment::http::list_history::{QUERY, handle};
 
 fn main() -> ExitCode {
-    payment::serve(|_env, store| Ok(store), handle)
+    payment::serve_with_query(QUERY, |_env, store| Ok(store), handle)
 }

@@ -15,6 +15,9 @@ use crate::domain::{PaymentAccountId, TokenClaims};
 pub use crate::store::Store as State;
 use crate::store::transfers::PageRange;
 
+/// The query parameters.
+pub const QUERY: &[&str] = &["limit", "cursor", "paymentAccountId", "from", "to"];
+
 /// # Errors
 ///
 /// A [`Problem`] if a parameter is invalid, or the account is not the user's.

@@ -15,6 +15,9 @@ use crate::domain::{PaymentStatus, TokenClaims};
 pub use crate::store::Store as State;
 use crate::store::transfers::PageRange;
 
+/// The query parameters.
+pub const QUERY: &[&str] = &["limit", "cursor", "status"];
+
 /// # Errors
 ///
 /// A [`Problem`] if a parameter is invalid.

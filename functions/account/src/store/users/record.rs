@@ -22,6 +22,9 @@ pub(crate) struct UserRecord {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UserAttributes {
     pub(crate) email: String,
+    /// The user's own spelling, if it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email_as_typed: Option<String>,
     #[serde(default)]
     email_verified: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,6 +42,7 @@ impl From<&User> for UserAttributes {
     fn from(user: &User) -> Self {
         Self {
             email: user.email.as_str().to_owned(),
+            email_as_typed: user.email.typed().map(str::to_owned),
             email_verified: user.email_verified,
             phone: user.phone.as_ref().map(|phone| phone.as_str().to_owned()),
             phone_verified: user.phone_verified,
@@ -55,7 +59,7 @@ impl UserAttributes {
     pub(in crate::store) fn into_user(self, id: UserId) -> User {
         User {
             id,
-            email: Email::from_stored(self.email),
+            email: Email::from_stored(self.email, self.email_as_typed),
             email_verified: self.email_verified,
             phone: self.phone.map(Phone::from_stored),
             phone_verified: self.phone_verified,

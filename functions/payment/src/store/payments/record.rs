@@ -115,7 +115,7 @@ impl From<PaymentRecord> for Payment {
             currency: record.currency,
             method: record.payment_method,
             customer_phone: Phone::from_stored(record.customer_phone),
-            customer_email: Email::from_stored(record.customer_email),
+            customer_email: Email::from_stored(record.customer_email, None),
             status: record.status,
             provider_name: record.provider_name,
             provider_transaction_id: record.provider_transaction_id,
