@@ -21,6 +21,7 @@ SENDER = "codes@example.com"
 # Parameters that differ from the defaults of the template. The delays are short because users and tests wait for them.
 PARAMETERS = [
     "SelfDeposit=enabled",
+    "SelfCredit=enabled",
     "CookiePrefixes=disabled",
     "ProviderSimulator=enabled",
     "ProviderDelaySeconds=1",

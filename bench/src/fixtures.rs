@@ -24,6 +24,8 @@ impl PaymentFixtures {
         let env = Env::from_iter([
             ("DEFAULT_CURRENCY", "USD"),
             ("SELF_DEPOSIT", "enabled"),
+            ("SELF_CREDIT", "enabled"),
+            ("MAX_CREDIT_PER_USER", "10000000"),
             ("MAX_ACCOUNTS_PER_USER", "20"),
             ("MAX_CREDIT_LIMIT", "1000000"),
             ("MAX_LOAN_PRINCIPAL", "5000000"),

@@ -58,7 +58,7 @@ fn text(value: &Value) -> String {
 fn resolve(value: &Value, template: &Value) -> String {
     let Value::Tagged(tagged) = value else { return text(value) };
     match (tagged.tag.to_string().as_str(), &tagged.value) {
-        ("!Ref", name) if name == "SelfDeposit" => "enabled".to_owned(),
+        ("!Ref", name) if name == "SelfDeposit" || name == "SelfCredit" => "enabled".to_owned(),
         ("!Ref", name) => text(template["Parameters"].get(text(name)).map_or(name, |parameter| &parameter["Default"])),
         ("!GetAtt", name) => {
             let name = text(name);

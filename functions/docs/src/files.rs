@@ -9,7 +9,7 @@ use lambda_http::RequestExt;
 use lambda_http::http::{HeaderMap, StatusCode};
 
 pub const FILE_NOT_FOUND: ProblemType =
-    ProblemType { code: "file_not_found", status: 404, title: "No such file", retryable: false };
+    ProblemType { code: "file_not_found", status: 404, title: "File not found", retryable: false };
 
 /// The page loads only its own files and calls only its own API. Swagger UI uses `data:` URLs for its icons.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \

@@ -6,6 +6,7 @@
 //! | [`store`] | the payment table in DynamoDB | the domain |
 //! | [`app`] | use cases, their settings and [`app::PaymentError`] | the domain, the store |
 //! | [`http`] | one file per endpoint, and the mapping of errors to problems | the use cases, the store's queries |
+//! | [`ops`] | commands of operators | the use cases |
 //! | [`events`] | consumed and published events | the domain, the store |
 //! | `bin/` | one file per Lambda function | all of the above |
 //!
@@ -16,6 +17,7 @@ pub mod app;
 pub mod domain;
 pub mod events;
 pub mod http;
+pub mod ops;
 pub mod store;
 
 mod serve;

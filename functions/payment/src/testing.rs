@@ -9,7 +9,7 @@ use contracts::{AccountEvent, Envelope};
 use dynamo::Item;
 use http_api::{Problem, Request, Response};
 use kernel::testing::SeededRandom;
-use kernel::{Amount, Clock, Currency, SessionId, Timestamp, UserId};
+use kernel::{Amount, Clock, Currency, MAX_AMOUNT_MINOR, SessionId, Timestamp, UserId};
 use lambda_http::Body;
 use serde_json::Value;
 use testkit::{Engine, Gate};
@@ -175,7 +175,8 @@ impl TestApp {
             ..self.transfer(owner, posting, amount.minor())
         });
         let account = new.open(account(id), owner.id, usd(), self.clock.now());
-        OpenAccount { request, account, transfer, claims: owner.claims, max_accounts: 3 }
+        let credit = new.credit().map(|credit| (credit, amount(MAX_AMOUNT_MINOR)));
+        OpenAccount { request, account, transfer, claims: owner.claims, max_accounts: 3, credit, operator: None }
     }
 
     fn transfer(&self, by: TestUser, posting: Posting, minor: i64) -> Transfer {

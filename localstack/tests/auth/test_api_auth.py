@@ -108,7 +108,7 @@ def test_register_with_invalid_field_points_to_it(anonymous, change, pointer):
     invalid(anonymous.post(REGISTER, registration(**change)), pointer)
 
 
-def test_register_with_phone_as_password_is_refused(anonymous):
+def test_register_with_phone_as_password_is_rejected(anonymous):
     phone = unique_phone()
     invalid(anonymous.post(REGISTER, registration(phone=phone, password=spaced(phone))), "/password")
 
@@ -118,8 +118,8 @@ def test_register_with_taken_identifier_returns_409(anonymous, taken):
     body = registration()
     assert anonymous.post("/auth/signup", body).status_code == 201
     again = registration(**{taken: spaced(body["phone"]) if taken == "phone" else body["email"].upper()})
-    refused = problem(anonymous.post(REGISTER, again), 409, "identifier_taken")
-    assert [error["pointer"] for error in refused["errors"]] == [f"/{taken}"]
+    rejected = problem(anonymous.post(REGISTER, again), 409, "identifier_taken")
+    assert [error["pointer"] for error in rejected["errors"]] == [f"/{taken}"]
 
 
 def test_login_returns_bearer_token_and_sets_no_cookie(anonymous, registered):
@@ -170,7 +170,7 @@ def test_login_with_wrong_credentials_returns_401(anonymous, registered, attempt
         pytest.param({"phone": "0612345678"}, "/phone", id="a national number"),
     ],
 )
-def test_login_without_exactly_one_valid_identifier_is_refused(anonymous, identifiers, pointer):
+def test_login_without_exactly_one_valid_identifier_is_rejected(anonymous, identifiers, pointer):
     invalid(anonymous.post(LOGIN, {"password": PASSWORD} | identifiers), pointer)
 
 

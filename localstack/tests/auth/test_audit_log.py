@@ -27,13 +27,13 @@ def user(stack, http):
 
 
 def test_audit_log_lists_events_of_a_user_in_order(stack, user):
-    refused = user.try_sign_in(WRONG)
-    assert refused.status_code == 401
+    rejected = user.try_sign_in(WRONG)
+    assert rejected.status_code == 401
     user.sign_out("global")
     events = audit_log.events_of(stack, user.id)
     assert kinds(events) == ["SIGNED_UP", "SIGNED_IN", "SIGN_IN_FAILED", "SESSIONS_REVOKED"]
     assert events[1]["sessionId"] == user.session_id
-    assert events[2]["requestId"] == refused.headers["Request-Id"]
+    assert events[2]["requestId"] == rejected.headers["Request-Id"]
     assert [event["at"] for event in events] == sorted(event["at"] for event in events)
     assert len({event["source"] for event in events}) == 1, "all requests came from one address"
     assert all(re.fullmatch("[0-9a-f]{32}", event["source"]) for event in events)

@@ -33,13 +33,13 @@ def test_sign_out_beside_an_undecodable_cookie_ends_the_session(new_user):
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_cookies_with_different_tokens_are_refused(ada, endpoint):
+def test_cookies_with_different_tokens_are_rejected(ada, endpoint):
     own = f"access_token={ada.token}"
     problem(ada.get(endpoint, headers=by_cookies(ada, own, "access_token=a.b.c")), 400, "invalid_request")
     assert ada.get(endpoint, headers=by_cookies(ada, own, own)).status_code == 200
 
 
-def test_cookies_with_different_refresh_tokens_are_refused(new_user):
+def test_cookies_with_different_refresh_tokens_are_rejected(new_user):
     user = new_user()
     headers = by_cookies(user, f"refresh_token={user.refresh_token}", "refresh_token=another")
     for path in ("/auth/refresh", "/auth/signout"):
@@ -49,12 +49,12 @@ def test_cookies_with_different_refresh_tokens_are_refused(new_user):
 
 @pytest.mark.parametrize("authorization", ["Basic YTpi", "Bearer", "Bearer a.b.c, Bearer a.b.c", "a.b.c"])
 @pytest.mark.parametrize("endpoint", [*ENDPOINTS, "/api/auth/validate"])
-def test_authorization_without_one_bearer_token_is_refused(ada, endpoint, authorization):
+def test_authorization_without_one_bearer_token_is_rejected(ada, endpoint, authorization):
     headers = {"Authorization": authorization, "Cookie": f"access_token={ada.token}"}
     problem(ada.get(endpoint, headers=headers), 401, "unauthenticated")
 
 
-def test_sign_out_without_a_bearer_token_in_the_header_is_refused(new_user):
+def test_sign_out_without_a_bearer_token_in_the_header_is_rejected(new_user):
     user = new_user()
     cookies = f"access_token={user.token}; refresh_token={user.refresh_token}"
     headers = {"Authorization": "Basic YTpi", "Cookie": cookies}

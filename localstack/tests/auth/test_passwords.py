@@ -44,13 +44,13 @@ def test_password_of_8_to_128_characters_is_compared_in_full(anonymous, password
 
 
 @pytest.mark.parametrize("password", ["p" * 129, "é" * 129, "e\u0301" * 7])
-def test_password_outside_length_limits_is_refused(anonymous, password):
+def test_password_outside_length_limits_is_rejected(anonymous, password):
     detail = invalid(try_sign_up(anonymous, password), "/password")["detail"]
     assert {"8", "128"} <= set(detail.split())
 
 
 @pytest.mark.parametrize("password", ["password", "PassWord1", "1234567890", "QwertyUIOP"])
-def test_common_password_is_refused(anonymous, password):
+def test_common_password_is_rejected(anonymous, password):
     assert "common" in invalid(try_sign_up(anonymous, password), "/password")["detail"]
 
 
@@ -65,7 +65,7 @@ def test_common_password_is_refused(anonymous, password):
         pytest.param("6{last}", "phone", id="the national digits"),
     ],
 )
-def test_password_equal_to_own_identifier_is_refused(anonymous, user, password, named):
+def test_password_equal_to_own_identifier_is_rejected(anonymous, user, password, named):
     unique, phone = unique_email().split("@")[0], unique_phone()
     password = password.format(unique=unique, phone=phone, last=phone.removeprefix("+336"))
     identity = {"email": f"ada.lovelace.{unique}@example.com", "phone": phone}
@@ -73,7 +73,7 @@ def test_password_equal_to_own_identifier_is_refused(anonymous, user, password, 
     assert try_sign_up(anonymous, password + " and more", **identity).status_code == 201
 
 
-def test_password_change_to_invalid_or_same_password_is_refused(user):
+def test_password_change_to_invalid_or_same_password_is_rejected(user):
     for new in ("7 chars", "Password1", user.email, user.phone, PASSWORD):
         invalid(user.try_change_password(new), "/newPassword")
     invalid(user.post("/auth/password", {"newPassword": NEW_PASSWORD}), "/currentPassword")
@@ -124,9 +124,9 @@ def test_password_change_by_cookie_sets_new_cookies(user):
 
 def test_reauthentication_attempts_are_throttled(stack, user):
     for _ in range(BURST):
-        refused = user.try_change_password(NEW_PASSWORD, current="not " + PASSWORD)
-        problem(refused, 403, "wrong_current_password")
-        assert "WWW-Authenticate" not in refused.headers
+        rejected = user.try_change_password(NEW_PASSWORD, current="not " + PASSWORD)
+        problem(rejected, 403, "wrong_current_password")
+        assert "WWW-Authenticate" not in rejected.headers
     # In the future, so that the wait does not end during the test.
     stack.tables.set_last_reauthentication(user.id, seconds_ago=-1000)
     locked = user.try_change_password(NEW_PASSWORD)

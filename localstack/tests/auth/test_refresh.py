@@ -15,7 +15,7 @@ GRACE_SECONDS = 10
 REFRESH = "/auth/refresh"
 
 
-def refused(response):
+def rejected(response):
     return problem(response, 401, "invalid_refresh_token")
 
 
@@ -83,9 +83,9 @@ def test_reused_refresh_token_revokes_the_session(stack, user):
     used, device = user.refresh_token, user.on_new_device()
     user.refresh()
     stack.tables.backdate_rotation(user, GRACE_SECONDS)
-    refused(user.try_refresh(used))
+    rejected(user.try_refresh(used))
     assert not user.is_signed_in()
-    refused(user.try_refresh())
+    rejected(user.try_refresh())
     assert device.is_signed_in(), "another session of the same person stays active"
     (reuse,) = audit_log.events_of(stack, user.id, "REFRESH_TOKEN_REUSED")
     assert reuse["sessionId"] == user.session_id
@@ -95,7 +95,7 @@ def test_refresh_token_two_rotations_old_revokes_the_session(user):
     first = user.refresh_token
     user.refresh()
     user.refresh()
-    refused(user.try_refresh(first))
+    rejected(user.try_refresh(first))
     assert not user.is_signed_in()
 
 
@@ -108,8 +108,8 @@ def test_refresh_token_two_rotations_old_revokes_the_session(user):
         pytest.param(lambda token: token + "A", id="longer"),
     ],
 )
-def test_forged_refresh_token_is_refused_and_ends_nothing(user, forge):
-    refused(user.try_refresh(forge(user.refresh_token)))
+def test_forged_refresh_token_is_rejected_and_ends_nothing(user, forge):
+    rejected(user.try_refresh(forge(user.refresh_token)))
     assert user.is_signed_in()
     user.refresh()
 
@@ -119,7 +119,7 @@ def test_made_up_secret_of_a_known_session_is_audited(stack, user):
     # With and without the proof of a family.
     for secrets in (64, 32):
         made_up = base64.urlsafe_b64encode(ids + bytes(secrets)).decode().rstrip("=")
-        refused(user.try_refresh(made_up))
+        rejected(user.try_refresh(made_up))
     assert user.is_signed_in()
     events = audit_log.events_of(stack, user.id, "REFRESH_TOKEN_REFUSED")
     assert [(event["sessionId"], event["detail"]) for event in events] == [(user.session_id, "not recognized")] * 2
@@ -138,22 +138,22 @@ def test_other_tab_of_a_retained_session_ends_nothing(stack, user, change):
     assert response.status_code == 200, response.text
     user.token, user.refresh_token = (response.json()[name] for name in ("access_token", "refresh_token"))
     for former in (used, current):
-        refused(user.try_refresh(former))
+        rejected(user.try_refresh(former))
     by_cookie = user.post(REFRESH, None, headers={"Authorization": None, "Cookie": f"refresh_token={current}"})
-    refused(by_cookie)
+    rejected(by_cookie)
     assert not set_cookies(by_cookie), "the other tab has set new ones"
     assert user.is_signed_in()
     user.refresh()
     assert not audit_log.events_of(stack, user.id, "REFRESH_TOKEN_REUSED")
 
 
-def test_refresh_without_refresh_token_is_refused(anonymous, user):
-    refused(anonymous.post(REFRESH, None))
-    refused(user.post(REFRESH, None, headers={"Authorization": None, "Cookie": f"access_token={user.token}"}))
+def test_refresh_without_refresh_token_is_rejected(anonymous, user):
+    rejected(anonymous.post(REFRESH, None))
+    rejected(user.post(REFRESH, None, headers={"Authorization": None, "Cookie": f"access_token={user.token}"}))
 
 
 def test_access_and_refresh_token_are_not_interchangeable(user):
-    refused(user.try_refresh(user.token))
+    rejected(user.try_refresh(user.token))
     bearer = {"Authorization": f"Bearer {user.refresh_token}"}
     problem(user.get("/auth/me", headers=bearer), 401, "unauthenticated")
 
@@ -171,7 +171,7 @@ def test_refresh_token_is_stored_in_no_table(stack, user):
 
 def test_idle_session_cannot_be_refreshed(stack, user):
     stack.tables.update_session(user, expiresAt=int(time.time()) - 1)
-    refused(user.try_refresh())
+    rejected(user.try_refresh())
     assert not user.is_signed_in()
 
 
@@ -184,7 +184,7 @@ def test_access_token_expires_with_its_session(stack, user):
     assert stack.tables.session(user)["expiresAt"] == end
 
 
-# --- refused requests ---
+# --- rejected requests ---
 
 
 def test_refresh_with_invalid_body_points_to_the_field(anonymous):
@@ -195,13 +195,13 @@ def test_refresh_with_invalid_body_points_to_the_field(anonymous):
 def test_refresh_with_invalid_cookie_clears_both_cookies(user):
     headers = {"Authorization": None, "Cookie": "refresh_token=made-up"}
     response = user.post(REFRESH, None, headers=headers)
-    refused(response)
+    rejected(response)
     cookies = set_cookies(response)
     assert cookies.keys() == {"access_token", "refresh_token"}
     assert {cookie["max-age"] for cookie in cookies.values()} == {"0"}
 
 
-def test_refresh_from_another_site_is_refused(user):
+def test_refresh_from_another_site_is_rejected(user):
     cookie = {"Authorization": None, "Cookie": f"refresh_token={user.refresh_token}"}
     response = user.post(REFRESH, None, headers=cookie | {"Sec-Fetch-Site": "cross-site"})
     problem(response, 403, "cross_site_request")

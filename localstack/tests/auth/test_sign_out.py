@@ -6,7 +6,7 @@ from support.problems import invalid, problem
 from support.users import set_cookies
 
 
-def refused(response):
+def rejected(response):
     return problem(response, 401, "invalid_refresh_token")
 
 
@@ -30,7 +30,7 @@ def test_sign_out_ends_only_the_current_session(stack, user):
     device = user.on_new_device()
     user.sign_out()
     assert not user.is_signed_in()
-    refused(user.try_refresh())
+    rejected(user.try_refresh())
     assert device.is_signed_in()
     device.refresh()
     (record,) = audit_log.events_of(stack, user.id, "SESSION_ENDED")
@@ -65,7 +65,7 @@ def test_sign_out_by_refresh_token_ends_the_session(stack, user, access_token, r
     assert response.status_code == 200, response.text
     assert set_cookies(response).keys() == {"access_token", "refresh_token"}
     assert not user.is_signed_in()
-    refused(user.try_refresh())
+    rejected(user.try_refresh())
     assert device.is_signed_in()
     (record,) = audit_log.events_of(stack, user.id, "SESSION_ENDED")
     assert (record["sessionId"], record["requestId"]) == (user.session_id, response.headers["Request-Id"])
@@ -84,7 +84,7 @@ def test_sign_out_by_stale_refresh_token_ends_nothing(stack, user):
 
 
 @pytest.mark.parametrize("scope", ["others", "global"])
-def test_sign_out_of_other_sessions_by_refresh_token_is_refused(user, scope):
+def test_sign_out_of_other_sessions_by_refresh_token_is_rejected(user, scope):
     response = sign_out_by_cookies(user, f"refresh_token={user.refresh_token}", scope=scope)
     problem(response, 401, "unauthenticated")
     assert user.is_signed_in()
@@ -99,7 +99,7 @@ def test_sign_out_of_other_sessions_requires_valid_token(anonymous, user, scope)
     assert user.is_signed_in()
 
 
-def test_sign_out_with_unknown_scope_is_refused(user):
+def test_sign_out_with_unknown_scope_is_rejected(user):
     invalid(user.request("POST", "/auth/signout", params={"scope": "all"}), "/scope")
     assert user.is_signed_in()
 
@@ -112,7 +112,7 @@ def test_sign_out_others_keeps_this_session_with_new_tokens(user):
     assert user.refresh_token != old_refresh, "the old one may have been copied"
     user.refresh()
     assert not device.is_signed_in()
-    refused(device.try_refresh())
+    rejected(device.try_refresh())
     user.token = old
     assert not user.is_signed_in(), "it belongs to an older epoch"
 
@@ -122,7 +122,7 @@ def test_sign_out_global_ends_all_sessions(stack, user):
     user.sign_out("global")
     for each in (user, device):
         assert not each.is_signed_in()
-        refused(each.try_refresh())
+        rejected(each.try_refresh())
     assert audit_log.events_of(stack, user.id, "SESSIONS_REVOKED")
     user.sign_in()
     assert user.is_signed_in()

@@ -61,8 +61,8 @@ def test_concurrent_sign_ups_with_one_email_create_one_user(anonymous):
 def test_sign_up_with_taken_phone_returns_409(anonymous):
     phone = unique_phone()
     assert anonymous.post(SIGN_UP, {"email": unique_email(), "password": PASSWORD, "phone": phone}).status_code == 201
-    refused = anonymous.post(SIGN_UP, {"email": unique_email(), "password": PASSWORD, "phone": phone})
-    problem(refused, 409, "identifier_taken")
+    rejected = anonymous.post(SIGN_UP, {"email": unique_email(), "password": PASSWORD, "phone": phone})
+    problem(rejected, 409, "identifier_taken")
 
 
 def test_sign_ups_with_a_taken_email_are_slowed_down(anonymous):
@@ -70,17 +70,17 @@ def test_sign_ups_with_a_taken_email_are_slowed_down(anonymous):
     assert anonymous.post(SIGN_UP, body).status_code == 201
     # At once, so that the first waits do not end meanwhile.
     responses = run_concurrently(20, lambda _: anonymous.post(SIGN_UP, body))
-    refused = [response for response in responses if response.status_code == 429]
-    assert refused, Counter(response.status_code for response in responses)
+    rejected = [response for response in responses if response.status_code == 429]
+    assert rejected, Counter(response.status_code for response in responses)
     assert {response.status_code for response in responses} == {409, 429}
-    for response in refused:
+    for response in rejected:
         problem(response, 429, "too_many_attempts")
         assert int(response.headers["Retry-After"]) >= 1
     assert anonymous.post("/auth/signin", body).status_code == 200, "the owner is not locked out"
     assert anonymous.post(SIGN_UP, body | {"email": unique_email()}).status_code == 201
 
 
-def test_refused_sign_up_does_not_reserve_the_email(anonymous):
+def test_rejected_sign_up_does_not_reserve_the_email(anonymous):
     phone, email = unique_phone(), unique_email()
     assert anonymous.post(SIGN_UP, {"email": unique_email(), "password": PASSWORD, "phone": phone}).status_code == 201
     problem(anonymous.post(SIGN_UP, {"email": email, "password": PASSWORD, "phone": phone}), 409, "identifier_taken")
@@ -112,7 +112,7 @@ def test_sign_up_with_missing_field_points_to_it(anonymous, field):
     invalid(anonymous.post(SIGN_UP, body), f"/{field}")
 
 
-def test_sign_up_with_email_as_password_is_refused(anonymous):
+def test_sign_up_with_email_as_password_is_rejected(anonymous):
     email = unique_email()
     invalid(anonymous.post(SIGN_UP, {"email": email, "password": email}), "/password")
 

@@ -75,7 +75,7 @@ def test_jwks_contains_the_public_key(stack, anonymous, ada):
     assert published(anonymous)[kid] == expected
 
 
-def test_rotate_keys_with_unknown_field_is_refused(stack):
+def test_rotate_keys_with_unknown_field_is_rejected(stack):
     with pytest.raises(AssertionError, match="unknown field"):
         rotate(stack, rotatenow=True)
 

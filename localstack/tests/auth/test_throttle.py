@@ -78,18 +78,18 @@ def test_retry_after_is_accurate(stack, anonymous, known):
     responses = (attempt(anonymous, known) for _ in range(4 * BURST))
     response = next((response for response in responses if response.status_code == 429), None)
     assert response is not None, "no attempt was throttled"
-    refused_at, wait = time.monotonic(), retry_after(response)
+    rejected_at, wait = time.monotonic(), retry_after(response)
 
     def signed_in():
         asked_at = time.monotonic()
         again = attempt(anonymous, known, password=PASSWORD)
-        if asked_at - refused_at >= wait:
+        if asked_at - rejected_at >= wait:
             assert again.status_code == 200, "Retry-After has passed"
         return again.status_code == 200
 
     wait_until(signed_in, deadline_seconds=wait + 20)
     # Retry-After is rounded up to whole seconds.
-    assert time.monotonic() - refused_at > wait - 1
+    assert time.monotonic() - rejected_at > wait - 1
 
 
 @pytest.mark.parametrize("route", ROUTES)

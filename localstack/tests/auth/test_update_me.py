@@ -76,10 +76,10 @@ def test_update_to_same_values_records_no_change(stack, user):
 
 def test_update_to_taken_identifiers_points_to_each(user, new_user):
     other, before = new_user(phone=unique_phone()), user.get("/auth/me").json()
-    refused = problem(user.try_update(email=other.email, phone=other.phone), 409, "identifier_taken")
-    assert {error["pointer"] for error in refused["errors"]} == {"/email", "/phone"}
-    refused = problem(user.try_update(email=unique_email(), phone=other.phone), 409, "identifier_taken")
-    assert {error["pointer"] for error in refused["errors"]} == {"/phone"}
+    rejected = problem(user.try_update(email=other.email, phone=other.phone), 409, "identifier_taken")
+    assert {error["pointer"] for error in rejected["errors"]} == {"/email", "/phone"}
+    rejected = problem(user.try_update(email=unique_email(), phone=other.phone), 409, "identifier_taken")
+    assert {error["pointer"] for error in rejected["errors"]} == {"/phone"}
     assert user.get("/auth/me").json() == before
 
 
@@ -98,7 +98,7 @@ def test_concurrent_updates_of_one_user_stay_consistent(anonymous, user):
     assert [phone for phone in phones if log_in(anonymous, phone=phone).status_code == 200] == [now]
 
 
-def test_update_without_password_or_token_is_refused(stack, user):
+def test_update_without_password_or_token_is_rejected(stack, user):
     new = unique_email()
     problem(user.try_update(email=new, currentPassword="not " + PASSWORD), 403, "wrong_current_password")
     invalid(user.request("PATCH", "/auth/me", json={"email": new}), "/currentPassword")

@@ -83,12 +83,12 @@ def test_send_code_returns_expiry_and_resend_time(new_user):
     assert 0 < seconds_from_now(sent["resendAfter"]) <= 60
 
 
-def test_second_code_within_a_minute_is_refused(stack, new_user):
+def test_second_code_within_a_minute_is_rejected(stack, new_user):
     user = new_user()
     sent = send_code(user)
-    refused = try_send_code(user)
-    assert problem(refused, 429, "code_sent_recently")["retryable"] is True
-    assert 0 < int(refused.headers["Retry-After"]) <= seconds_from_now(sent["resendAfter"]) + 1
+    rejected = try_send_code(user)
+    assert problem(rejected, 429, "code_sent_recently")["retryable"] is True
+    assert 0 < int(rejected.headers["Retry-After"]) <= seconds_from_now(sent["resendAfter"]) + 1
     assert len(codes_to(stack, user.email)) == 1
 
     stack.tables.backdate_codes(user, "email", 60)
@@ -106,14 +106,14 @@ def test_concurrent_code_requests_send_one_code(stack, new_user):
     assert len(codes_to(stack, user.email)) == 1
 
 
-def test_eleventh_code_within_a_day_is_refused(stack, new_user):
+def test_eleventh_code_within_a_day_is_rejected(stack, new_user):
     user = new_user()
     for _ in range(10):
         send_code(user)
         stack.tables.backdate_codes(user, "email", 60)
-    refused = try_send_code(user)
-    problem(refused, 429, "code_sent_recently")
-    assert 23 * 3600 < int(refused.headers["Retry-After"]) < 24 * 3600
+    rejected = try_send_code(user)
+    problem(rejected, 429, "code_sent_recently")
+    assert 23 * 3600 < int(rejected.headers["Retry-After"]) < 24 * 3600
 
 
 def test_address_of_another_user_is_not_sent_more_codes(stack, new_user, http):
@@ -124,13 +124,13 @@ def test_address_of_another_user_is_not_sent_more_codes(stack, new_user, http):
     second = User(stack.api_url, http, email=address)
     second.sign_up()
     second.sign_in()
-    refused = try_send_code(second)
-    problem(refused, 429, "code_sent_recently")
-    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    rejected = try_send_code(second)
+    problem(rejected, 429, "code_sent_recently")
+    assert 0 < int(rejected.headers["Retry-After"]) <= 60
     assert len(codes_to(stack, address)) == 1
 
 
-def test_correct_code_after_five_wrong_ones_is_refused(stack, new_user):
+def test_correct_code_after_five_wrong_ones_is_rejected(stack, new_user):
     user = new_user(phone=unique_phone())
     problems = [problem(confirm(user, "000000"), 400, "invalid_code")]
     code = receive_code(stack, user)
@@ -139,8 +139,8 @@ def test_correct_code_after_five_wrong_ones_is_refused(stack, new_user):
     problems.append(problem(confirm(user, code, "phone"), 400, "invalid_code"))
     assert len({body["detail"] for body in problems}) == 1
     assert me(user)["emailVerified"] is False
-    refused = audit_log.events_of(stack, user.id, "CODE_REFUSED")
-    assert [record["detail"] for record in refused] == [f"attempt {n} by email" for n in range(1, 6)]
+    rejected = audit_log.events_of(stack, user.id, "CODE_REFUSED")
+    assert [record["detail"] for record in rejected] == [f"attempt {n} by email" for n in range(1, 6)]
 
 
 def test_concurrent_wrong_codes_are_checked_five_times(stack, new_user):
@@ -152,7 +152,7 @@ def test_concurrent_wrong_codes_are_checked_five_times(stack, new_user):
     problem(confirm(user, code), 400, "invalid_code")
 
 
-def test_expired_code_is_refused(stack, new_user):
+def test_expired_code_is_rejected(stack, new_user):
     user = new_user()
     code = receive_code(stack, user)
     stack.tables.backdate_codes(user, "email", 600)
@@ -190,7 +190,7 @@ def test_verification_is_replicated_to_the_payment_context(stack, new_user):
     assert wait_until(lambda: (stack.tables.user_replica(user.id) or {}).get("version") == version + 1)
 
 
-def test_verification_with_invalid_request_is_refused(new_user, anonymous):
+def test_verification_with_invalid_request_is_rejected(new_user, anonymous):
     user = new_user()
     invalid(try_send_code(user, "phone"), "/identifier")
     invalid(try_send_code(user, "post"), "/identifier")

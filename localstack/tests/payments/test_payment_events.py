@@ -50,10 +50,10 @@ def test_failed_payment_publishes_payment_failed(payment_events, ada):
     assert "paymentAccountId" not in failed["data"]
 
 
-def test_transfer_is_published_and_refused_one_is_not(payment_events, ada):
+def test_transfer_is_published_and_rejected_one_is_not(payment_events, ada):
     payer, payee = ada.open_account(balance=10), ada.open_account()
-    refused = ada.try_send(payer, payee, 11, key=f"too much from {payer}")
-    assert refused.status_code == 422, refused.text
+    rejected = ada.try_send(payer, payee, 11, key=f"too much from {payer}")
+    assert rejected.status_code == 422, rejected.text
     sent = ada.send(payer, payee, 4)
     event = payment_events.event(sent["id"], version=1)
     assert (event["data"]["type"], event["data"]["from"], event["data"]["to"]) == ("SEND", payer, payee)

@@ -121,11 +121,11 @@ def test_payment_into_foreign_or_unknown_account_returns_404(ada, bob_wallet):
         problem(try_create_payment(ada, paymentAccountId=account), 404, "account_not_found")
 
 
-def test_payment_in_other_currency_than_account_is_refused(ada, ada_wallet):
+def test_payment_in_other_currency_than_account_is_rejected(ada, ada_wallet):
     problem(try_create_payment(ada, paymentAccountId=ada_wallet, currency="JPY"), 422, "currency_mismatch")
 
 
-def test_payment_into_loan_is_refused_and_into_credit_accepted(new_user):
+def test_payment_into_loan_is_rejected_and_into_credit_accepted(new_user):
     merchant = new_user()
     wallet = merchant.open_account()
     loan = merchant.open_account(paymentAccountType="LOAN", principal=5_000, disburseTo=wallet)
@@ -135,7 +135,7 @@ def test_payment_into_loan_is_refused_and_into_credit_accepted(new_user):
     assert merchant.balance(card) == 70
 
 
-def test_refused_payment_is_not_stored(new_user, bob_wallet):
+def test_rejected_payment_is_not_stored(new_user, bob_wallet):
     merchant = new_user()
     problem(try_create_payment(merchant, paymentAccountId=bob_wallet), 404, "account_not_found")
     invalid(try_create_payment(merchant, amount=0), "/amount")

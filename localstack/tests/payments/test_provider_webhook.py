@@ -55,7 +55,7 @@ def test_both_secrets_are_accepted_during_rotation(stack, provider, shop):
     assert {get_payment(merchant, payment)["status"] for payment in (first, second, third)} == {"SUCCESS"}
 
 
-def refused(provider, body, headers):
+def rejected(provider, body, headers):
     problem(provider.post(body, headers), 401, "invalid_signature")
 
 
@@ -68,25 +68,25 @@ def unchanged(pending):
     assert (get_payment(merchant, payment), merchant.balance(wallet)) == (payment, balance)
 
 
-def test_webhook_with_altered_body_is_refused(provider, unchanged):
+def test_webhook_with_altered_body_is_rejected(provider, unchanged):
     body = webhook_body(unchanged, "FAILED", providerTransactionId="momo-1")
     headers = signed(body, provider.secret)
     for tampered in (body.replace(b"FAILED", b"SUCCESS"), body.replace(b"momo-1", b"momo-2"), body + b" ", b"", b"{}"):
-        refused(provider, tampered, headers)
+        rejected(provider, tampered, headers)
 
 
 @pytest.mark.parametrize("header", ["webhook-id", "webhook-timestamp"])
-def test_webhook_with_altered_id_or_timestamp_is_refused(provider, unchanged, header):
+def test_webhook_with_altered_id_or_timestamp_is_rejected(provider, unchanged, header):
     body = webhook_body(unchanged, "SUCCESS")
     headers = signed(body, provider.secret)
     other = {"webhook-id": new_id(), "webhook-timestamp": str(int(headers["webhook-timestamp"]) + 1)}
-    refused(provider, body, headers | {header: other[header]})
+    rejected(provider, body, headers | {header: other[header]})
 
 
 @pytest.mark.parametrize("later_seconds", [-TOLERANCE_SECONDS - 1, TOLERANCE_SECONDS + 30], ids=["old", "future"])
-def test_webhook_outside_time_tolerance_is_refused(provider, unchanged, later_seconds):
+def test_webhook_outside_time_tolerance_is_rejected(provider, unchanged, later_seconds):
     body = webhook_body(unchanged, "SUCCESS")
-    refused(provider, body, signed(body, provider.secret, later_seconds=later_seconds))
+    rejected(provider, body, signed(body, provider.secret, later_seconds=later_seconds))
 
 
 @pytest.mark.parametrize("later_seconds", [30 - TOLERANCE_SECONDS, TOLERANCE_SECONDS - 1], ids=["past", "future"])
@@ -97,28 +97,28 @@ def test_webhook_within_time_tolerance_is_applied(provider, pending, later_secon
     assert response.json()["status"] == "SUCCESS", response.text
 
 
-def test_webhook_signed_with_unknown_secret_is_refused(provider, unchanged):
+def test_webhook_signed_with_unknown_secret_is_rejected(provider, unchanged):
     body = webhook_body(unchanged, "SUCCESS")
-    refused(provider, body, signed(body, new_secret()))
+    rejected(provider, body, signed(body, new_secret()))
 
 
 @pytest.mark.parametrize("header", ["webhook-id", "webhook-timestamp", "webhook-signature"])
-def test_webhook_with_missing_header_is_refused(provider, unchanged, header):
+def test_webhook_with_missing_header_is_rejected(provider, unchanged, header):
     body = webhook_body(unchanged, "SUCCESS")
     headers = signed(body, provider.secret)
-    refused(provider, body, headers | {header: ""})
+    rejected(provider, body, headers | {header: ""})
     del headers[header]
-    refused(provider, body, headers)
+    rejected(provider, body, headers)
 
 
 @pytest.mark.parametrize(
     "signature", ["v1,", "v1,bm90IGl0", "nonsense", "v1a,{tag}", "v2,{tag}", "{tag}"], ids=lambda signature: signature
 )
-def test_webhook_without_v1_signature_is_refused(provider, unchanged, signature):
+def test_webhook_without_v1_signature_is_rejected(provider, unchanged, signature):
     body = webhook_body(unchanged, "SUCCESS")
     headers = signed(body, provider.secret)
     tag = headers["webhook-signature"].removeprefix("v1,")
-    refused(provider, body, headers | {"webhook-signature": signature.format(tag=tag)})
+    rejected(provider, body, headers | {"webhook-signature": signature.format(tag=tag)})
 
 
 def test_webhook_with_one_valid_signature_is_accepted(provider, pending):
@@ -129,7 +129,7 @@ def test_webhook_with_one_valid_signature_is_accepted(provider, pending):
     assert provider.post(body, headers).status_code == 200
 
 
-def test_webhook_with_access_token_instead_is_refused(pending):
+def test_webhook_with_access_token_instead_is_rejected(pending):
     merchant, _wallet, payment = pending
     problem(merchant.request("POST", PATH, data=webhook_body(payment, "SUCCESS")), 401, "invalid_signature")
     assert get_payment(merchant, payment) == payment

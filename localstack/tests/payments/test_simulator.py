@@ -89,7 +89,7 @@ def test_silent_customer_leaves_payment_pending(stack, ada, wallet):
     assert ada.balance(wallet) == 0
 
 
-def test_message_refused_by_webhook_is_reported_as_failed(stack):
+def test_message_rejected_by_webhook_is_reported_as_failed(stack):
     # The payment of the sample exists in no stack: the webhook returns 404.
     event = json.loads((ROOT / "events" / "provider-simulator.json").read_text())
     (record,) = event["Records"]

@@ -35,7 +35,7 @@ def by_cookie(user, headers):
 
 
 @pytest.mark.parametrize(("method", "path"), unsafe_routes())
-def test_unsafe_method_from_other_site_is_refused(anonymous, own_origin, method, path):
+def test_unsafe_method_from_other_site_is_rejected(anonymous, own_origin, method, path):
     def code(headers):
         response = anonymous.request(method, path, headers=headers)
         return response.json().get("code")
@@ -71,7 +71,7 @@ def test_cookie_request_from_own_origin_moves_money(new_user, own_origin):
     assert user.balance(wallet) == 99
 
 
-def test_bearer_request_from_other_site_is_not_refused(ada):
+def test_bearer_request_from_other_site_is_not_rejected(ada):
     other_site = {"Sec-Fetch-Site": "cross-site", "Origin": "https://other.example"}
     problem(ada.post("/payments/send", {}, headers=other_site), 400, "invalid_request")
 

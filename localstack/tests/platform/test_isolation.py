@@ -134,7 +134,7 @@ def test_function_may_do_exactly_what_its_policy_grants(stack, as_function, func
                 assert code == PERMITTED.get(request), f"{request} on {table}"
             else:
                 assert code == DENIED, f"{request} on {table}"
-    # Control of the refusals: these credentials are valid.
+    # Control of the rejections: these credentials are valid.
     assert permitted
 
 

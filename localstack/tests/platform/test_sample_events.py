@@ -9,7 +9,7 @@ import pytest
 from support.codes import codes_to
 from support.merchant import create_payment, create_payment_in, get_payment
 from support.provider import WebhookSecrets, signed
-from support.stack import SET_USER_STATUS
+from support.stack import OPEN_CREDIT, SET_USER_STATUS
 from support.template import FUNCTIONS, ROOT, binary, routes_of, with_binary
 from support.tokens import parts
 from support.users import PASSWORD, unique_email, unique_phone
@@ -166,6 +166,13 @@ def test_set_user_status_accepts_its_sample(stack, new_user):
     event = sample(binary(SET_USER_STATUS)) | {"email": user.email}
     assert stack.invoke(SET_USER_STATUS, event)["status"] == "SUSPENDED"
     assert not user.is_signed_in()
+
+
+def test_open_credit_accepts_its_sample(stack, new_user):
+    user = new_user()
+    wait_until(lambda: stack.tables.user_replica(user.id))
+    event = sample("open-credit") | {"userId": user.id}
+    assert stack.invoke(OPEN_CREDIT, event)["paymentAccountId"] == event["paymentAccountId"]
 
 
 def test_open_account_accepts_its_sample(stack, new_user):

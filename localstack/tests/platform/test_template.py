@@ -5,6 +5,7 @@ support/access_policy.py. test_isolation.py checks that the deployed roles enfor
 """
 
 import json
+import string
 
 import pytest
 from support.access_policy import DELETERS, KEY_ROTATION, TOKEN_ISSUERS, WEBHOOK_SECRET_READERS
@@ -16,6 +17,7 @@ from support.tables import (
 )
 from support.template import (
     FUNCTIONS,
+    ROOT,
     TABLES,
     TEMPLATE,
     actions_on,
@@ -28,11 +30,13 @@ from support.template import (
     nested_resource,
     of_type,
     only_reads,
+    read,
     references_to,
     statements,
     stream_of,
     tables_of,
     texts,
+    transformed,
 )
 
 # Contexts that own tables, each named after its crate and its nested template; the others have none.
@@ -42,6 +46,8 @@ STATELESS_CONTEXTS = {"docs", "simulator"}
 STREAM_READERS = [function for function in FUNCTIONS if stream_of(function)]
 # Actions without resource-level permissions: IAM accepts only `*` with them.
 WITHOUT_A_RESOURCE = {"dynamodb:ListStreams"}
+# Resources that hold data, undelivered events included.
+HOLD_DATA = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::SQS::Queue"}
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 
 
@@ -208,13 +214,13 @@ def test_key_rotation_runs_daily_and_alarms_on_failure():
     alarms = {
         alarm["MetricName"]: alarm["TreatMissingData"]
         for alarm in of_type("AWS::CloudWatch::Alarm").values()
-        if alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": KEY_ROTATION}}]
+        if alarm.get("Dimensions") == [{"Name": "FunctionName", "Value": {"Ref": KEY_ROTATION}}]
         and alarm["AlarmActions"] == [{"Fn::GetAtt": "EventsStack.Outputs.AlarmTopicArn"}]
     }
     assert alarms == {"Errors": "notBreaching", "Invocations": "breaching"}
 
 
-def test_simulator_is_conditional_and_refused_in_prod():
+def test_simulator_is_conditional_and_rejected_in_prod():
     assert TEMPLATE["Conditions"]["HasProviderSimulator"] == {"Fn::Equals": [{"Ref": "ProviderSimulator"}, "enabled"]}
     simulates = {name: resource for name, resource in TEMPLATE["Resources"].items() if "Simulator" in name}
     assert simulates.keys() > set(in_context("simulator"))
@@ -282,10 +288,51 @@ def test_queue_messages_are_retried_and_then_kept(function, queue):
     assert dead_letters["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
+@pytest.mark.parametrize("infra", sorted(path.name for path in (ROOT / "infra").glob("*.yaml")))
+def test_resources_with_data_outlive_the_stack(infra):
+    for name, resource in read(f"infra/{infra}")["Resources"].items():
+        # The simulator's queues hold messages of test payments.
+        holds_data = resource["Type"] in HOLD_DATA and infra != "simulator.yaml"
+        # A first deployment that fails leaves nothing behind, and can be repeated.
+        expected = ("RetainExceptOnCreate", "Retain") if holds_data else (None, None)
+        assert (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")) == expected, name
+
+
+def test_webhook_secret_is_base64_of_letters_and_digits():
+    generated = read("infra/payment.yaml")["Resources"]["WebhookSecret"]["Properties"]["GenerateSecretString"]
+    assert set(string.punctuation) == set(generated["ExcludeCharacters"])
+    # By default a character of each type is required, and punctuation is a type: https://docs.aws.amazon.com/
+    # AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html
+    assert generated["RequireEachIncludedType"] is False
+    assert "IncludeSpace" not in generated
+    assert generated["PasswordLength"] % 4 == 0, "base64 without padding"
+
+
+def test_roles_of_functions_are_limited_to_own_logs_and_traces():
+    # Of the transformed template: SAM attaches two managed policies to every role.
+    resources = transformed(AllowedOrigins="")["Resources"]
+    boundary = resources["FunctionPermissionsBoundary"]["Properties"]["PolicyDocument"]["Statement"]
+    others, logs, traces = boundary
+    assert (others["Effect"], others["NotAction"], others["Resource"]) == ("Allow", ["logs:*", "xray:*"], "*")
+    assert set(logs["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert set(traces["Action"]) == {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+    prefix = logs["Resource"]["Fn::Sub"].split(":log-group:")[1].removesuffix("*")
+    functions = [name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"]
+    assert sorted(functions) == sorted(FUNCTIONS)
+    for name in functions:
+        role = resources[f"{name}Role"]["Properties"]
+        assert [arn.split("/")[-1] for arn in role["ManagedPolicyArns"]] == [
+            "AWSLambdaBasicExecutionRole",
+            "AWSXrayWriteOnlyAccess",
+        ]
+        assert role["PermissionsBoundary"] == {"Ref": "FunctionPermissionsBoundary"}
+        group = resources[name]["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+        assert resources[group]["Properties"]["LogGroupName"]["Fn::Sub"].startswith(prefix)
+
+
 @pytest.mark.parametrize("table", TABLES)
-def test_table_is_retained_protected_and_restorable(table):
+def test_table_is_protected_and_restorable(table):
     resource = nested_resource(table)
-    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
     properties = resource["Properties"]
     assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert properties["SSESpecification"]["SSEEnabled"] is True

@@ -11,6 +11,7 @@ from support.tables import Tables
 REQUIRED = ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "STACK_NAME", "API_URL")
 # The function by which an operator suspends and reactivates users.
 SET_USER_STATUS = "SetUserStatusFunction"
+OPEN_CREDIT = "OpenCreditFunction"
 
 
 class Stack:

@@ -85,7 +85,7 @@ def test_loan_is_disbursed_and_repaid_up_to_zero(new_user):
     loan = user.open_account(paymentAccountType="LOAN", principal=1_000, disburseTo=wallet)
     assert (user.balance(loan), user.balance(wallet)) == (-1_000, 1_000)
 
-    # More money than debt, so that the loan account refuses and not the wallet.
+    # More money than debt, so that the loan account rejects and not the wallet.
     user.deposit(wallet, 1)
     user.send(wallet, loan, 600)
     problem(user.try_send(wallet, loan, 401), 422, "headroom_exceeded")
@@ -99,9 +99,9 @@ def test_loan_account_cannot_send_or_withdraw(new_user, bob, bob_wallet):
     user = new_user()
     wallet = user.open_account()
     loan = user.open_account(paymentAccountType="LOAN", principal=1_000, disburseTo=wallet)
-    for refused in (user.try_send(loan, bob_wallet, 1), user.try_withdraw(loan, 1)):
-        assert refused.status_code == 422, refused.text
-        assert refused.json()["code"] in ("insufficient_funds", "wrong_account_type")
+    for rejected in (user.try_send(loan, bob_wallet, 1), user.try_withdraw(loan, 1)):
+        assert rejected.status_code == 422, rejected.text
+        assert rejected.json()["code"] in ("insufficient_funds", "wrong_account_type")
     assert user.balance(loan) == -1_000
 
 
@@ -115,7 +115,7 @@ def test_loan_is_disbursed_only_to_own_debit_account(new_user, bob_wallet):
     assert user.accounts().keys() == {card}
 
 
-def test_loan_in_other_currency_than_payee_is_refused(new_user):
+def test_loan_in_other_currency_than_payee_is_rejected(new_user):
     user = new_user()
     wallet = user.open_account(currency="EUR")
     loan = {"paymentAccountType": "LOAN", "principal": 1_000, "disburseTo": wallet, "currency": "JPY"}

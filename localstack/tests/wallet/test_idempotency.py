@@ -106,12 +106,12 @@ def test_invalid_idempotency_key_returns_400(ada, ada_wallet, key):
     assert ada.balance(ada_wallet) == before
 
 
-def test_refused_keyed_send_is_replayed_after_a_deposit(new_user, bob_wallet):
+def test_rejected_keyed_send_is_replayed_after_a_deposit(new_user, bob_wallet):
     user = new_user()
     wallet = user.open_account()
-    refused = user.try_send(wallet, bob_wallet, 5, key="too-early")
-    problem(refused, 422, "insufficient_funds")
-    assert REPLAYED not in refused.headers
+    rejected = user.try_send(wallet, bob_wallet, 5, key="too-early")
+    problem(rejected, 422, "insufficient_funds")
+    assert REPLAYED not in rejected.headers
 
     user.deposit(wallet, 100)
     again = user.try_send(wallet, bob_wallet, 5, key="too-early")

@@ -28,8 +28,8 @@ def test_unverified_user_may_read_but_not_move_money(stack, new_user, identifier
     user = new_user(phone=unique_phone())
     wallet, other = user.open_account(balance=100), user.open_account()
     with requiring(stack, identifier):
-        refusal = problem(user.try_send(wallet, other, 1), 403, "verification_required")
-        assert "/auth/verifications" in refusal["detail"]
+        rejection = problem(user.try_send(wallet, other, 1), 403, "verification_required")
+        assert "/auth/verifications" in rejection["detail"]
         assert user.balance(wallet) == 100
 
         assert user.post("/auth/verifications", {"identifier": identifier}).status_code == 202

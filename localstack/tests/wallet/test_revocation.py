@@ -16,18 +16,18 @@ def owner(new_user):
 
 
 def assert_revoked(user, wallet, other):
-    for refused in (
+    for rejected in (
         user.try_send(wallet, other, 1),
         user.try_withdraw(wallet, 1),
         user.try_deposit(wallet, 1),
         user.post("/payments/accounts", {"paymentAccountType": "DEBIT"}),
         try_create_payment(user, paymentAccountId=wallet),
     ):
-        problem(refused, 401, "unauthenticated")
+        problem(rejected, 401, "unauthenticated")
 
 
 def await_revocation(user, *accounts):
-    """Waits until each account refuses the token. The probe exceeds the balance, so it never moves money."""
+    """Waits until each account rejects the token. The probe exceeds the balance, so it never moves money."""
     for account in accounts:
 
         def revoked(account=account):
@@ -133,7 +133,7 @@ def test_suspended_user_moves_no_money(stack, owner):
     problem(user.try_refresh(), 401, "invalid_refresh_token")
 
 
-def test_new_account_refuses_tokens_of_ended_sessions(owner):
+def test_new_account_rejects_tokens_of_ended_sessions(owner):
     user, wallet, other = owner
     thief = end_listed_session(None, user)
     await_revocation(thief, wallet, other)
@@ -142,7 +142,7 @@ def test_new_account_refuses_tokens_of_ended_sessions(owner):
     user.send(new_account, wallet, 5)
 
 
-def test_new_account_refuses_tokens_of_older_epochs(owner):
+def test_new_account_rejects_tokens_of_older_epochs(owner):
     user, wallet, other = owner
     thief = sign_out_globally(None, user)
     await_revocation(thief, wallet, other)

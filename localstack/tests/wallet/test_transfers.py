@@ -1,4 +1,4 @@
-"""Deposits, withdrawals and sends, and their refusals."""
+"""Deposits, withdrawals and sends, and their rejections."""
 
 import secrets
 
@@ -97,16 +97,16 @@ class TestRefused:
         problem(bob.try_withdraw(ada_wallet, 1), 404, "account_not_found")
         problem(bob.try_deposit(ada_wallet, 1), 404, "account_not_found")
 
-    def test_send_to_same_account_is_refused(self, ada, ada_wallet):
+    def test_send_to_same_account_is_rejected(self, ada, ada_wallet):
         problem(ada.try_send(ada_wallet, ada_wallet, 1), 422, "same_account")
 
     def test_send_to_unknown_account_returns_404(self, ada, ada_wallet):
         problem(ada.try_send(ada_wallet, unknown_account(), 1), 404, "account_not_found")
 
-    def test_send_over_balance_is_refused(self, ada, ada_wallet, bob_wallet):
+    def test_send_over_balance_is_rejected(self, ada, ada_wallet, bob_wallet):
         problem(ada.try_send(ada_wallet, bob_wallet, ada.balance(ada_wallet) + 1), 422, "insufficient_funds")
 
-    def test_credit_to_frozen_account_is_refused(self, stack, new_user, ada, ada_wallet):
+    def test_credit_to_frozen_account_is_rejected(self, stack, new_user, ada, ada_wallet):
         user = new_user()
         frozen = user.open_account()
         stack.tables.freeze(frozen)
@@ -114,7 +114,7 @@ class TestRefused:
         problem(user.try_deposit(frozen, 1), 422, "account_frozen")
         assert user.balance(frozen) == 0
 
-    def test_debit_of_frozen_account_is_refused(self, stack, new_user, bob_wallet):
+    def test_debit_of_frozen_account_is_rejected(self, stack, new_user, bob_wallet):
         user = new_user()
         frozen = user.open_account(balance=10)
         stack.tables.freeze(frozen)
@@ -122,12 +122,12 @@ class TestRefused:
         problem(user.try_withdraw(frozen, 1), 422, "account_frozen")
         assert user.balance(frozen) == 10
 
-    def test_transfer_in_other_currency_than_account_is_refused(self, ada, ada_wallet, bob_wallet):
+    def test_transfer_in_other_currency_than_account_is_rejected(self, ada, ada_wallet, bob_wallet):
         problem(ada.try_send(ada_wallet, bob_wallet, 1, currency="JPY"), 422, "currency_mismatch")
         problem(ada.try_deposit(ada_wallet, 1, currency="JPY"), 422, "currency_mismatch")
         problem(ada.try_withdraw(ada_wallet, 1, currency="JPY"), 422, "currency_mismatch")
 
-    def test_send_in_other_currency_than_payee_is_refused(self, new_user, ada, ada_wallet):
+    def test_send_in_other_currency_than_payee_is_rejected(self, new_user, ada, ada_wallet):
         yen = new_user().open_account(currency="JPY")
         problem(ada.try_send(ada_wallet, yen, 1), 422, "currency_mismatch")
 
@@ -148,17 +148,17 @@ class TestRefused:
             pytest.param([1], id="a list"),
         ],
     )
-    def test_invalid_amount_is_refused(self, ada, ada_wallet, bob_wallet, move, amount):
+    def test_invalid_amount_is_rejected(self, ada, ada_wallet, bob_wallet, move, amount):
         if move == "send":
             response = ada.try_send(ada_wallet, bob_wallet, amount)
         else:
             response = {"deposit": ada.try_deposit, "withdraw": ada.try_withdraw}[move](ada_wallet, amount)
         invalid(response, "/amount")
 
-    def test_largest_valid_amount_is_refused_for_funds_only(self, ada, ada_wallet, bob_wallet):
+    def test_largest_valid_amount_is_rejected_for_funds_only(self, ada, ada_wallet, bob_wallet):
         problem(ada.try_send(ada_wallet, bob_wallet, 2**53 - 1), 422, "insufficient_funds")
 
-    def test_deposit_over_balance_limit_is_refused(self, ada, ada_wallet):
+    def test_deposit_over_balance_limit_is_rejected(self, ada, ada_wallet):
         problem(ada.try_deposit(ada_wallet, 2**53 - 1), 422, "headroom_exceeded")
 
     @pytest.mark.parametrize(

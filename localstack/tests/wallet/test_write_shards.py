@@ -17,7 +17,7 @@ def test_account_opens_with_requested_number_of_shards(new_user):
     assert "intakeShards" not in merchant.accounts()[purse]
 
 
-def test_invalid_number_of_shards_is_refused(new_user):
+def test_invalid_number_of_shards_is_rejected(new_user):
     merchant = new_user()
     for shards in (0, 17, -1, 1.5, "8", True):
         invalid(merchant.try_open_account(intakeShards=shards), "/intakeShards")

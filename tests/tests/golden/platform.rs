@@ -127,6 +127,8 @@ impl Platform {
             ("MAX_LOAN_PRINCIPAL", "100000"),
             ("MAX_ACCOUNTS_PER_USER", "20"),
             ("SELF_DEPOSIT", "enabled"),
+            ("SELF_CREDIT", "enabled"),
+            ("MAX_CREDIT_PER_USER", "10000000"),
             ("PROVIDER_NAME", "momo"),
         ]);
         Self {

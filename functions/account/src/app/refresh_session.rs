@@ -77,10 +77,10 @@ impl RefreshSession {
                     return Err(RefreshTokenRejection::Reused.into());
                 }
                 Refresh::Superseded => {
-                    return self.refuse(&token, RefreshTokenRejection::Superseded, client, now).await;
+                    return self.reject(&token, RefreshTokenRejection::Superseded, client, now).await;
                 }
                 Refresh::NotRecognized => {
-                    return self.refuse(&token, RefreshTokenRejection::NotRecognized, client, now).await;
+                    return self.reject(&token, RefreshTokenRejection::NotRecognized, client, now).await;
                 }
             }
         }
@@ -88,7 +88,7 @@ impl RefreshSession {
     }
 
     /// Rejects a token of a session that goes on.
-    async fn refuse(
+    async fn reject(
         &self,
         token: &RefreshToken,
         reason: RefreshTokenRejection,

@@ -62,7 +62,7 @@ impl SignOut {
         if found.ensure_active(self.accounts.now()).is_err() {
             return Ok(false);
         }
-        let refusal = match found.session.recognize(token) {
+        let rejection = match found.session.recognize(token) {
             Recognition::Current | Recognition::Previous => {
                 return self.end_session(token.user, token.session, client).await;
             }
@@ -71,7 +71,7 @@ impl SignOut {
             Recognition::Unknown => "not recognized",
         };
         let event = self.event(AuditEventKind::RefreshTokenRefused, token.user, token.session, client);
-        self.accounts.append_audit_event(&event.with_detail(refusal)).await?;
+        self.accounts.append_audit_event(&event.with_detail(rejection)).await?;
         Ok(false)
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Credentials {
     /// Either this or the phone number.
     #[schema(value_type = Option<Email>)]
     email: Option<String>,
-    /// Either this or the e-mail address, in any international spelling.
+    /// Either this or the e-mail address, in any international format.
     #[schema(example = "+250 788 123 456")]
     phone: Option<String>,
     #[schema(value_type = String, format = Password)]

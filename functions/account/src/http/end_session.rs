@@ -41,7 +41,7 @@ pub(super) fn describe() -> Endpoint {
     Endpoint::new("delete", "/auth/sessions/{id}", ACCOUNT, "endSession", "End a session")
         .authenticated()
         .path_parameter("id", "The session's id.", &id)
-        .response_content(204, "The session has ended, now or before.", json!({}))
+        .response_content(204, "The session has ended.", json!({}))
         .with_header(204, "Set-Cookie", "TokenCookies")
         .problems(&[&problems::SESSION_NOT_FOUND])
 }

@@ -21,7 +21,7 @@ pub async fn handle(state: &State, request: Request) -> Result<Response, Problem
 }
 
 pub(super) fn describe() -> Endpoint {
-    Endpoint::new("post", "/api/auth/login", ACCOUNT, "logIn", "Sign in for a bearer token")
+    Endpoint::new("post", "/api/auth/login", ACCOUNT, "logIn", "Sign in (tokens in the body)")
         .request_body::<Credentials>(&examples::credentials())
         .response::<Tokens<'_>>(
             200,

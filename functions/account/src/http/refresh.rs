@@ -24,7 +24,7 @@ pub(super) struct Body {
     refresh_token: Secret<String>,
 }
 
-/// The lifetimes of the cookies: all that a page may know of them.
+/// The lifetimes of the tokens, which are in `HttpOnly` cookies.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RefreshedCookies)]
 pub(super) struct Lifetimes {
@@ -79,7 +79,7 @@ pub(super) fn describe() -> Endpoint {
         .refresh_token_cookie("Sent by browsers. Used if there is no body.")
         .either_response::<Tokens<'_>, Lifetimes>(
             200,
-            "The next tokens: in the body if the request had one, else as cookies.",
+            "The new tokens: in the body if the request sent the refresh token in the body, otherwise in cookies.",
             &[("token in the body", examples::tokens()), ("cookies", json!({"expires_in": 900, "refresh_expires_in": 3600}))],
         )
         .with_header(200, "Set-Cookie", "TokenCookies")

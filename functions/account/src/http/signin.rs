@@ -42,7 +42,7 @@ impl<'a> From<&'a User> for SignedIn<'a> {
 }
 
 pub(super) fn describe() -> Endpoint {
-    Endpoint::new("post", "/auth/signin", ACCOUNT, "signIn", "Sign in with cookies")
+    Endpoint::new("post", "/auth/signin", ACCOUNT, "signIn", "Sign in (tokens in cookies)")
         .request_body::<Credentials>(&examples::credentials())
         .response::<SignedIn<'_>>(
             200,

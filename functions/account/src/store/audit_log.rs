@@ -32,7 +32,7 @@ struct AuditEventRecord<'a> {
     session_id: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
-    /// The TTL, in seconds since 1970.
+    /// The TTL, in Unix seconds.
     expires_at: i64,
 }
 

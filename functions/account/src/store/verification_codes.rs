@@ -59,7 +59,7 @@ struct VerificationCodeRecord {
     code_expires_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attempts: Option<u32>,
-    /// The TTL, in seconds since 1970.
+    /// The TTL, in Unix seconds.
     expires_at: i64,
 }
 
@@ -71,7 +71,7 @@ struct AddressRecord {
     key: PrimaryKey,
     version: u64,
     sent_at: Vec<Timestamp>,
-    /// The TTL, in seconds since 1970.
+    /// The TTL, in Unix seconds.
     expires_at: i64,
 }
 

@@ -7,36 +7,57 @@ use kernel::Amount;
 
 use super::PaymentError;
 
-/// Whether users can deposit to their own accounts (`SELF_DEPOSIT`). A convenience of development, disabled in production.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SelfDeposit {
-    Enabled,
+/// Defines a setting that is `enabled` or `disabled`, and the error where it is disabled.
+macro_rules! setting {
+    ($(#[$doc:meta])* $name:ident, $(#[$disabled:meta])* Disabled => $error:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            Enabled,
+            $(#[$disabled])*
+            Disabled,
+        }
+
+        impl FromStr for $name {
+            type Err = &'static str;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    "enabled" => Ok(Self::Enabled),
+                    "disabled" => Ok(Self::Disabled),
+                    _ => Err("must be enabled or disabled"),
+                }
+            }
+        }
+
+        impl $name {
+            /// # Errors
+            ///
+            /// An error if it is disabled.
+            pub const fn check(self) -> Result<(), PaymentError> {
+                match self {
+                    Self::Enabled => Ok(()),
+                    Self::Disabled => Err(PaymentError::$error),
+                }
+            }
+        }
+    };
+}
+
+setting! {
+    /// Whether users can deposit to their own accounts (`SELF_DEPOSIT`). A convenience of development, disabled in
+    /// production.
+    SelfDeposit,
     /// Accounts are funded by collections only.
-    Disabled,
+    Disabled => SelfDepositDisabled
 }
 
-impl FromStr for SelfDeposit {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "enabled" => Ok(Self::Enabled),
-            "disabled" => Ok(Self::Disabled),
-            _ => Err("must be enabled or disabled"),
-        }
-    }
-}
-
-impl SelfDeposit {
-    /// # Errors
-    ///
-    /// [`PaymentError::SelfDepositDisabled`] if it is disabled.
-    pub const fn check(self) -> Result<(), PaymentError> {
-        match self {
-            Self::Enabled => Ok(()),
-            Self::Disabled => Err(PaymentError::SelfDepositDisabled),
-        }
-    }
+setting! {
+    /// Whether users can open CREDIT and LOAN accounts themselves (`SELF_CREDIT`). A convenience of development, disabled in
+    /// production.
+    SelfCredit,
+    /// An operator opens them.
+    Disabled => SelfCreditDisabled
 }
 
 /// The identifier that a user must have verified before they can change anything (`REQUIRE_VERIFIED`).
@@ -67,6 +88,8 @@ pub struct Limits {
     pub max_credit_limit: Amount,
     /// `MAX_LOAN_PRINCIPAL`, in minor units.
     pub max_loan_principal: Amount,
+    /// `MAX_CREDIT_PER_USER`, in minor units: of all credit limits and principals of a user in one currency.
+    pub max_credit_per_user: Amount,
     /// `MAX_ACCOUNTS_PER_USER`.
     pub max_accounts_per_user: u32,
 }
@@ -83,6 +106,7 @@ impl Limits {
         Ok(Self {
             max_credit_limit: env.read("MAX_CREDIT_LIMIT", amount)?,
             max_loan_principal: env.read("MAX_LOAN_PRINCIPAL", amount)?,
+            max_credit_per_user: env.read("MAX_CREDIT_PER_USER", amount)?,
             max_accounts_per_user: env.parsed("MAX_ACCOUNTS_PER_USER")?,
         })
     }

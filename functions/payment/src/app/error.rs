@@ -33,6 +33,11 @@ pub enum PaymentError {
     /// Self-service deposits are disabled in this deployment.
     #[error("self-service deposits are disabled")]
     SelfDepositDisabled,
+    /// Users can't open CREDIT and LOAN accounts themselves in this deployment.
+    #[error("self-service credit is disabled")]
+    SelfCreditDisabled,
+    #[error("the user's credit in this currency would exceed the maximum of {max} minor units", max = max.minor())]
+    CreditPerUserExceeded { max: Amount },
     #[error(transparent)]
     KeyReused(#[from] KeyReused),
     #[error(transparent)]

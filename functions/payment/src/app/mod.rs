@@ -10,6 +10,7 @@ pub mod list_accounts;
 pub mod list_history;
 pub mod list_payments;
 pub mod open_account;
+pub mod open_credit;
 pub mod post_transfer;
 pub mod transition_payment;
 pub mod webhook_secrets;

@@ -2,11 +2,11 @@
 
 use kernel::{Amount, Currency};
 
-use super::config::{Limits, SelfDeposit};
+use super::config::{Limits, SelfCredit, SelfDeposit};
 use super::{OperationContext, PaymentError};
 use crate::domain::{Account, Idempotent, NewAccount, PaymentAccountId, Rejection, Transfer, TransferStatus};
 use crate::store::Store;
-use crate::store::accounts::{OpenAccount, OpenOutcome};
+use crate::store::accounts::{OpenAccount, OpenOutcome, OperatorCommand};
 
 /// The maximum number of attempts while sessions of the owner end.
 const MAX_ATTEMPTS: usize = 3;
@@ -25,17 +25,33 @@ impl NewAccountParams {
     ///
     /// # Errors
     ///
-    /// [`PaymentError`] if a limit is exceeded, or an opening deposit is disabled.
-    pub fn check(&self, limits: &Limits, self_deposit: SelfDeposit) -> Result<(), PaymentError> {
+    /// [`PaymentError`] if a limit is exceeded.
+    pub fn check(&self, limits: &Limits) -> Result<(), PaymentError> {
         match &self.new {
-            NewAccount::Debit { deposit: Some(_), .. } => self_deposit.check(),
             NewAccount::Credit { limit } if *limit > limits.max_credit_limit => {
                 Err(PaymentError::CreditLimitTooHigh { max: limits.max_credit_limit })
             }
             NewAccount::Loan { principal, .. } if *principal > limits.max_loan_principal => {
                 Err(PaymentError::PrincipalTooHigh { max: limits.max_loan_principal })
             }
-            NewAccount::Debit { deposit: None, .. } | NewAccount::Credit { .. } | NewAccount::Loan { .. } => Ok(()),
+            NewAccount::Debit { .. } | NewAccount::Credit { .. } | NewAccount::Loan { .. } => Ok(()),
+        }
+    }
+
+    /// Checks whether users can open such an account themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`PaymentError`] if the deployment disables it.
+    pub const fn check_self_service(
+        &self,
+        self_deposit: SelfDeposit,
+        self_credit: SelfCredit,
+    ) -> Result<(), PaymentError> {
+        match &self.new {
+            NewAccount::Debit { deposit: None, .. } => Ok(()),
+            NewAccount::Debit { deposit: Some(_), .. } => self_deposit.check(),
+            NewAccount::Credit { .. } | NewAccount::Loan { .. } => self_credit.check(),
         }
     }
 }
@@ -49,7 +65,8 @@ pub async fn open_account(
     store: &Store,
     context: OperationContext,
     params: NewAccountParams,
-    max_accounts: u32,
+    limits: &Limits,
+    operator: Option<OperatorCommand>,
 ) -> Result<Idempotent<Account>, PaymentError> {
     let OperationContext { user, claims, request } = context;
     let NewAccountParams { id, currency, new } = params;
@@ -68,8 +85,10 @@ pub async fn open_account(
         initiated_by: user,
         created_at,
     });
+    let credit = new.credit().map(|amount| (amount, limits.max_credit_per_user));
     let account = new.open(id, user, currency, created_at);
-    execute(store, OpenAccount { request, account, transfer, claims, max_accounts }).await
+    let max_accounts = limits.max_accounts_per_user;
+    execute(store, OpenAccount { request, account, transfer, claims, max_accounts, credit, operator }).await
 }
 
 pub(crate) async fn execute(store: &Store, command: OpenAccount) -> Result<Idempotent<Account>, PaymentError> {
@@ -87,11 +106,16 @@ pub(crate) async fn execute(store: &Store, command: OpenAccount) -> Result<Idemp
                 let Account { owner, currency, .. } = command.account;
                 return Err(Rejection::of_disbursement(payee.as_ref(), owner, currency, &command.claims).into());
             }
-            OpenOutcome::OwnerRejected(None) => return Err(PaymentError::UserNotSynced),
-            OpenOutcome::OwnerRejected(Some(owner)) => {
+            OpenOutcome::OwnerRejected { owner: None, .. } => return Err(PaymentError::UserNotSynced),
+            OpenOutcome::OwnerRejected { owner: Some(owner), credit } => {
                 owner.admit(&command.claims)?;
                 if u32::try_from(owner.account_ids.len()).unwrap_or(u32::MAX) >= command.max_accounts {
                     return Err(PaymentError::TooManyAccounts);
+                }
+                if let Some((amount, max)) = command.credit
+                    && credit.saturating_add(amount.minor()) > max.minor()
+                {
+                    return Err(PaymentError::CreditPerUserExceeded { max });
                 }
                 ended = Some(owner.ended_sessions);
             }

@@ -133,6 +133,15 @@ impl NewAccount {
         }
     }
 
+    /// The money that the account lends to its owner: the credit limit or the principal.
+    pub const fn credit(&self) -> Option<Amount> {
+        match self {
+            Self::Debit { .. } => None,
+            Self::Credit { limit } => Some(*limit),
+            Self::Loan { principal, .. } => Some(*principal),
+        }
+    }
+
     pub fn opening_balance(&self) -> Balance {
         match self {
             Self::Debit { deposit, .. } => deposit.map(Balance::from).unwrap_or_default(),

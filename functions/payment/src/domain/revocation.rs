@@ -38,7 +38,7 @@ impl AccountRevocation {
 pub struct EndedSessions {
     /// 0 if no session has ended yet.
     pub version: u64,
-    /// The expiry of each session's last token, in seconds since 1970.
+    /// The expiry of each session's last token, in Unix seconds.
     pub expiries: BTreeMap<String, i64>,
 }
 
@@ -47,7 +47,7 @@ impl EndedSessions {
         self.expiries.contains_key(&session.to_string())
     }
 
-    /// The sessions that may have unexpired tokens at this time, in seconds since 1970.
+    /// The sessions that may have unexpired tokens at this time, in Unix seconds.
     pub fn unexpired(&self, now: i64) -> Vec<String> {
         self.expiries.iter().filter(|(_, expiry)| **expiry > now).map(|(session, _)| session.clone()).collect()
     }

@@ -33,7 +33,7 @@ pub(super) struct Body {
     customer_phone: String,
     #[schema(value_type = Email)]
     customer_email: String,
-    /// Your DEBIT or CREDIT account of this currency that is credited when the payment succeeds.
+    /// Your DEBIT or CREDIT account in this currency that is credited when the payment succeeds.
     #[schema(value_type = Option<PaymentAccountId>)]
     payment_account_id: Option<String>,
 }

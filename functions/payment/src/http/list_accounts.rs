@@ -21,11 +21,11 @@ pub async fn handle(state: &State, principal: Principal, _request: Request) -> R
 }
 
 pub(super) fn describe() -> Endpoint {
-    operation("/payments/accounts", "listAccounts", "List your payment accounts")
+    operation("/payments/accounts", "listAccounts", "List payment accounts")
 }
 
 pub(super) fn describe_former_path() -> Endpoint {
-    operation("/payments/account", "listAccountsByOlderName", "List your payment accounts (former path)")
+    operation("/payments/account", "listAccountsByOlderName", "List payment accounts (deprecated path)")
 }
 
 fn operation(path: &'static str, id: &str, summary: &str) -> Endpoint {

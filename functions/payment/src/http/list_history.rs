@@ -55,8 +55,8 @@ pub(super) fn describe() -> Endpoint {
     }
     let time = json!({"type": "string", "format": "date-time"});
     let account = json!({"$ref": "#/components/schemas/PaymentAccountId"});
-    paginated(Endpoint::new("get", "/payments/histories", WALLET, "listHistories", "List your transfers"))
-        .query("paymentAccountId", "Only transfers from and to this account of yours.", &account)
+    paginated(Endpoint::new("get", "/payments/histories", WALLET, "listHistories", "List transfers"))
+        .query("paymentAccountId", "Only transfers from and to this account, which must be yours.", &account)
         .query("from", "The earliest creation time, inclusive.", &time)
         .query("to", "The latest creation time, exclusive.", &time)
         .authenticated()

@@ -42,7 +42,7 @@ fn parse(request: &Request) -> Result<(Option<PaymentStatus>, PageRange), Proble
 pub(super) fn describe() -> Endpoint {
     let page = json!({"data": [examples::payment()], "nextCursor": null, "completeUntil": "2026-01-31T12:00:00.000Z"});
     let status = json!({"type": "string", "enum": PaymentStatus::VARIANTS});
-    paginated(Endpoint::new("get", "/api/payments", PAYMENTS, "listPayments", "List your payments"))
+    paginated(Endpoint::new("get", "/api/payments", PAYMENTS, "listPayments", "List payments"))
         .query("status", "Only payments with this status.", &status)
         .authenticated()
         .named_response::<Page<PaymentBody<'_>>>("PaymentPage", 200, "A page of payments, newest first.", &page)

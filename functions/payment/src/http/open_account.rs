@@ -14,7 +14,7 @@ use super::idempotency::{created, omit_default, operation_context};
 use super::problems::{self, PartyFields};
 use super::transfers::creation;
 use super::{WALLET, examples};
-use crate::app::config::{Limits, SelfDeposit};
+use crate::app::config::{Limits, SelfCredit, SelfDeposit};
 use crate::app::open_account::{NewAccountParams, open_account};
 use crate::domain::{AccountType, NewAccount, PaymentAccountId, WriteShards};
 use crate::store::Store;
@@ -48,7 +48,7 @@ pub(super) struct Body {
     /// LOAN only, required: the principal.
     #[schema(value_type = Option<Amount>)]
     principal: Option<MinorUnits>,
-    /// LOAN only, required: your DEBIT account that receives the principal.
+    /// LOAN only, required: one of your DEBIT accounts, which receives the principal.
     #[schema(value_type = Option<PaymentAccountId>)]
     disburse_to: Option<String>,
 }
@@ -60,6 +60,7 @@ pub struct State {
     default_currency: Currency,
     limits: Limits,
     self_deposit: SelfDeposit,
+    self_credit: SelfCredit,
 }
 
 impl State {
@@ -72,6 +73,7 @@ impl State {
             default_currency: env.read("DEFAULT_CURRENCY", Currency::parse)?,
             limits: Limits::from_env(env)?,
             self_deposit: env.parsed("SELF_DEPOSIT")?,
+            self_credit: env.parsed("SELF_CREDIT")?,
         })
     }
 }
@@ -86,10 +88,11 @@ pub async fn handle(state: &State, principal: Principal, request: Request) -> Re
         id.make_ascii_lowercase();
     }
     omit_default(&mut body.currency, state.default_currency);
-    params.check(&state.limits, state.self_deposit)?;
+    params.check_self_service(state.self_deposit, state.self_credit)?;
+    params.check(&state.limits)?;
     let context = operation_context(&state.store, &principal, &request, "open-account", &body)?;
     let keyed = context.request.fingerprint.is_some();
-    let opened = open_account(&state.store, context, params, state.limits.max_accounts_per_user).await;
+    let opened = open_account(&state.store, context, params, &state.limits, None).await;
     let opened = opened.map_err(|error| problems::creation_problem(&error, FIELDS, keyed))?;
     created(&AccountBody::from(&opened.value), opened.replayed)
 }
@@ -173,6 +176,7 @@ pub(super) fn describe() -> Endpoint {
             &problems::LIMIT_EXCEEDED,
             &problems::HEADROOM_EXCEEDED,
             &problems::SELF_DEPOSIT_DISABLED,
+            &problems::SELF_CREDIT_DISABLED,
             &problems::USER_NOT_SYNCED,
         ])
 }
@@ -204,9 +208,11 @@ mod tests {
                 limits: Limits {
                     max_credit_limit: Amount::from_minor(500).unwrap(),
                     max_loan_principal: Amount::from_minor(1000).unwrap(),
+                    max_credit_per_user: Amount::from_minor(5000).unwrap(),
                     max_accounts_per_user: 10,
                 },
                 self_deposit,
+                self_credit: SelfCredit::Enabled,
             }
         }
 
@@ -247,6 +253,21 @@ mod tests {
         let transfers = scene.transfers().await;
         assert_eq!(transfers.len(), 1);
         assert_eq!((&transfers[0]["amount"], &transfers[0]["type"]), (&dynamo::number(70), &dynamo::text("DEPOSIT")));
+    }
+
+    #[tokio::test]
+    async fn credit_is_opened_by_users_only_if_it_is_enabled() {
+        let scene = Scene::new().await;
+        let state = State { self_credit: SelfCredit::Disabled, ..scene.state(SelfDeposit::Enabled) };
+        for body in [
+            json!({"paymentAccountType": "CREDIT", "creditLimit": 5}),
+            json!({"paymentAccountType": "LOAN", "principal": 5, "disburseTo": "main"}),
+        ] {
+            let problem = handle(&state, scene.ada.principal(), request(&body)).await.unwrap_err();
+            assert_eq!((problem.problem_type.status, problem.problem_type.code), (403, "self_credit_disabled"));
+        }
+        let debit = json!({"paymentAccountType": "DEBIT"});
+        assert_eq!(handle(&state, scene.ada.principal(), request(&debit)).await.unwrap().status, 201);
     }
 
     #[tokio::test]

@@ -53,8 +53,14 @@ pub(super) const IDEMPOTENCY_KEY_REUSED: ProblemType = ProblemType {
     title: "Idempotency key reused with a different payload",
     retryable: false,
 };
-pub(super) const SELF_DEPOSIT_DISABLED: ProblemType =
-    ProblemType { code: "self_deposit_disabled", status: 403, title: "Self-deposit disabled", retryable: false };
+pub(super) const SELF_DEPOSIT_DISABLED: ProblemType = ProblemType {
+    code: "self_deposit_disabled",
+    status: 403,
+    title: "Self-service deposits disabled",
+    retryable: false,
+};
+pub(super) const SELF_CREDIT_DISABLED: ProblemType =
+    ProblemType { code: "self_credit_disabled", status: 403, title: "Self-service credit disabled", retryable: false };
 pub(super) const VERIFICATION_REQUIRED: ProblemType =
     ProblemType { code: "verification_required", status: 403, title: "Verification required", retryable: false };
 pub(super) const USER_NOT_SYNCED: ProblemType =
@@ -85,6 +91,7 @@ pub const ALL: &[ProblemType] = &[
     LIMIT_EXCEEDED,
     IDEMPOTENCY_KEY_REUSED,
     SELF_DEPOSIT_DISABLED,
+    SELF_CREDIT_DISABLED,
     VERIFICATION_REQUIRED,
     USER_NOT_SYNCED,
     CONTENTION,
@@ -145,6 +152,15 @@ pub(super) fn problem(error: &PaymentError, fields: PartyFields) -> Problem {
         PaymentError::SelfDepositDisabled => {
             let detail = "Self-service deposits are disabled in this deployment. Accounts are funded by collections.";
             Problem::new(&SELF_DEPOSIT_DISABLED, detail)
+        }
+        PaymentError::SelfCreditDisabled => {
+            let detail = "CREDIT and LOAN accounts are opened by the operator of this deployment.";
+            Problem::new(&SELF_CREDIT_DISABLED, detail)
+        }
+        PaymentError::CreditPerUserExceeded { max } => {
+            let max = max.minor();
+            let detail = format!("Your credit in this currency would exceed the limit of {max} minor units.");
+            Problem::new(&LIMIT_EXCEEDED, detail)
         }
         PaymentError::KeyReused(_) => {
             let detail = "This Idempotency-Key was used with a different payload. Nothing was changed.";

@@ -182,7 +182,7 @@ fn parse_id(text: &str) -> Result<String, &'static str> {
 pub(super) fn describe() -> Endpoint {
     let success = json!({"reference": examples::REFERENCE, "status": "SUCCESS", "providerTransactionId": "MTN-884213"});
     let path = "/api/payments/webhook/provider";
-    Endpoint::new("post", path, PAYMENTS, "providerWebhook", "Report a payment's status (for the provider)")
+    Endpoint::new("post", path, PAYMENTS, "providerWebhook", "Receive a provider webhook")
         .description(
             "Signed according to [Standard Webhooks](https://www.standardwebhooks.com), at most five minutes ago. A repeated \
              delivery with the same id and the same data changes nothing. A payment in a terminal state never changes. A \
@@ -192,7 +192,7 @@ pub(super) fn describe() -> Endpoint {
         )
         .secured_by("webhook")
         .header(webhook::ID, "The id of the message.", &json!({"type": "string"}))
-        .header(webhook::TIMESTAMP, "The time of the delivery, in seconds since 1970.", &json!({"type": "string"}))
+        .header(webhook::TIMESTAMP, "The time of the delivery, in Unix seconds.", &json!({"type": "string"}))
         .request_body::<Body>(&[("success", success)])
         .response::<PaymentBody<'_>>(200, "The updated payment.", &examples::payment())
         .problems(problems::ACCOUNT_PROBLEMS)

@@ -25,7 +25,7 @@ const FIELDS: PartyFields = PartyFields { from: "fromPaymentAccountId", to: "toP
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Send)]
 pub(super) struct Body {
-    /// An account of yours.
+    /// One of your accounts.
     #[schema(value_type = PaymentAccountId)]
     from_payment_account_id: String,
     /// Any account.
@@ -76,7 +76,7 @@ pub(super) fn describe() -> Endpoint {
     });
     let transfer = examples::transfer("SEND", Some("ada-main"), Some("ben-main"));
     creation(Endpoint::new("post", "/payments/send", WALLET, "send", "Send money"))
-        .description("Sends money from one of your accounts to any account of the same currency.")
+        .description("Sends money from one of your accounts to any account in the same currency.")
         .request_body::<Body>(&[("dinner", dinner)])
         .response::<TransferBody<'_>>(201, "The transfer.", &transfer)
         .problems(problems::ACCOUNT_PROBLEMS)

@@ -54,7 +54,7 @@ impl TransferState {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = OneSided, description = "A deposit from an external account, or a withdrawal to one.")]
 pub(super) struct AccountAmount {
-    /// An account of yours.
+    /// One of your accounts.
     #[schema(value_type = PaymentAccountId)]
     payment_account_id: String,
     #[schema(value_type = Amount)]

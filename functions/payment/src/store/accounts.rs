@@ -5,16 +5,17 @@ pub(super) mod record;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, from_item, key, number, text};
 use futures_util::future::try_join_all;
-use kernel::{Balance, Timestamp};
+use kernel::{Amount, Balance, Currency, Timestamp, UserId};
 use record::{AccountRecord, account_key};
+use serde::Serialize;
 
 use super::shards::{CreditLeg, ShardedAccount, nothing_drawn};
 use super::transfers::{CreditCondition, transfer_item};
 use super::users::record::{UserRecord, user_key};
 use super::{Store, StoreError, item};
 use crate::domain::{
-    Account, AccountState, AccountType, EndedSessions, IdempotentRequest, Replica, Stored, TokenClaims, Transfer,
-    UserStatus,
+    Account, AccountState, AccountType, EndedSessions, IdempotentRequest, PaymentAccountId, Replica, Stored,
+    TokenClaims, Transfer, UserStatus,
 };
 
 /// The command to open an account.
@@ -28,6 +29,18 @@ pub struct OpenAccount {
     pub claims: TokenClaims,
     /// The maximum number of accounts of a user.
     pub max_accounts: u32,
+    /// The credit limit or the principal of the account, and the maximum of all those of a user in one currency.
+    pub credit: Option<(Amount, Amount)>,
+    /// The command of an operator, if the owner did not request the account.
+    pub operator: Option<OperatorCommand>,
+}
+
+/// The command of an operator, as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorCommand {
+    /// Lambda's id of the invocation, by which `CloudTrail` names the operator.
+    pub request_id: String,
+    pub reason: String,
 }
 
 /// The result of [`OpenAccount`]. Unless the account is opened, nothing was written.
@@ -39,8 +52,13 @@ pub enum OpenOutcome {
     Exists(Stored<Account>),
     /// Another account has the id.
     IdTaken,
-    /// The condition on the owner is false. `None` if the owner is not replicated.
-    OwnerRejected(Option<Replica>),
+    /// The condition on the owner is false.
+    OwnerRejected {
+        /// `None` if the owner is not replicated.
+        owner: Option<Replica>,
+        /// The owner's credit in the currency of the account, in minor units.
+        credit: i64,
+    },
     /// The condition on the account that should receive the principal is false. `None` if it does not exist.
     PayeeRejected(Option<AccountState>),
     /// Other transactions kept using the items.
@@ -55,6 +73,7 @@ enum Part {
     Owner,
     Transfer,
     Payee,
+    Command,
 }
 
 impl Store {
@@ -75,7 +94,7 @@ impl Store {
         match self.table.commit_with_time(|now| self.opening(command, ended, now)).await? {
             (TransactionOutcome::Committed, created_at) => Ok(OpenOutcome::Opened(created_at)),
             (TransactionOutcome::Conflict, _) => Ok(OpenOutcome::Conflict),
-            (TransactionOutcome::ConditionFailed(failed), _) => rejected(&failed, &command.claims),
+            (TransactionOutcome::ConditionFailed(failed), _) => rejected(&failed, command),
         }
     }
 
@@ -116,6 +135,10 @@ impl Store {
                 transaction.add(Part::Payee, self.credit(CreditLeg::new(payee, transfer), condition)?);
             }
         }
+        if let (Some(operator), Some((amount, _))) = (&command.operator, command.credit) {
+            let item = command_item(account, amount, operator)?;
+            transaction.add(Part::Command, self.table.put_new(item)?);
+        }
         Ok(transaction)
     }
 
@@ -126,7 +149,7 @@ impl Store {
         ended: Option<&EndedSessions>,
         now: i64,
     ) -> Result<TransactWriteItem, StoreError> {
-        let OpenAccount { account, claims, max_accounts, .. } = command;
+        let OpenAccount { account, claims, max_accounts, credit, .. } = command;
         self.table.update(user_key(account.owner), |update| {
             let (no_new_end, update) = match ended {
                 None => (
@@ -137,11 +160,23 @@ impl Store {
                     ("fenceVersion = :seen", update.expression_attribute_values(":seen", number(ended.version)))
                 }
             };
+            let (add, below_maximum, update) = match credit {
+                None => ("", "", update),
+                Some((amount, max)) => (
+                    ", #credit :credit",
+                    " AND (attribute_not_exists(#credit) OR #credit <= :creditRoom) AND :credit <= :creditMax",
+                    update
+                        .expression_attribute_names("#credit", credit_attribute(account.currency))
+                        .expression_attribute_values(":credit", number(amount.minor()))
+                        .expression_attribute_values(":creditRoom", number(max.minor() - amount.minor()))
+                        .expression_attribute_values(":creditMax", number(max.minor())),
+                ),
+            };
             update
-                .update_expression("ADD accountIds :account")
+                .update_expression(format!("ADD accountIds :account{add}"))
                 .condition_expression(format!(
                     "#status = :active AND epoch <= :epoch \
-                     AND (attribute_not_exists(accountIds) OR size(accountIds) < :most) AND {no_new_end}"
+                     AND (attribute_not_exists(accountIds) OR size(accountIds) < :most) AND {no_new_end}{below_maximum}"
                 ))
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":account", AttributeValue::Ss(vec![account.id.to_string()]))
@@ -177,12 +212,50 @@ impl Store {
     }
 }
 
-fn rejected(failed: &FailedConditions<Part>, claims: &TokenClaims) -> Result<OpenOutcome, StoreError> {
+/// The attribute of a user with their credit in a currency.
+fn credit_attribute(currency: Currency) -> String {
+    format!("credit#{currency}")
+}
+
+/// The record of an operator's command. Nothing updates or deletes it.
+fn command_item(account: &Account, amount: Amount, operator: &OperatorCommand) -> Result<Item, StoreError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct CommandRecord<'a> {
+        kind: &'static str,
+        user_id: UserId,
+        payment_account_id: &'a PaymentAccountId,
+        payment_account_type: AccountType,
+        amount: Amount,
+        currency: Currency,
+        reason: &'a str,
+        request_id: &'a str,
+        at: Timestamp,
+    }
+    let record = CommandRecord {
+        kind: "CREDIT_OPENED",
+        user_id: account.owner,
+        payment_account_id: &account.id,
+        payment_account_type: account.kind,
+        amount,
+        currency: account.currency,
+        reason: &operator.reason,
+        request_id: &operator.request_id,
+        at: account.created_at,
+    };
+    let pk = format_args!("COMMANDS#{}", account.owner).to_string();
+    item(key(pk, format_args!("{}#{}", account.created_at, account.id)), record)
+}
+
+fn rejected(
+    failed: &FailedConditions<Part>,
+    OpenAccount { claims, account, .. }: &OpenAccount,
+) -> Result<OpenOutcome, StoreError> {
     let unexpected = || StoreError::internal("an opening failed an unexpected condition");
     let owner = failed.item(Part::Owner).cloned().map(from_item::<UserRecord>).transpose()?;
     // A revoked token does not learn the result of an earlier request.
     if let Some(owner) = owner.map(UserRecord::replica).filter(|owner| owner.admit(claims).is_err()) {
-        return Ok(OpenOutcome::OwnerRejected(Some(owner)));
+        return Ok(OpenOutcome::OwnerRejected { owner: Some(owner), credit: 0 });
     }
     let (part, item) = failed.iter().next().ok_or_else(unexpected)?;
     match part {
@@ -196,9 +269,11 @@ fn rejected(failed: &FailedConditions<Part>, claims: &TokenClaims) -> Result<Ope
         Part::Account => Ok(OpenOutcome::IdTaken),
         Part::Owner => {
             let user = item.cloned().map(from_item::<UserRecord>).transpose()?;
-            Ok(OpenOutcome::OwnerRejected(user.filter(UserRecord::is_replicated).map(UserRecord::replica)))
+            let credit = item.and_then(|item| item.get(&credit_attribute(account.currency))?.as_n().ok()?.parse().ok());
+            let owner = user.filter(UserRecord::is_replicated).map(UserRecord::replica);
+            Ok(OpenOutcome::OwnerRejected { owner, credit: credit.unwrap_or_default() })
         }
         Part::Payee => Ok(OpenOutcome::PayeeRejected(item.map(AccountRecord::state).transpose()?)),
-        Part::Transfer | Part::Shard => Err(unexpected()),
+        Part::Transfer | Part::Shard | Part::Command => Err(unexpected()),
     }
 }

@@ -9,6 +9,7 @@
 //! | executed request | `IDEMPOTENCY#<operation>` | `IDEMPOTENCY` | [`accounts`] and [`payments`], if the request has an idempotency key |
 //! | payment | `PAYMENT#<reference>` | `PAYMENT` | [`payments`] |
 //! | provider's transaction | `PROVIDER_TRANSACTION#<provider>#<id>` | `PROVIDER_TRANSACTION` | [`payments`], which it settles |
+//! | operator's command | `COMMANDS#<user>` | `<time>#<account>` | [`accounts`], with the account that it opens |
 //! | webhook | `WEBHOOK#<id>` | `WEBHOOK` | [`webhooks`], with its effect on the payment |
 //! | public key | `SIGNING_KEYS` | `KEY#<kid>` | [`signing_keys`] from events |
 //!

@@ -27,7 +27,7 @@ pub(crate) struct SessionRecord {
     user_agent: Option<String>,
     epoch: u64,
     absolute_expires_at: Timestamp,
-    /// The TTL, in seconds since 1970.
+    /// The TTL, in Unix seconds.
     expires_at: i64,
     pub(crate) token_expires_at: Timestamp,
     refresh_hash: String,
