@@ -54,7 +54,7 @@ def test_authorization_without_one_bearer_token_is_rejected(ada, endpoint, autho
     problem(ada.get(endpoint, headers=headers), 401, "unauthenticated")
 
 
-def test_sign_out_without_a_bearer_token_in_the_header_is_rejected(new_user):
+def test_sign_out_with_basic_authorization_is_rejected(new_user):
     user = new_user()
     cookies = f"access_token={user.token}; refresh_token={user.refresh_token}"
     headers = {"Authorization": "Basic YTpi", "Cookie": cookies}

@@ -33,7 +33,7 @@ def known(new_user):
 
 @pytest.fixture(params=["known", "unknown"])
 def identifier(request, known):
-    """The identifier of a user, and one that nobody has signed up with."""
+    """The identifier of a user, and one that no user has."""
     return known if request.param == "known" else {"email": unique_email()}
 
 
@@ -104,7 +104,7 @@ def test_concurrent_attempts_get_no_more_tries_than_serial(anonymous, identifier
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_correct_sign_ins_at_once_all_succeed(anonymous, known, route):
+def test_concurrent_correct_sign_ins_all_succeed(anonymous, known, route):
     responses = run_concurrently(12, lambda _: attempt(anonymous, known, route, PASSWORD))
     assert [response.status_code for response in responses] == [200] * 12, [response.text for response in responses]
 

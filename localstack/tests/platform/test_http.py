@@ -18,7 +18,7 @@ def test_base_url_leads_a_browser_to_the_page(anonymous):
     assert response.headers["Content-Type"].startswith("text/html")
 
 
-def test_base_url_tells_a_program_where_the_document_is(anonymous):
+def test_base_url_links_other_clients_to_the_document(anonymous):
     response = anonymous.get("/", headers={"Accept": "application/json"})
     assert response.status_code == 200, response.text
     for name, link in response.json().items():

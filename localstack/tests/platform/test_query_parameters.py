@@ -46,5 +46,5 @@ def test_page_ignores_query_parameters(anonymous, path):
 
 
 @pytest.mark.parametrize("query", ["a=<b>", "a=%3Cb%3E", "%", "a=é"])
-def test_query_that_is_no_uri_is_a_problem(anonymous, query):
+def test_invalid_query_string_returns_400(anonymous, query):
     problem(anonymous.get("/health?" + query), 400, "invalid_request")

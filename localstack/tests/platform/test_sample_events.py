@@ -40,7 +40,7 @@ def with_body(event, **fields):
 
 
 def with_unique_identifiers(event):
-    """The sample with an e-mail address and, if it has one, a phone number that nobody has signed up with."""
+    """The sample with an e-mail address and, if it has one, a phone number that no user has."""
     phone = {"phone": unique_phone()} if "phone" in json.loads(event["body"]) else {}
     return with_body(event, email=unique_email(), **phone)
 

@@ -225,7 +225,7 @@ def test_simulator_is_conditional_and_rejected_in_prod():
     simulates = {name: resource for name, resource in TEMPLATE["Resources"].items() if "Simulator" in name}
     assert simulates.keys() > set(in_context("simulator"))
     assert {resource.get("Condition") for resource in simulates.values()} == {"HasProviderSimulator"}
-    rule = TEMPLATE["Rules"]["ProductionHasARealProvider"]
+    rule = TEMPLATE["Rules"]["ProdDisablesProviderSimulator"]
     assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
     (assertion,) = rule["Assertions"]
     assert assertion["Assert"] == {"Fn::Equals": [{"Ref": "ProviderSimulator"}, "disabled"]}
@@ -234,7 +234,7 @@ def test_simulator_is_conditional_and_rejected_in_prod():
 
 def test_cookie_prefixes_are_the_default_and_required_in_prod():
     assert TEMPLATE["Parameters"]["CookiePrefixes"]["Default"] == "enabled"
-    rule = TEMPLATE["Rules"]["ProductionHasTls"]
+    rule = TEMPLATE["Rules"]["ProdRequiresCookiePrefixes"]
     assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
     (assertion,) = rule["Assertions"]
     assert assertion["Assert"] == {"Fn::Equals": [{"Ref": "CookiePrefixes"}, "enabled"]}
