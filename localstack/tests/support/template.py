@@ -119,6 +119,16 @@ def environment(function):
     return FUNCTIONS[function].get("Environment", {}).get("Variables", {})
 
 
+def logging_config(function, **parameters):
+    """The LoggingConfig of a function, with the values of parameters in place of references to them."""
+    own = FUNCTIONS[function].get("LoggingConfig", {})
+    merged = TEMPLATE["Globals"]["Function"]["LoggingConfig"] | own
+    return {
+        key: parameters.get(value["Ref"], value) if isinstance(value, dict) and "Ref" in value else value
+        for key, value in merged.items()
+    }
+
+
 def mapping_to(function):
     """The event source mapping that invokes a function."""
     (mapping,) = (m for m in MAPPINGS.values() if m["FunctionName"] == {"Fn::GetAtt": f"{function}.Arn"})
