@@ -4,7 +4,10 @@ Each rule is derived from what a function is: its context, routes and configured
 support/access_policy.py. test_isolation.py checks that the deployed roles enforce the same.
 """
 
+import base64
 import json
+import math
+import string
 
 import pytest
 from support.access_policy import DELETERS, KEY_ROTATION, TOKEN_ISSUERS, WEBHOOK_SECRET_READERS
@@ -146,6 +149,39 @@ def test_payment_functions_name_nothing_of_the_account_context(function):
 def test_webhook_secret_is_named_by_its_users_only(function):
     named = [text for text in texts(FUNCTIONS[function]) if "WebhookSecret" in text or "secretsmanager:" in text]
     assert bool(named) == (function in WEBHOOK_SECRET_READERS), named
+
+
+def characters_by_type(generated):
+    """Type -> the characters that a generated secret may have of it.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html
+    """
+    types = {
+        "ExcludeLowercase": string.ascii_lowercase,
+        "ExcludeUppercase": string.ascii_uppercase,
+        "ExcludeNumbers": string.digits,
+        "ExcludePunctuation": string.punctuation,
+    }
+    included = {name: characters for name, characters in types.items() if not generated.get(name, False)}
+    if generated.get("IncludeSpace", False):
+        included["IncludeSpace"] = " "
+    excluded = set(generated.get("ExcludeCharacters", ""))
+    return {name: set(characters) - excluded for name, characters in included.items()}
+
+
+def test_webhook_secret_is_generated_as_base64_of_33_bytes():
+    generated = nested_resource("WebhookSecret")["Properties"]["GenerateSecretString"]
+    types = characters_by_type(generated)
+    # By default a secret must have a character of each included type, so none may be excluded one by one.
+    assert generated.get("RequireEachIncludedType", True)
+    assert all(types.values()), f"included, but without a character: {types}"
+    characters = set().union(*types.values())
+    assert characters == set(string.ascii_letters + string.digits)
+    length = generated["PasswordLength"]
+    assert len(base64.b64decode("A" * length, validate=True)) == 33
+    assert length * math.log2(len(characters)) > 256, "bits of entropy"
+    assert json.loads(generated["SecretStringTemplate"]) == {"previous": ""}
+    assert generated["GenerateStringKey"] == "current"
 
 
 @pytest.mark.parametrize("function", in_context("account"))
