@@ -311,10 +311,8 @@ def test_queue_messages_are_retried_and_then_kept(function, queue):
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_table_is_retained_protected_and_restorable(table):
-    resource = nested_resource(table)
-    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
-    properties = resource["Properties"]
+def test_table_is_protected_and_restorable(table):
+    properties = nested_resource(table)["Properties"]
     assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert properties["SSESpecification"]["SSEEnabled"] is True
     assert properties["DeletionProtectionEnabled"]
