@@ -8,6 +8,7 @@ from pathlib import Path
 
 import boto3
 from botocore.exceptions import ClientError
+from boundary import set_boundary
 from console import Failure, echo
 from routes import sync_routes
 from samcli.yamlhelper import yaml_parse
@@ -63,6 +64,7 @@ def deploy(cloud: Cloud, template: Path) -> str:
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
         for resource in page["StackResourceSummaries"]
     }
+    set_boundary(session().client("iam", endpoint_url=cloud.endpoint), template, resources)
     api_id = resources["HttpApi"]
     sync_routes(session().client("apigatewayv2", endpoint_url=cloud.endpoint), api_id, template, resources)
     # By path: the API's host name under *.localhost does not resolve everywhere.

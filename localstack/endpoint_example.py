@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from console import Failure, echo, main
-from settings import REGION, ROOT
+from settings import ROOT
 
 GUIDE = ROOT / "docs" / "adding-an-endpoint.md"
 MAX_HAND_WRITTEN_FILES = 7
@@ -116,9 +116,7 @@ def script() -> None:
     run("cargo", "test", "--quiet", "--package", "payment", "--lib", "http::limits")
     run("cargo", "test", "--quiet", "--package", "bench", "--test", "budgets")
     tests = SCRATCH / "localstack" / "tests"
-    run(
-        sys.executable, "-m", "pytest", "-q", "-k", "not runbook", *STATIC_TESTS, where=tests, AWS_DEFAULT_REGION=REGION
-    )
+    run(sys.executable, "-m", "pytest", "-q", "-k", "not runbook", *STATIC_TESTS, where=tests)
     changed = {name for name in scratch_files() if files.get(name) != (SCRATCH / name).read_bytes()}
     if unexpected := changed - GENERATED:
         raise Failure(f"files that the guide does not mention: {', '.join(sorted(unexpected))}")

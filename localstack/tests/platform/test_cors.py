@@ -10,7 +10,7 @@ PARAMETER = TEMPLATE["Parameters"]["AllowedOrigins"]
 
 def cors(allowed_origins):
     """The API's CORS configuration, as SAM translates the template and CloudFormation resolves it."""
-    translated = transformed(AllowedOrigins=allowed_origins)
+    translated = transformed(allowed_origins)
     body = translated["Resources"]["HttpApi"]["Properties"]["Body"]
     condition, opened, closed = body["x-amazon-apigateway-cors"]["Fn::If"]
     assert translated["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AllowedOrigins"}, ""]}]}

@@ -4,6 +4,7 @@ What a role should allow is read from the template; test_template.py checks that
 """
 
 import json
+import time
 
 import boto3
 import pytest
@@ -188,3 +189,26 @@ def test_only_its_publisher_may_publish_to_a_topic(stack, as_function, function)
             with pytest.raises(ClientError) as denied:
                 as_function(function, "sns").publish(TopicArn=stack.resources[topic], Message="an isolation probe")
             assert denied.value.response["Error"]["Code"] == "AuthorizationError", topic
+
+
+def outcome(call, **request):
+    """The error code of a call, or None if it succeeded."""
+    try:
+        call(**request)
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return None
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_function_may_write_to_logs_of_functions_only(stack, as_function, function):
+    logs = as_function(function, "logs")
+    own = stack.configuration(function)["LoggingConfig"]["LogGroup"]
+    stream = f"an isolation probe of {function}"
+    assert outcome(logs.create_log_stream, logGroupName=own, logStreamName=stream) is None
+    event = {"timestamp": int(time.time() * 1000), "message": "an isolation probe"}
+    assert outcome(logs.put_log_events, logGroupName=own, logStreamName=stream, logEvents=[event]) is None
+    access_log = stack.resources["ApiLogGroup"]
+    assert outcome(logs.create_log_stream, logGroupName=access_log, logStreamName=stream) == DENIED
+    assert outcome(logs.create_log_group, logGroupName="/an-isolation-probe") == DENIED
+    assert outcome(logs.filter_log_events, logGroupName=own) == DENIED

@@ -1,20 +1,17 @@
 """Logs contain neither credentials nor contact data."""
 
-import json
 import secrets
 import time
 
 import pytest
 from support.codes import codes_to, different_code, lines_with_code
 from support.merchant import await_settlement, create_payment_in
-from support.template import ROOT, TEMPLATE, in_context
+from support.template import in_context
 from support.users import User, unique_email, unique_phone
 from support.waiting import wait_until
 
 # The engine's clock may be slightly behind this one.
 CLOCK_SKEW_MILLISECONDS = 5_000
-# Lambda's log levels, the most detailed first.
-LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
 
 
 @pytest.fixture(scope="module")
@@ -33,37 +30,6 @@ def logged(stack, log_groups, since):
         for page in pages.paginate(logGroupName=group, startTime=since)
         for event in page["events"]
     )
-
-
-def passes_lambdas_filter(line, application_log_level):
-    """Whether Lambda forwards a line to CloudWatch Logs. A line without a level counts as INFO.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
-    """
-    level = line.get("level", "INFO")
-    return LEVELS.index(level if level in LEVELS else "INFO") >= LEVELS.index(application_log_level)
-
-
-@pytest.mark.parametrize("log_level", TEMPLATE["Parameters"]["LogLevel"]["AllowedValues"])
-def test_access_log_and_metrics_pass_at_every_log_level(stack, log_level):
-    application_log_level = TEMPLATE["Globals"]["Function"]["LoggingConfig"]["ApplicationLogLevel"]
-    before = stack.environment("HealthFunction")
-    stack.set_environment("HealthFunction", before | {"LOG_LEVEL": log_level})
-    try:
-        event = json.loads((ROOT / "events" / "health.json").read_text())
-        response = stack.invoke("HealthFunction", event)
-    finally:
-        stack.set_environment("HealthFunction", before)
-    request_id = response["headers"]["request-id"]
-    group = stack.configuration("HealthFunction")["LoggingConfig"]["LogGroup"]
-
-    def access_log():
-        lines = logged(stack, {group}, 0).splitlines()
-        return [json.loads(line) for line in lines if request_id in line and '"_aws"' in line]
-
-    (line,) = wait_until(access_log)
-    assert line["_aws"]["CloudWatchMetrics"]
-    assert passes_lambdas_filter(line, application_log_level)
 
 
 def test_logs_contain_no_secret_and_no_contact_data(stack, http, log_groups):

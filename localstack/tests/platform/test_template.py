@@ -4,7 +4,9 @@ Each rule is derived from what a function is: its context, routes and configured
 support/access_policy.py. test_isolation.py checks that the deployed roles enforce the same.
 """
 
+import base64
 import json
+import math
 import string
 
 import pytest
@@ -17,7 +19,6 @@ from support.tables import (
 )
 from support.template import (
     FUNCTIONS,
-    ROOT,
     TABLES,
     TEMPLATE,
     actions_on,
@@ -30,13 +31,11 @@ from support.template import (
     nested_resource,
     of_type,
     only_reads,
-    read,
     references_to,
     statements,
     stream_of,
     tables_of,
     texts,
-    transformed,
 )
 
 # Contexts that own tables, each named after its crate and its nested template; the others have none.
@@ -46,8 +45,6 @@ STATELESS_CONTEXTS = {"docs", "simulator"}
 STREAM_READERS = [function for function in FUNCTIONS if stream_of(function)]
 # Actions without resource-level permissions: IAM accepts only `*` with them.
 WITHOUT_A_RESOURCE = {"dynamodb:ListStreams"}
-# Resources that hold data, undelivered events included.
-HOLD_DATA = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::SQS::Queue"}
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 
 
@@ -152,6 +149,38 @@ def test_payment_functions_name_nothing_of_the_account_context(function):
 def test_webhook_secret_is_named_by_its_users_only(function):
     named = [text for text in texts(FUNCTIONS[function]) if "WebhookSecret" in text or "secretsmanager:" in text]
     assert bool(named) == (function in WEBHOOK_SECRET_READERS), named
+
+
+def characters_by_type(generated):
+    """Type -> the characters that a generated secret may have of it.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html
+    """
+    types = {
+        "ExcludeLowercase": string.ascii_lowercase,
+        "ExcludeUppercase": string.ascii_uppercase,
+        "ExcludeNumbers": string.digits,
+        "ExcludePunctuation": string.punctuation,
+    }
+    included = {name: characters for name, characters in types.items() if not generated.get(name, False)}
+    if generated.get("IncludeSpace", False):
+        included["IncludeSpace"] = " "
+    excluded = set(generated.get("ExcludeCharacters", ""))
+    return {name: set(characters) - excluded for name, characters in included.items()}
+
+
+def test_webhook_secret_is_generated_as_base64_of_33_bytes():
+    generated = nested_resource("WebhookSecret")["Properties"]["GenerateSecretString"]
+    types = characters_by_type(generated)
+    # By default a secret must have a character of each included type, also of one whose characters are all excluded.
+    assert all(types.values()) or generated.get("RequireEachIncludedType", True) is False, types
+    characters = set().union(*types.values())
+    assert characters == set(string.ascii_letters + string.digits)
+    length = generated["PasswordLength"]
+    assert len(base64.b64decode("A" * length, validate=True)) == 33
+    assert length * math.log2(len(characters)) > 256, "bits of entropy"
+    assert json.loads(generated["SecretStringTemplate"]) == {"previous": ""}
+    assert generated["GenerateStringKey"] == "current"
 
 
 @pytest.mark.parametrize("function", in_context("account"))
@@ -288,52 +317,9 @@ def test_queue_messages_are_retried_and_then_kept(function, queue):
     assert dead_letters["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
-@pytest.mark.parametrize("infra", sorted(path.name for path in (ROOT / "infra").glob("*.yaml")))
-def test_resources_with_data_outlive_the_stack(infra):
-    for name, resource in read(f"infra/{infra}")["Resources"].items():
-        # The simulator's queues hold messages of test payments.
-        holds_data = resource["Type"] in HOLD_DATA and infra != "simulator.yaml"
-        # A first deployment that fails leaves nothing behind, and can be repeated.
-        expected = ("RetainExceptOnCreate", "Retain") if holds_data else (None, None)
-        assert (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")) == expected, name
-
-
-def test_webhook_secret_is_base64_of_letters_and_digits():
-    generated = read("infra/payment.yaml")["Resources"]["WebhookSecret"]["Properties"]["GenerateSecretString"]
-    assert set(string.punctuation) == set(generated["ExcludeCharacters"])
-    # By default a character of each type is required, and punctuation is a type: https://docs.aws.amazon.com/
-    # AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html
-    assert generated["RequireEachIncludedType"] is False
-    assert "IncludeSpace" not in generated
-    assert generated["PasswordLength"] % 4 == 0, "base64 without padding"
-
-
-def test_roles_of_functions_are_limited_to_own_logs_and_traces():
-    # Of the transformed template: SAM attaches two managed policies to every role.
-    resources = transformed(AllowedOrigins="")["Resources"]
-    boundary = resources["FunctionPermissionsBoundary"]["Properties"]["PolicyDocument"]["Statement"]
-    others, logs, traces = boundary
-    assert (others["Effect"], others["NotAction"], others["Resource"]) == ("Allow", ["logs:*", "xray:*"], "*")
-    assert set(logs["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents"}
-    assert set(traces["Action"]) == {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
-    prefix = logs["Resource"]["Fn::Sub"].split(":log-group:")[1].removesuffix("*")
-    functions = [name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"]
-    assert sorted(functions) == sorted(FUNCTIONS)
-    for name in functions:
-        role = resources[f"{name}Role"]["Properties"]
-        assert [arn.split("/")[-1] for arn in role["ManagedPolicyArns"]] == [
-            "AWSLambdaBasicExecutionRole",
-            "AWSXrayWriteOnlyAccess",
-        ]
-        assert role["PermissionsBoundary"] == {"Ref": "FunctionPermissionsBoundary"}
-        group = resources[name]["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
-        assert resources[group]["Properties"]["LogGroupName"]["Fn::Sub"].startswith(prefix)
-
-
 @pytest.mark.parametrize("table", TABLES)
 def test_table_is_protected_and_restorable(table):
-    resource = nested_resource(table)
-    properties = resource["Properties"]
+    properties = nested_resource(table)["Properties"]
     assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert properties["SSESpecification"]["SSEEnabled"] is True
     assert properties["DeletionProtectionEnabled"]

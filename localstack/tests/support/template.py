@@ -3,11 +3,14 @@
 What this module derives from template.yaml is never repeated in a test. A new function needs no change here.
 """
 
+import os
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import yaml
-from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,21 +41,18 @@ def read(path):
 TEMPLATE = read("template.yaml")
 
 
-class NoManagedPolicies:
-    """Stands in for the list of managed policies that SAM reads from IAM, which no function names."""
-
-    @staticmethod
-    def load():
-        return {}
-
-
-def transformed(**parameters):
-    """template.yaml as SAM translates it: what CloudFormation deploys."""
-    parsed = yaml_parse((ROOT / "template.yaml").read_text())
-    for resource in parsed["Resources"].values():
+@cache
+def transformed(allowed_origins=""):
+    """template.yaml after the SAM transform: what CloudFormation deploys."""
+    template = deepcopy(TEMPLATE)
+    for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["CodeUri"] = "s3://packages/function.zip"
-    return transform(parsed, parameters, NoManagedPolicies())
+            resource["Properties"]["CodeUri"] = "s3://packages/package"
+    # No policy is named without its ARN, so none needs to be looked up.
+    no_names = SimpleNamespace(load=dict)
+    # SAM asks the region for its partition.
+    with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}):
+        return transform(template, {"AllowedOrigins": allowed_origins}, no_names)
 
 
 def of_type(resource_type, template=TEMPLATE):
@@ -136,6 +136,16 @@ def with_binary(name):
 
 def environment(function):
     return FUNCTIONS[function].get("Environment", {}).get("Variables", {})
+
+
+def logging_config(function, **parameters):
+    """The LoggingConfig of a function, with the values of parameters in place of references to them."""
+    own = FUNCTIONS[function].get("LoggingConfig", {})
+    merged = TEMPLATE["Globals"]["Function"]["LoggingConfig"] | own
+    return {
+        key: parameters.get(value["Ref"], value) if isinstance(value, dict) and "Ref" in value else value
+        for key, value in merged.items()
+    }
 
 
 def mapping_to(function):

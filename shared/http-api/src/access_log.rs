@@ -1,4 +1,5 @@
-//! The access log: one JSON line per request, which also carries its metrics in the CloudWatch Embedded Metric Format
+//! The access log: one JSON line per request, written at every `LOG_LEVEL`, which also carries its metrics in the
+//! CloudWatch Embedded Metric Format
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 
 use std::io::Write;

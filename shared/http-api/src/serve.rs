@@ -86,7 +86,8 @@ async fn respond<B: Into<Body>>(
     log: RequestLog,
     outcome: impl Future<Output = Result<Response<B>, Problem>> + Send,
 ) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
-    let span = tracing::info_span!("request", requestId = log.request_id, correlationId = log.correlation_id);
+    // At the level that no filter disables: every line names its request.
+    let span = tracing::error_span!("request", requestId = log.request_id, correlationId = log.correlation_id);
     let outcome = outcome.instrument(span.clone()).await;
     span.in_scope(|| log.into_response(outcome))
 }

@@ -44,7 +44,8 @@ where
 {
     start(init, async |_env, state| {
         lambda_runtime::run(service_fn(|event: LambdaEvent<E>| {
-            let span = tracing::info_span!("invocation", requestId = event.context.request_id);
+            // At the level that no filter disables: every line names its invocation.
+            let span = tracing::error_span!("invocation", requestId = event.context.request_id);
             // Boxed because the type of the whole loop exceeds the compiler's recursion limit.
             let time_left = time_until(event.context.deadline);
             let outcome = Box::pin(handle(state, event.payload, event.context.request_id));

@@ -1,5 +1,7 @@
 //! Structured logging: one JSON object per line on standard error, which Lambda forwards to CloudWatch Logs.
 //!
+//! `LOG_LEVEL` is the only filter: Lambda forwards every line (`ApplicationLogLevel` in template.yaml).
+//!
 //! No log line may contain a token, a password, an e-mail address or a phone number. Types that hold one redact it in
 //! their `Debug` output.
 
