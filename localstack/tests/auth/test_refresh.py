@@ -137,8 +137,8 @@ def test_other_tab_of_a_retained_session_ends_nothing(stack, user, change):
         response = user.sign_out("others")
     assert response.status_code == 200, response.text
     user.token, user.refresh_token = (response.json()[name] for name in ("access_token", "refresh_token"))
-    for former in (used, current):
-        rejected(user.try_refresh(former))
+    for previous in (used, current):
+        rejected(user.try_refresh(previous))
     by_cookie = user.post(REFRESH, None, headers={"Authorization": None, "Cookie": f"refresh_token={current}"})
     rejected(by_cookie)
     assert not set_cookies(by_cookie), "the other tab has set new ones"

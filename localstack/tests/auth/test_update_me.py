@@ -27,20 +27,20 @@ def updated(user, **changes):
 
 
 def test_changed_email_signs_in_and_frees_the_old_one(anonymous, user, new_user):
-    former, new = user.email, unique_email()
+    previous, new = user.email, unique_email()
     assert updated(user, email=new.upper())["email"] == new
     assert log_in(anonymous, email=new).status_code == 200
-    problem(log_in(anonymous, email=former), 401, "invalid_credentials")
-    other = new_user(email=former)
+    problem(log_in(anonymous, email=previous), 401, "invalid_credentials")
+    other = new_user(email=previous)
     assert other.id != user.id
     assert log_in(anonymous, phone=user.phone).status_code == 200
 
 
 def test_changed_phone_signs_in_and_null_removes_it(anonymous, user):
-    former, new = user.phone, unique_phone()
+    previous, new = user.phone, unique_phone()
     assert updated(user, phone=f"{new[:3]} {new[3:]}")["phone"] == new
     assert log_in(anonymous, phone=new).status_code == 200
-    problem(log_in(anonymous, phone=former), 401, "invalid_credentials")
+    problem(log_in(anonymous, phone=previous), 401, "invalid_credentials")
     assert updated(user, phone=None)["phone"] is None
     problem(log_in(anonymous, phone=new), 401, "invalid_credentials")
     assert (

@@ -50,7 +50,7 @@ impl<'a> Retries<'a> {
         Self { random, give_up_at, after_conflict: AFTER_CONFLICT, when_throttled: WHEN_THROTTLED }
     }
 
-    /// Sleeps before the next attempt. Returns `false`, at once, if there is no time for one.
+    /// Sleeps before the next attempt. Returns `false` immediately if there is no time for one.
     pub async fn pause_after<P: Copy + PartialEq>(&mut self, cancellation: &Cancellation<P>) -> bool {
         let backoff = if cancellation.is_throttled() { &mut self.when_throttled } else { &mut self.after_conflict };
         let pause = backoff.next(self.random);

@@ -52,7 +52,7 @@ impl HttpConnector for Gated {
         let (ack, sent) = oneshot::channel();
         let (arrive, inner) = (self.arrive.clone(), self.inner.clone());
         HttpConnectorFuture::new(async move {
-            // Without a scheduler every request is sent at once.
+            // Without a scheduler every request is sent immediately.
             if arrive.send(Waiting { go, sent }).is_ok() {
                 may_go.await.ok();
             }

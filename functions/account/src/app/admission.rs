@@ -15,7 +15,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(400);
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// Counts an attempt. While it is undecided because others are in flight, it is counted again after a pause: of many
-/// correct passwords sent at once all are accepted, and of many wrong ones no more are checked than one after another.
+/// concurrent correct passwords all are accepted, and of many wrong ones no more are checked than one after another.
 ///
 /// # Errors
 ///

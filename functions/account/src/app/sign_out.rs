@@ -91,7 +91,7 @@ impl SignOut {
     }
 
     /// Ends all sessions of the user but the current one, in two round trips. Returns new tokens of that session, since
-    /// the former ones are revoked.
+    /// the previous ones are revoked.
     ///
     /// # Errors
     ///

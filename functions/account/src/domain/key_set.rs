@@ -147,11 +147,11 @@ impl KeySet {
     /// Makes the next key the current one. Returns `None` if there is no next key.
     pub fn promote(&self, now: Timestamp) -> Option<KeySetChange> {
         let kid = self.next.as_ref()?.kid.clone();
-        let former = self.current.kid.clone();
+        let previous = self.current.kid.clone();
         let current = KeySetEntry { kid: kid.clone(), since: now };
-        let retiring = [&self.retiring[..], &[KeySetEntry { kid: former.clone(), since: now }]].concat();
+        let retiring = [&self.retiring[..], &[KeySetEntry { kid: previous.clone(), since: now }]].concat();
         let key_set = Self { version: self.version, current, next: None, retiring };
-        Some(KeySetChange { promotes: Some(kid), removes: Some(former), ..key_set.into_change() })
+        Some(KeySetChange { promotes: Some(kid), removes: Some(previous), ..key_set.into_change() })
     }
 
     /// Retires a key that does not sign any more.

@@ -51,7 +51,7 @@ pub(super) fn describe() -> Endpoint {
         .description(
             "A password has 8 to 128 characters (the deployment may require more than 8), in any script, without composition \
              rules. Common passwords, your e-mail address, its local part and your phone number are rejected. Every other \
-             session ends. The current one stays active with new tokens; its former tokens are revoked. Failed attempts \
+             session ends. The current one stays active with new tokens; its previous tokens are revoked. Failed attempts \
              are rate-limited separately from sign-ins.",
         )
         .authenticated()

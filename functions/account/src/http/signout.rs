@@ -92,7 +92,7 @@ pub(super) fn describe() -> Endpoint {
         .description(
             "`local` ends the session of the access token or, without a valid one, that of the refresh token in the \
              cookie. If neither is valid, no session ends and `ended` is false; cookies are cleared all the same. With `others` the current session stays active with \
-             new tokens; its former tokens are revoked.",
+             new tokens; its previous tokens are revoked.",
         )
         .optionally_authenticated()
         .query(
@@ -246,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn local_falls_back_to_the_session_of_the_refresh_token() {
-        // The current token; the current one after a rotation; the former one within the grace period.
+        // The current token; the current one after a rotation; the previous one within the grace period.
         for (rotate, use_former) in [(false, false), (true, false), (true, true)] {
             for index in 0..3 {
                 let scene = Scene::new().await;

@@ -24,7 +24,7 @@ pub(super) struct Reissued<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     expires_in: Option<u64>,
-    /// Valid once. The former refresh token is revoked.
+    /// Valid once. The previous refresh token is revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     refresh_token: Option<&'a str>,

@@ -91,8 +91,8 @@ pub(super) fn describe() -> Endpoint {
     });
     Endpoint::new("patch", "/auth/me", ACCOUNT, "updateMe", "Update the current user")
         .description(
-            "Omitted fields stay unchanged; a phone of null is removed. A new identifier can be used to sign in at once, and \
-             is unverified; the former one is released. Sessions stay active. The password is required because a token \
+            "Omitted fields stay unchanged; set `phone` to null to remove it. A new identifier can be used to sign in immediately, and \
+             is unverified; the previous one is released. Sessions stay active. The password is required because a token \
              can be stolen; failed attempts are rate-limited separately from sign-ins. If nothing would change, the \
              password is not checked.",
         )

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 
 /// The physical id of the resource: the signing keys of the deployment. It is constant, since CloudFormation treats a
-/// changed id as a replacement and deletes the former resource.
+/// changed id as a replacement and deletes the previous resource.
 const PHYSICAL_RESOURCE_ID: &str = "signing-keys";
 /// CloudFormation rejects responses of more than 4096 bytes. The other fields are short.
 const MAX_REASON_CHARACTERS: usize = 512;

@@ -47,7 +47,7 @@ const IDENTIFIER: &str = "IDENTIFIER";
 pub(super) const VERIFICATION: &str = "VERIFICATION";
 const SIGN_UPS: &str = "SIGN_UPS";
 const ATTEMPTS: &str = "ATTEMPTS";
-/// Both keys of the key set, named after its former content. It is outside the partition of the keys, which holds
+/// Both keys of the key set, named after its previous content. It is outside the partition of the keys, which holds
 /// nothing else.
 const KEY_SET: &str = "CURRENT_SIGNING_KEY";
 

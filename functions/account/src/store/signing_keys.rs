@@ -384,7 +384,7 @@ mod tests {
         assert_eq!((tables.signer().await, tables.verifying().await), (Some(kid(2)), [kid(1), kid(2)].into()));
         let private = items_of(&engine, tables.private.name()).await;
         let private_keys = private.iter().filter(|item| item.contains_key("privateKey")).count();
-        assert_eq!(private_keys, 1, "the former private key is deleted");
+        assert_eq!(private_keys, 1, "the previous private key is deleted");
 
         let key_set = tables.apply(key_set.retire(&kid(1))).await;
         assert_eq!((tables.signer().await, tables.verifying().await), (Some(kid(2)), [kid(2)].into()));

@@ -58,7 +58,7 @@ pub async fn create_payment(
 
 pub(crate) async fn execute(store: &Store, command: CreatePayment) -> Result<Idempotent<Payment>, PaymentError> {
     match store.create_payment(&command).await? {
-        CreateOutcome::Created(at) => Ok(Idempotent::executed(command.payment.created_at(at))),
+        CreateOutcome::Created(at) => Ok(Idempotent::executed(command.payment.with_created_at(at))),
         CreateOutcome::TokenRevoked => Err(TokenRevoked.into()),
         CreateOutcome::Exists(stored) => {
             let replayed = command.request.replay(stored)?;

@@ -227,7 +227,7 @@ impl Payment {
 
     /// The new payment, created at this time.
     #[must_use]
-    pub fn created_at(self, at: Timestamp) -> Self {
+    pub fn with_created_at(self, at: Timestamp) -> Self {
         let history = self.history.into_iter().map(|change| StatusChange { at, ..change }).collect();
         Self { created_at: at, updated_at: at, history, ..self }
     }

@@ -20,6 +20,9 @@ const RETENTION: Duration = Duration::from_hours(24 * 90);
 /// The `reconciliation` of the webhooks that wait for it.
 const OPEN: &str = "OPEN";
 
+/// The `outcome` of a webhook that can't be processed.
+const UNPROCESSABLE: &str = "UNPROCESSABLE";
+
 /// The maximum length of an unprocessable body that is kept, in bytes.
 const MAX_KEPT_BODY: usize = 16 * 1024;
 
@@ -127,8 +130,6 @@ fn recorded(item: &Item) -> Result<RecordedWebhook, StoreError> {
     }
     Ok(RecordedWebhook::Processed(from_item(item.clone())?))
 }
-
-const UNPROCESSABLE: &str = "UNPROCESSABLE";
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -128,7 +128,7 @@ async fn rejected_sign_in_costs_the_same_for_unknown_users() {
     assert_eq!((&seen[0][4].3, &seen[0][5].3), (&(rejected, 1), &(vec!["UpdateItem".to_owned()], 0)));
 }
 
-/// Sends twelve sign-ins at once. Returns the code of each, or "ok", and how many hashes they took.
+/// Sends twelve sign-ins concurrently. Returns the code of each, or "ok", and how many hashes they took.
 async fn twelve_at_once(scene: &Arc<Scene>, credentials: &Value) -> (Vec<&'static str>, usize) {
     let before = hash_computations();
     let attempts: Vec<_> = (0..12)

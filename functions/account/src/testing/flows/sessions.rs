@@ -180,7 +180,7 @@ async fn signing_out_others_or_all_takes_two_round_trips() {
     assert_eq!(scene.round_trips(), ["BatchGetItem", "TransactWriteItems"]);
     assert!(scene.is_signed_in(&kept).await);
     for gone in [&phone, &device] {
-        assert!(!scene.is_signed_in(gone).await, "a token of the former epoch");
+        assert!(!scene.is_signed_in(gone).await, "a token of the previous epoch");
     }
     scene.assert_rejected(&device).await;
     assert_eq!(scene.sessions(&kept).await.len(), 1);

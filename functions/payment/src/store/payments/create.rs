@@ -49,7 +49,7 @@ impl Store {
     pub async fn create_payment(&self, command: &CreatePayment) -> Result<CreateOutcome, StoreError> {
         let CreatePayment { payment, request, claims } = command;
         let build = |now| {
-            let item = payment_item(&payment.clone().created_at(now), request.fingerprint.as_ref())?;
+            let item = payment_item(&payment.clone().with_created_at(now), request.fingerprint.as_ref())?;
             let check = match &payment.payment_account_id {
                 Some(account) => (Part::Account, self.check_account(account, payment, claims)?),
                 None => (Part::Owner, self.check_user(payment.owner, claims)?),
