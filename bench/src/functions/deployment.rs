@@ -106,7 +106,7 @@ impl Deployment {
             epoch: principal.epoch,
             iat: now,
             exp: now + 3600,
-            email: Some("somebody@example.com".to_owned()),
+            email: Some("user@example.com".to_owned()),
             email_verified: true,
             phone_number: None,
             phone_number_verified: false,

@@ -88,13 +88,13 @@ impl Scene {
     async fn register(&self, name: &str, phone: &str) {
         let state = register::State::from_env(&self.env, self.client.clone()).expect("a complete environment");
         let body = json!({"email": format!("{name}@example.com"), "phone": phone, "password": PASSWORD});
-        register::handle(&state, post(&body)).await.expect("somebody new");
+        register::handle(&state, post(&body)).await.expect("a new user");
     }
 
     /// Signs in. Returns the access token and the refresh token.
     async fn login(&self, name: &str) -> (String, String) {
         let state = login::State::from_env(&self.env, self.client.clone()).await.expect("a complete environment");
-        let response = login::handle(&state, post(&credentials(name, PASSWORD))).await.expect("somebody who signs in");
+        let response = login::handle(&state, post(&credentials(name, PASSWORD))).await.expect("a sign-in");
         let body: Value = serde_json::from_str(&response.body).expect("tokens");
         let token = |name: &str| body[name].as_str().expect("a token").to_owned();
         (token("access_token"), token("refresh_token"))

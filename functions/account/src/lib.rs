@@ -1,13 +1,13 @@
 //! The account context: users, their credentials and sessions, and the keys that sign access tokens.
 //!
-//! | module | holds | may use |
+//! | module | contents | depends on |
 //! |---|---|---|
 //! | [`domain`] | types and business rules: identifiers, passwords, sessions, key sets, tokens | kernel, `auth`, cryptography |
 //! | [`app`] | use cases, configuration and errors | domain, store, notify |
 //! | [`store`] | DynamoDB: records and the requests on them | domain, `dynamo` |
-//! | [`http`] | endpoints: one file each | app, domain |
+//! | [`http`] | endpoints: one file each | app, domain, the store's queries |
 //! | [`events`] | events published from the table's stream | domain, store records, contracts |
-//! | [`ops`] | operator and scheduled commands | app, domain |
+//! | [`ops`] | operator and scheduled commands | app, domain, store |
 //! | [`notify`] | delivery of verification codes by SMS and e-mail | domain, SNS, SES |
 //! | `bin/` | one file per Lambda function | all of it |
 

@@ -127,7 +127,7 @@ def test_made_up_secret_of_a_known_session_is_audited(stack, user):
 
 
 @pytest.mark.parametrize("change", ["password", "sign-out of all others"])
-def test_other_tab_of_a_retained_session_ends_nothing(stack, user, change):
+def test_superseded_token_of_another_tab_ends_nothing(stack, user, change):
     used = user.refresh_token
     user.refresh()
     current = user.refresh_token

@@ -276,7 +276,7 @@ impl Platform {
         })
     }
 
-    /// Makes another transaction conflict with the next one, on the last of two or three items.
+    /// Makes the next transaction of `of` items conflict on the item `index`.
     pub(crate) fn conflict_on(&self, index: usize, of: usize) {
         self.engine.raise_transaction_conflicts(1, index, of);
     }

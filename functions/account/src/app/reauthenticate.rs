@@ -136,10 +136,12 @@ impl Reauthenticate {
                 let session = update.retained_session.unwrap_or(found.session);
                 Ok(UserSession { user: update.user, session })
             }
-            // Nothing was written, so the attempt was not reset.
+            // Nothing was written, so the attempt was not reset and stays counted.
             outcome => {
-                self.accounts.settle_reauthentication(request.principal.user_id, &attempt).await?;
-                outcome.map(|(user, _)| user.found)
+                let settled = self.accounts.settle_reauthentication(request.principal.user_id, &attempt).await;
+                let (user, _) = outcome?;
+                settled?;
+                Ok(user.found)
             }
         }
     }

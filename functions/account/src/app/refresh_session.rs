@@ -87,7 +87,7 @@ impl RefreshSession {
         Err(AccountError::UserKeptChanging)
     }
 
-    /// Rejects a token of a session that goes on.
+    /// Rejects a token of a session that stays active.
     async fn reject(
         &self,
         token: &RefreshToken,
@@ -198,14 +198,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn made_up_token_ends_nothing_and_is_audited() {
+    async fn forged_refresh_token_is_audited_and_ends_nothing() {
         let (app, refreshing, session, first) = signed_in().await;
         let issued = RefreshToken::parse(first.expose()).unwrap();
-        let made_up = RefreshToken::new(issued.user, issued.session, &SeededRandom::new(99));
-        let without_family = without_family(made_up.clone()).to_text();
-        let made_up = made_up.to_text();
+        let forged = RefreshToken::new(issued.user, issued.session, &SeededRandom::new(99));
+        let without_family = without_family(forged.clone()).to_text();
+        let forged = forged.to_text();
         let altered = Secret::new(format!("{}AAAA", &first.expose()[..first.expose().len() - 4]));
-        for token in [&made_up, &altered, &without_family] {
+        for token in [&forged, &altered, &without_family] {
             assert_eq!(rejected(&refreshing, token).await, RefreshTokenRejection::NotRecognized);
         }
         assert_eq!(app.session(&session).await.session, session);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn issued_token_ends_the_session_however_old_it_is() {
+    async fn reuse_of_any_issued_token_ends_the_session() {
         let (app, refreshing, session, first) = signed_in().await;
         let mut token = first.clone();
         for _ in 0..4 {
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refresh_gives_up_on_a_session_that_keeps_changing() {
+    async fn refresh_fails_after_repeated_conflicts() {
         let (app, refreshing, session, token) = signed_in().await;
         for _ in 0..MAX_ATTEMPTS {
             app.engine.before_next("PutItem", rebinding(&app, &session));

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn attempts_that_stay_in_flight_are_no_failures() {
+    async fn attempts_in_flight_do_not_count_as_failures() {
         let app = TestApp::with_ada().await;
         let sign_in = app.sign_in().await;
         for _ in 0..BURST {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sign_in_gives_up_on_a_user_that_keeps_changing() {
+    async fn sign_in_fails_after_repeated_conflicts() {
         let app = TestApp::with_ada().await;
         for _ in 0..MAX_ATTEMPTS {
             app.engine.before_next("TransactWriteItems", app.updating_ada(|user| user, None));

@@ -19,7 +19,7 @@ pub struct TokenIssuer {
 #[derive(Debug)]
 pub struct IssuedAccessToken {
     pub token: Secret<String>,
-    /// The lifetime from the time of issue.
+    /// The time until the token expires.
     pub expires_in: Duration,
 }
 
@@ -27,7 +27,7 @@ pub struct IssuedAccessToken {
 pub struct TokenPair {
     pub access: IssuedAccessToken,
     pub refresh_token: Secret<String>,
-    /// The idle timeout of the session.
+    /// The time until the session expires unless it is refreshed.
     pub refresh_expires_in: Duration,
 }
 

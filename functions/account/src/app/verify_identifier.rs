@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn missing_or_verified_identifier_is_sent_nothing() {
+    async fn missing_or_verified_identifier_gets_no_code() {
         let app = TestApp::with_ada().await;
         let sender = sender(&app);
         let phoneless = User { phone: None, ..ada() };
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn concurrent_request_for_a_code_is_sent_no_second_one() {
+    async fn concurrent_code_requests_send_one_code() {
         let app = TestApp::with_ada().await;
         let (sender, other) = (sender(&app), sender(&app));
         app.engine.before_next("TransactWriteItems", async move {
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn address_is_sent_one_code_a_minute_by_all_users() {
+    async fn address_gets_one_code_per_minute_across_users() {
         for kind in [EMAIL, IdentifierKind::Phone] {
             let app = TestApp::with_ada().await;
             let sender = sender(&app);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn address_is_sent_ten_codes_a_day_by_all_users() {
+    async fn address_gets_ten_codes_per_day_across_users() {
         let app = TestApp::with_ada().await;
         let sender = sender(&app);
         for seed in 0..CODES_PER_PERIOD {
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn user_with_another_address_is_sent_no_second_code() {
+    async fn changed_address_does_not_bypass_the_code_interval() {
         let app = TestApp::with_ada().await;
         let sender = sender(&app);
         send(&sender, &ada(), EMAIL).await.unwrap();
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn concurrent_code_of_another_user_to_the_address_wins() {
+    async fn concurrent_codes_to_one_address_send_one() {
         let app = TestApp::with_ada().await;
         let (sender, other) = (sender(&app), self::sender(&app));
         app.engine.before_next("TransactWriteItems", async move {
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn identifier_verified_before_or_meanwhile_is_reported() {
+    async fn identifier_verified_earlier_or_concurrently_is_reported() {
         let verify = |user: User| user.with_verified(EMAIL);
         let scene = Scene::new().await;
         assert!(matches!(scene.confirm_during(verify).await, Err(AccountError::AlreadyVerified(EMAIL))));
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn confirmation_gives_up_on_a_user_that_keeps_changing() {
+    async fn confirmation_fails_after_repeated_conflicts() {
         let scene = Scene::new().await;
         for _ in 0..crate::store::UPDATE_ATTEMPTS - 1 {
             scene.app.engine.before_next("TransactWriteItems", scene.app.updating_ada(|user| user, None));

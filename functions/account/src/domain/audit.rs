@@ -27,7 +27,7 @@ pub enum AuditEventKind {
     /// A used refresh token was presented again, which ended its session.
     RefreshTokenReused,
     /// A refresh token was presented for an active session that it was not issued for, or not in its current epoch. The
-    /// session goes on.
+    /// session stays active.
     RefreshTokenRefused,
     PasswordChanged,
     /// A user changed their e-mail address or phone number.

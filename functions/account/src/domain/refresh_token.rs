@@ -59,10 +59,10 @@ pub enum RefreshTokenRejection {
     /// Used before; its session was ended.
     #[error("reused; its session was ended")]
     Reused,
-    /// Replaced when the session was bound to a new epoch, which goes on.
+    /// Replaced when the session was bound to a new epoch. The session stays active.
     #[error("superseded")]
     Superseded,
-    /// Not known to have been issued for the session, which goes on.
+    /// Not known to have been issued for the session, which stays active.
     #[error("not recognized")]
     NotRecognized,
 }
@@ -243,7 +243,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn access_token_id_is_another_for_each_token_and_version() {
+    fn access_token_id_differs_per_token_and_user_version() {
         let id = token(1).access_token_id(1);
         assert_eq!((&id, id.len()), (&token(1).access_token_id(1), 22));
         let next = token(1).successor(&RotationNonce::random(&SeededRandom::new(8)));

@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn session_from_before_families_is_refreshed_into_one() {
+    fn legacy_session_gains_a_family_on_refresh() {
         let (UserSession { session, .. }, token) = started();
         let token = without_family(token);
         let session = Session { refresh_hash: token.hash(), family: None, ..session };

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn session_revoked_meanwhile_is_not_retained() {
+    async fn concurrently_revoked_session_is_not_retained() {
         let suspend: fn(User) -> User = |user| User { status: UserStatus::Suspended, ..user };
         for change in [User::revoked, suspend] {
             let scene = Scene::new().await;
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn email_claimed_by_another_user_meanwhile_is_not_accepted() {
+    async fn email_claimed_concurrently_by_another_user_is_rejected() {
         let scene = Scene::new().await;
         let email = Email::parse("ada@example.org").unwrap();
         let move_ada = scene.app.updating_ada(|user| User { email, phone: None, ..user }, None);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn user_that_keeps_changing_is_a_503() {
+    async fn repeated_conflicts_are_a_503() {
         let scene = Scene::new().await;
         for _ in 0..crate::store::UPDATE_ATTEMPTS {
             scene.app.engine.before_next("TransactWriteItems", scene.app.updating_ada(|user| user, None));

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn refresh_token_is_sent_below_the_base_url() {
+    fn refresh_cookie_path_includes_the_base_path() {
         for (path, expected) in [
             ("/prod/auth/signin", "/prod/auth"),
             ("/v1/payments/auth/refresh", "/v1/payments/auth"),

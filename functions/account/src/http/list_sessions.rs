@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sessions_of_a_former_epoch_are_not_listed() {
+    async fn sessions_of_a_previous_epoch_are_not_listed() {
         let app = TestApp::with_ada().await;
         app.start_session(6).await;
         app.update_ada(crate::domain::User::revoked).await;

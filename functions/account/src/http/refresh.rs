@@ -28,9 +28,9 @@ pub(super) struct Body {
 #[derive(Serialize, ToSchema)]
 #[schema(as = RefreshedCookies)]
 pub(super) struct Lifetimes {
-    /// The lifetime of the access token in seconds.
+    /// Seconds until the access token expires.
     expires_in: u64,
-    /// The idle timeout of the session in seconds.
+    /// Seconds until the session expires unless it is refreshed.
     refresh_expires_in: u64,
 }
 

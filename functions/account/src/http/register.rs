@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn taken_identifiers_are_slowed_down_each() {
+    async fn each_taken_identifier_is_rate_limited() {
         let app = TestApp::with_ada().await;
         let body = |email, phone| post(&json!({"phone": phone, "email": email, "password": "correct horse"}));
         let (taken, free) = ("+33612345678", "+33600000000");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn concurrent_sign_ups_with_a_taken_email_are_slowed_down() {
+    async fn concurrent_sign_ups_with_a_taken_email_are_rate_limited() {
         let app = Arc::new(TestApp::with_ada().await);
         let sign_ups: Vec<_> = (0..16)
             .map(|n| {

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn authorization_of_another_scheme_is_a_401() {
+    async fn malformed_authorization_header_is_a_401() {
         for authorization in ["Basic YTpi", "Bearer", "Bearer a.b.c, Bearer d.e.f"] {
             let scene = Scene::new().await;
             let mut request = with_refresh_token(by_cookie(scene.request("local")), &scene.token);
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn user_updated_meanwhile_is_revoked_as_updated() {
+    async fn revocation_keeps_a_concurrent_update() {
         for scope in ["others", "global"] {
             let scene = Scene::new().await;
             let verify = scene.app.updating_ada(|user| User { email_verified: true, ..user }, None);
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn user_revoked_meanwhile_is_not_revoked_twice() {
+    async fn concurrent_revocations_raise_the_epoch_once() {
         for scope in ["others", "global"] {
             let scene = Scene::new().await;
             scene.app.engine.before_next("TransactWriteItems", scene.app.updating_ada(User::revoked, None));
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn session_ended_meanwhile_is_not_rebound() {
+    async fn concurrently_ended_session_is_not_rebound() {
         let scene = Scene::new().await;
         scene.app.engine.before_next("TransactWriteItems", scene.app.ending_session(&scene.own));
         scene.is_rejected(scene.request("others")).await;

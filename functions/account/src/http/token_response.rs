@@ -20,7 +20,7 @@ pub(super) struct Reissued<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     token_type: Option<&'static str>,
-    /// The lifetime of the access token in seconds.
+    /// Seconds until the access token expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     expires_in: Option<u64>,
@@ -28,7 +28,7 @@ pub(super) struct Reissued<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     refresh_token: Option<&'a str>,
-    /// The idle timeout of the session in seconds.
+    /// Seconds until the session expires unless it is refreshed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     refresh_expires_in: Option<u64>,
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn new_tokens_are_returned_where_the_former_one_was_sent() {
+    fn new_tokens_are_returned_the_way_the_old_token_was_sent() {
         let by_cookie = response_to("cookie", "access_token=a.b.c");
         assert_eq!(body_of(&by_cookie), json!({"message": "Done."}));
         assert_eq!(cookie_of(&by_cookie, "access_token").as_deref(), Some("d.e.f"));

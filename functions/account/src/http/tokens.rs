@@ -11,11 +11,11 @@ pub(super) struct Tokens<'a> {
     access_token: &'a str,
     /// Always Bearer.
     token_type: &'static str,
-    /// The lifetime of the access token in seconds.
+    /// Seconds until the access token expires.
     expires_in: u64,
     /// Valid once.
     refresh_token: &'a str,
-    /// The idle timeout of the session in seconds.
+    /// Seconds until the session expires unless it is refreshed.
     refresh_expires_in: u64,
 }
 

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn new_identifiers_sign_in_at_once_and_are_unverified() {
+    async fn new_identifiers_sign_in_immediately_and_are_unverified() {
         let scene = Scene::verified().await;
         let before = hash_computations();
         let fields = json!({"email": "Ada@Example.org", "phone": "+33 6 87 65 43 21"});
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn concurrent_update_to_the_same_identifiers_is_enough() {
+    async fn identical_concurrent_update_is_not_repeated() {
         let scene = Scene::new().await;
         let remove = scene.app.updating_ada(|user| User { phone: None, ..user }, None);
         scene.app.engine.before_next("TransactWriteItems", remove);

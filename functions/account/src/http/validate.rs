@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn verified_identifiers_are_those_of_the_token() {
+    async fn payload_reports_verification_as_of_issue() {
         let app = TestApp::new().await;
         let user = User { email_verified: true, phone_verified: true, ..ada() };
         let (session, refresh_token) = session_and_token(5);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn token_is_a_503_while_the_keys_cannot_be_loaded() {
+    async fn validation_is_a_503_while_keys_are_unavailable() {
         let app = TestApp::new().await;
         let state = State { verifier: app.new_verifier(), accounts: app.accounts.clone() };
         app.engine.reject("Query", 3, "ThrottlingException");

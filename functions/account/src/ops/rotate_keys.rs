@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn create_request_adds_first_key_and_is_answered() {
+    async fn create_request_adds_first_key_and_sends_a_response() {
         let rotation = Rotation::start().await;
         let (_, path, body) = rotation.request("Create", None).await;
         assert_eq!(rotation.states().await, [KeyState::Current]);

@@ -46,7 +46,7 @@ pub struct UserStatusView {
 /// The status was not set.
 #[derive(Debug, thiserror::Error)]
 pub enum SetStatusError {
-    /// The event is malformed. The message does not contain the cause, which may quote personal data: it is logged.
+    /// The event is malformed. The message omits the cause: the message is logged, and the cause may quote personal data.
     #[error(
         "the event must be an object with status (ACTIVE or SUSPENDED), one of userId, email and phone, and optionally a \
          reason; all of them strings"

@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn settling_an_attempt_of_a_missing_item_creates_none() {
+    async fn settling_an_attempt_creates_no_missing_item() {
         let (accounts, _) = Accounts::with_ada().await;
         let RateLimit::Allowed(SignInAttempt { counted, .. }) =
             accounts.table.count_attempt(&unknown(), now()).await.unwrap()
@@ -621,7 +621,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn credential_with_invalid_hash_error_does_not_contain_it() {
+    async fn invalid_stored_hash_is_not_quoted_in_the_error() {
         let (accounts, ada) = Accounts::with_ada().await;
         let identifier = Identifier::Email(ada.email);
         let hash = AttributeValue::S("hunter2".to_owned());

@@ -198,9 +198,7 @@ impl AccountTable {
         }
         let mut removed =
             if reset_failed_attempts { vec!["attempts", "lastAttemptAt", "inFlight"] } else { Vec::new() };
-        if !copy.contains_key("phone") {
-            removed.push("phone");
-        }
+        removed.extend(["phone", "emailAsTyped"].into_iter().filter(|name| !copy.contains_key(*name)));
         let sets: Vec<_> = copy.keys().map(|name| format!("#{name} = :{name}")).collect();
         let mut expression = format!("SET {}", sets.join(", "));
         if !removed.is_empty() {
@@ -306,6 +304,18 @@ mod tests {
             assert_eq!(copy(&accounts, &identifier).await, Some(after.clone()));
         }
         assert_eq!(accounts.audited().await, ["IDENTIFIER_CHANGED"]);
+    }
+
+    #[tokio::test]
+    async fn update_removes_the_old_spelling_from_kept_copies() {
+        let (accounts, ada) = Accounts::with_ada().await;
+        let typed = User { email: Email::parse("Ada@m\u{fc}nchen.example").unwrap(), ..later(&ada) };
+        assert_eq!(change(&accounts, &ada, &typed).await, UpdateOutcome::Updated);
+        let phone = Identifier::Phone(ada.phone.clone().unwrap());
+        assert!(copy(&accounts, &phone).await.unwrap().email.typed().is_some());
+        let plain = User { email: Email::parse("ada@example.org").unwrap(), ..later(&typed) };
+        assert_eq!(change(&accounts, &typed, &plain).await, UpdateOutcome::Updated);
+        assert_eq!(copy(&accounts, &phone).await.unwrap().email.typed(), None);
     }
 
     #[tokio::test]

@@ -129,7 +129,7 @@ async fn rejected_sign_in_costs_the_same_for_unknown_users() {
 }
 
 /// Sends twelve sign-ins concurrently. Returns the code of each, or "ok", and how many hashes they took.
-async fn twelve_at_once(scene: &Arc<Scene>, credentials: &Value) -> (Vec<&'static str>, usize) {
+async fn twelve_concurrently(scene: &Arc<Scene>, credentials: &Value) -> (Vec<&'static str>, usize) {
     let before = hash_computations();
     let attempts: Vec<_> = (0..12)
         .map(|_| {
@@ -146,28 +146,28 @@ async fn twelve_at_once(scene: &Arc<Scene>, credentials: &Value) -> (Vec<&'stati
 }
 
 #[tokio::test]
-async fn twelve_correct_sign_ins_at_once_all_succeed() {
+async fn twelve_concurrent_sign_ins_all_succeed() {
     let scene = Arc::new(Scene::new().await);
     let credentials = json!({"email": "ada@example.com", "password": "correct horse"});
     signup::handle(&scene.sign_up, post(&credentials)).await.unwrap();
-    assert_eq!(twelve_at_once(&scene, &credentials).await, (vec!["ok"; 12], 12));
+    assert_eq!(twelve_concurrently(&scene, &credentials).await, (vec!["ok"; 12], 12));
 
     // Although all but one attempt have been used up by failures.
     let wrong = json!({"email": "ada@example.com", "password": "wrong horse"});
     for _ in 0..4 {
         signin::handle(&scene.sign_in, post(&wrong)).await.unwrap_err();
     }
-    assert_eq!(twelve_at_once(&scene, &credentials).await, (vec!["ok"; 12], 12));
+    assert_eq!(twelve_concurrently(&scene, &credentials).await, (vec!["ok"; 12], 12));
 }
 
 #[tokio::test]
-async fn twelve_wrong_sign_ins_at_once_compute_five_hashes() {
+async fn twelve_concurrent_wrong_sign_ins_compute_five_hashes() {
     let scene = Arc::new(Scene::new().await);
     let credentials = json!({"email": "ada@example.com", "password": "correct horse"});
     signup::handle(&scene.sign_up, post(&credentials)).await.unwrap();
     for email in ["ada@example.com", "bob@example.com"] {
         let wrong = json!({"email": email, "password": "wrong horse"});
-        let (codes, hashes) = twelve_at_once(&scene, &wrong).await;
+        let (codes, hashes) = twelve_concurrently(&scene, &wrong).await;
         let expected = [vec![problems::INVALID_CREDENTIALS.code; 5], vec![problems::TOO_MANY_ATTEMPTS.code; 7]];
         assert_eq!((codes, hashes), (expected.concat(), 5));
     }

@@ -200,7 +200,7 @@ async fn signing_out_others_or_all_takes_two_round_trips() {
 }
 
 #[tokio::test]
-async fn other_tab_of_a_retained_session_ends_nothing() {
+async fn superseded_token_of_another_tab_ends_nothing() {
     for changes_password in [false, true] {
         let scene = Scene::new().await;
         let first = scene.sign_in().await;
