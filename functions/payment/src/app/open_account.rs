@@ -86,6 +86,11 @@ pub async fn open_account(
         created_at,
     });
     let credit = new.credit().map(|amount| (amount, limits.max_credit_per_user));
+    if let Some((amount, max)) = credit
+        && amount > max
+    {
+        return Err(PaymentError::CreditPerUserExceeded { max });
+    }
     let account = new.open(id, user, currency, created_at);
     let max_accounts = limits.max_accounts_per_user;
     execute(store, OpenAccount { request, account, transfer, claims, max_accounts, credit, operator }).await

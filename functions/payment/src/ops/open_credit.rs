@@ -37,7 +37,8 @@ struct OpenCreditRequest {
     disburse_to: Option<PaymentAccountId>,
     /// Identifies the command: a repeated command opens one account.
     key: String,
-    /// The operator's reason, which is recorded.
+    /// The operator's reason, which is recorded. Not part of the fingerprint: a repeated command may state another one.
+    #[serde(skip_serializing)]
     reason: String,
 }
 
@@ -56,8 +57,14 @@ pub struct OpenedAccount {
 /// No account was opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenCreditError {
-    #[error("invalid event: {0}")]
-    InvalidEvent(#[from] serde_json::Error),
+    /// The event is malformed. The message omits the cause: the message is logged, and the cause may quote the event.
+    #[error(
+        "the event must be an object with userId, paymentAccountType (CREDIT or LOAN), currency, amount (minor units), key \
+         and reason, and optionally paymentAccountId and disburseTo"
+    )]
+    InvalidEvent,
+    #[error(transparent)]
+    Fingerprint(#[from] serde_json::Error),
     #[error("{0}")]
     InvalidField(String),
     #[error(transparent)]
@@ -84,7 +91,7 @@ pub async fn open_credit(
     event: Value,
     request_id: String,
 ) -> Result<OpenedAccount, OpenCreditError> {
-    let request: OpenCreditRequest = serde_json::from_value(event)?;
+    let request: OpenCreditRequest = serde_json::from_value(event).map_err(|_| OpenCreditError::InvalidEvent)?;
     let params = request.params()?;
     let idempotent = IdempotentRequest::keyed(request.user_id, "open-credit", &request.key, &request)?;
     let operator = OperatorCommand { request_id, reason: request.reason };

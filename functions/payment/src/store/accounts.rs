@@ -29,7 +29,8 @@ pub struct OpenAccount {
     pub claims: TokenClaims,
     /// The maximum number of accounts of a user.
     pub max_accounts: u32,
-    /// The credit limit or the principal of the account, and the maximum of all those of a user in one currency.
+    /// The credit limit or the principal of the account, and the maximum of all those of a user in one currency, which is
+    /// at least as high.
     pub credit: Option<(Amount, Amount)>,
     /// The command of an operator, if the owner did not request the account.
     pub operator: Option<OperatorCommand>,
@@ -164,12 +165,11 @@ impl Store {
                 None => ("", "", update),
                 Some((amount, max)) => (
                     ", #credit :credit",
-                    " AND (attribute_not_exists(#credit) OR #credit <= :creditRoom) AND :credit <= :creditMax",
+                    " AND (attribute_not_exists(#credit) OR #credit <= :creditRoom)",
                     update
                         .expression_attribute_names("#credit", credit_attribute(account.currency))
                         .expression_attribute_values(":credit", number(amount.minor()))
-                        .expression_attribute_values(":creditRoom", number(max.minor() - amount.minor()))
-                        .expression_attribute_values(":creditMax", number(max.minor())),
+                        .expression_attribute_values(":creditRoom", number(max.minor() - amount.minor())),
                 ),
             };
             update
@@ -249,12 +249,13 @@ fn command_item(account: &Account, amount: Amount, operator: &OperatorCommand) -
 
 fn rejected(
     failed: &FailedConditions<Part>,
-    OpenAccount { claims, account, .. }: &OpenAccount,
+    OpenAccount { claims, account, operator, .. }: &OpenAccount,
 ) -> Result<OpenOutcome, StoreError> {
     let unexpected = || StoreError::internal("an opening failed an unexpected condition");
     let owner = failed.item(Part::Owner).cloned().map(from_item::<UserRecord>).transpose()?;
-    // A revoked token does not learn the result of an earlier request.
-    if let Some(owner) = owner.map(UserRecord::replica).filter(|owner| owner.admit(claims).is_err()) {
+    // A revoked token does not learn the result of an earlier request. An operator does.
+    let revoked = owner.map(UserRecord::replica).filter(|owner| operator.is_none() && owner.admit(claims).is_err());
+    if let Some(owner) = revoked {
         return Ok(OpenOutcome::OwnerRejected { owner: Some(owner), credit: 0 });
     }
     let (part, item) = failed.iter().next().ok_or_else(unexpected)?;

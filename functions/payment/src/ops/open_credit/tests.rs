@@ -55,7 +55,12 @@ async fn operator_opens_a_credit_account_and_is_recorded() {
     // The user's own token can use the account.
     scene.app.move_money(scene.ada, crate::testing::withdrawal("card"), 5).await.unwrap();
 
-    assert!(scene.open(event).await.unwrap().replayed);
+    let mut again = event;
+    again["reason"] = json!("asked again");
+    assert!(scene.open(again.clone()).await.unwrap().replayed);
+    // The result of an earlier command is returned to an operator even if the user was suspended meanwhile.
+    scene.app.replicate(scene.ada.id, 1, 2).await;
+    assert!(scene.open(again).await.unwrap().replayed);
     let items = scene.app.items().await;
     let commands: Vec<_> =
         items.iter().filter(|item| item.get("kind") == Some(&dynamo::text("CREDIT_OPENED"))).collect();
@@ -85,6 +90,15 @@ async fn credit_of_a_user_is_limited_per_currency() {
     euros["currency"] = json!("EUR");
     scene.open(euros).await.unwrap();
     scene.open(scene.card("d", 300)).await.unwrap();
+}
+
+#[tokio::test]
+async fn credit_above_the_maximum_of_a_user_is_rejected() {
+    let mut scene = Scene::new().await;
+    scene.state.limits.max_credit_per_user = amount(400);
+    let over = scene.open(scene.card("a", 401)).await;
+    assert!(matches!(over, Err(OpenCreditError::Payment(PaymentError::CreditPerUserExceeded { .. }))), "{over:?}");
+    scene.open(scene.card("b", 400)).await.unwrap();
 }
 
 #[tokio::test]
@@ -120,7 +134,8 @@ async fn invalid_command_opens_nothing_and_names_the_field() {
         ("key", json!(""), "key: "),
         ("reason", json!(" "), "reason: "),
         ("reason", json!("x".repeat(201)), "reason: "),
-        ("unknown", json!(1), "unknown field"),
+        ("unknown", json!(1), "the event must be"),
+        ("amount", json!("ada@example.com"), "the event must be"),
         ("userId", json!(scene.app.in_new_session(scene.ada).claims.session), "user is not replicated yet"),
     ] {
         let mut event = scene.card("k", 500);
