@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn program_receives_links() {
+    fn client_that_does_not_prefer_html_receives_links() {
         for accept in [
             None,
             Some("*/*"),

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_route_of_the_function_has_its_response() {
+    fn each_docs_route_returns_its_content() {
         for stage in ["", "/prod"] {
             for (path, file, media_type) in [
                 ("/", None, "application/json"),

@@ -88,11 +88,11 @@ impl TestUser {
         }
     }
 
-    /// The same user with a token of another epoch.
     pub(crate) fn context(self, request: IdempotentRequest) -> OperationContext {
         OperationContext { user: self.id, claims: self.claims, request }
     }
 
+    /// The same user with a token of another epoch.
     pub(crate) fn with_epoch(self, epoch: u64) -> Self {
         Self { claims: TokenClaims { epoch, ..self.claims }, ..self }
     }

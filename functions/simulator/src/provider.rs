@@ -67,7 +67,7 @@ where
         let signature = provider.secret.signing_secret().await?.sign(&id, sent_at, &body);
         provider.webhooks.post_webhook(SignedMessage { id, sent_at, signature, body }).await?;
     }
-    tracing::info!(payment.reference, ?outcome, "payment settled");
+    tracing::info!(payment.reference, ?outcome, "outcome processed");
     Ok(())
 }
 

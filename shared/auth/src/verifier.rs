@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failing_key_source_is_unavailable_and_loaded_once() {
+    async fn failed_key_load_is_not_repeated_within_the_interval() {
         let key = Key::generate("a");
         let clock = clock();
         let mut verifier = verifier_at(&clock, &[&key]);

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_prefixed_unless_disabled() {
+    fn cookie_names_are_prefixed_unless_disabled() {
         let read = |setting| TokenCookies::from_env(&Env::from_iter([(COOKIE_PREFIXES, setting)]));
         assert_eq!(TokenCookies::from_env(&Env::default()), Ok(TokenCookies::PREFIXED));
         assert_eq!(read("enabled"), Ok(TokenCookies::PREFIXED));

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_unneeded_headers_are_of_no_effect() {
+    fn malformed_unused_headers_are_ignored() {
         for (name, value) in [
             ("host", json!("a b")),
             ("host", json!("api.example.com:port")),
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn event_of_another_kind_is_rejected() {
+    fn event_of_another_source_is_rejected() {
         for event in ["null", "{}", "[]", "7", "\"a\"", "{\"rawPath\": \"\\ud800\"}", "{\"Records\": []}", "not JSON"] {
             assert!(is_rejected(event), "{event}");
         }

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_parameter_has_no_value() {
+    fn repeated_parameter_is_rejected() {
         assert_eq!(query_parameter(&request("limit=5"), "limit").unwrap().as_deref(), Some("5"));
         assert_eq!(query_parameter(&request("limit=5"), "cursor").unwrap(), None);
         for query in ["limit=5&limit=6", "limit=5,6"] {

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn response_is_in_the_form_of_the_gateway() {
+    async fn response_has_the_api_gateway_format() {
         let expected = json!({
             "statusCode": 200,
             "headers": {

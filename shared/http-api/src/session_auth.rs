@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn authorization_that_is_no_bearer_token_is_a_401() {
+    fn non_bearer_authorization_returns_401() {
         for authorization in [
             "Basic YTpi",
             "Bearer",

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn any_secret_and_any_signature_may_match() {
+    fn message_matching_any_secret_is_accepted() {
         let next = secret("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
         assert!(verify(&[next.clone(), ours()], SIGNED, BODY, now()).is_ok());
         let both =

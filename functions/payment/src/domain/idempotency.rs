@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn unkeyed_request_is_executed_by_an_earlier_attempt() {
+    fn unkeyed_request_stored_before_counts_as_executed() {
         let unkeyed = IdempotentRequest::unkeyed(&SeededRandom::new(3));
         assert_eq!(unkeyed.replay(Stored { value: (), fingerprint: None }), Ok(Idempotent::executed(())));
     }

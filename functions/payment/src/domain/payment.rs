@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn reference_in_another_form_is_rejected() {
+    fn malformed_reference_is_rejected() {
         let long = format!("PAY-8{}", "0".repeat(25));
         for text in ["", "PAY-", "01JZ8QK3Y5T8W2N4V6X8Z0A2C4", "PAY-01jz8qk3y5t8w2n4v6x8z0a2c4", "PAY-x", &long] {
             assert_eq!(PaymentReference::parse(text), Err(InvalidReference), "{text}");

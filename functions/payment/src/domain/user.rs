@@ -37,7 +37,7 @@ pub struct Replica {
 
 /// The token is revoked, or the user is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("token was revoked")]
+#[error("token revoked or user suspended")]
 pub struct TokenRevoked;
 
 impl Replica {

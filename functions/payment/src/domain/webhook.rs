@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn webhook_outcome_is_defined_for_every_pair_of_states() {
+    fn webhook_outcome_covers_every_pair_of_statuses() {
         use PaymentStatus::{Failed, Initiated, Pending, Success};
         use WebhookOutcome::{Applied, Repeated, Stale};
         let contradicted = WebhookOutcome::Contradicted(Contradiction::Status);

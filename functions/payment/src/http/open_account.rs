@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn credit_is_opened_by_users_only_if_it_is_enabled() {
+    async fn self_credit_disabled_rejects_credit_and_loan() {
         let scene = Scene::new().await;
         let state = State { self_credit: SelfCredit::Disabled, ..scene.state(SelfDeposit::Enabled) };
         for body in [
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn field_that_does_not_fit_the_type_is_reported() {
+    async fn field_of_another_account_type_is_reported() {
         let scene = Scene::new().await;
         for (body, expected) in [
             (json!({"paymentAccountType": "DEBIT", "creditLimit": 1}), vec!["/creditLimit"]),

@@ -190,6 +190,13 @@ pub(super) fn problem(error: &PaymentError, fields: PartyFields) -> Problem {
     }
 }
 
+/// Maps an error that concerns no field of the request.
+pub(super) fn problem_without_fields(error: &PaymentError) -> Problem {
+    let mut problem = problem(error, PAYMENT_ACCOUNT);
+    problem.errors.clear();
+    problem
+}
+
 /// Maps the error of a request that creates something. If the store's response was lost, the request may have been executed.
 /// Repeating it is safe with an idempotency key only.
 pub(super) fn creation_problem(error: &PaymentError, fields: PartyFields, keyed: bool) -> Problem {

@@ -77,23 +77,24 @@ pub async fn handle<L: LoadSecrets + Sync>(state: &State<L>, request: Request) -
     let header_id = state.authenticate(&request, now).await?;
     let body: &[u8] = request.body();
     let body_hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, body));
-    let (id, report) = match parse(body) {
-        Ok((id, report)) => (id.unwrap_or_else(|| header_id.to_owned()), report),
-        Err(fields) => {
-            let webhook = UnprocessableWebhook { id: header_id, body_hash, body, received_at: now };
+    let (id, report) = match parse(body, header_id, &body_hash) {
+        Ok(parsed) => parsed,
+        Err((id, fields)) => {
+            let webhook = UnprocessableWebhook { id: &id, body_hash, body, received_at: now };
             state.store.record_unprocessable_webhook(&webhook).await.map_err(PaymentError::from)?;
             let problem = problems::unprocessable_webhook(fields);
             // The alarm of the template counts `reconciliation`.
-            tracing::error!(id = header_id, errors = ?problem.errors, reconciliation = "OPEN", "unprocessable webhook");
+            tracing::error!(id, errors = ?problem.errors, reconciliation = "OPEN", "unprocessable webhook");
             return Err(problem);
         }
     };
     let webhook = Webhook { id, body_hash, report, received_at: now };
     let Report { reference, status, .. } = webhook.report;
-    let (payment, outcome) = apply_webhook(&state.store, &webhook).await.inspect_err(|error| {
+    let applied = apply_webhook(&state.store, &webhook).await.inspect_err(|error| {
         // The provider may have collected money.
         tracing::error!(%reference, reported_status = %status, %error, "authentic webhook rejected");
-    })?;
+    });
+    let (payment, outcome) = applied.map_err(|error| problems::problem_without_fields(&error))?;
     if let WebhookOutcome::Contradicted(contradiction) = outcome {
         tracing::error!(
             %reference,
@@ -135,8 +136,8 @@ impl<L: LoadSecrets> State<L> {
 }
 
 /// Reads the fields that are needed, and ignores all others: a provider may add fields and values at any time. Returns the
-/// webhook's id, if it is in the body.
-fn parse(body: &[u8]) -> Result<(Option<String>, Report), FieldErrors> {
+/// webhook's id too, which is that of the header unless the body has one, and the hash of the body if neither is valid.
+fn parse(body: &[u8], header_id: &str, body_hash: &str) -> Result<(String, Report), (String, FieldErrors)> {
     let mut fields = FieldErrors::default();
     let body: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
     let stated = |name| body.get(name).filter(|value| !value.is_null());
@@ -155,17 +156,15 @@ fn parse(body: &[u8]) -> Result<(Option<String>, Report), FieldErrors> {
     let amount = stated("amount").map(|amount| amount.as_i64().ok_or("must be an integer, in minor units"));
     let amount = fields.read_optional("amount", amount);
     let currency = fields.read_optional("currency", text("currency").map(|code| code.map(str::to_owned)));
-    let webhook_id = fields.read_optional("webhookId", text("webhookId").map(|id| id.and_then(parse_id)));
-    match (reference, status, provider_transaction_id, amount, currency, webhook_id) {
-        (
-            Some(reference),
-            Some(status),
-            Some(provider_transaction_id),
-            Some(amount),
-            Some(currency),
-            Some(webhook_id),
-        ) => Ok((webhook_id, Report { reference, status, provider_transaction_id, amount, currency })),
-        _ => Err(fields),
+    let own_id = fields.read_optional("webhookId", text("webhookId").map(|id| id.and_then(parse_id))).flatten();
+    let id = own_id.or_else(|| fields.read("webhookId", parse_id(header_id))).unwrap_or_else(|| body_hash.to_owned());
+    match (reference, status, provider_transaction_id, amount, currency) {
+        (Some(reference), Some(status), Some(provider_transaction_id), Some(amount), Some(currency))
+            if fields.is_empty() =>
+        {
+            Ok((id, Report { reference, status, provider_transaction_id, amount, currency }))
+        }
+        _ => Err((id, fields)),
     }
 }
 
@@ -410,6 +409,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn unprocessable_webhook_is_recorded_under_its_own_id() {
+        let scene = Scene::new().await;
+        scene.rejected(scene.signed(&json!({"webhookId": "evt-7"}))).await;
+        assert!(scene.recorded("msg_1").await.is_none());
+        let mut corrected = scene.body();
+        corrected["webhookId"] = json!("evt-7");
+        handle(&scene.state, scene.signed(&corrected)).await.unwrap();
+        let recorded = scene.recorded("evt-7").await.unwrap();
+        assert_eq!((&recorded["outcome"], recorded.get("reconciliation")), (&text("APPLIED"), None));
+    }
+
+    #[tokio::test]
     async fn unknown_fields_and_values_are_ignored() {
         let scene = Scene::new().await;
         let mut body = scene.body();
@@ -423,7 +434,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn same_webhook_in_other_bytes_is_a_duplicate() {
+    async fn redelivery_with_different_body_is_a_duplicate() {
         let scene = Scene::new().await;
         handle(&scene.state, scene.signed(&scene.body())).await.unwrap();
         let mut again = scene.body();

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn equal_requests_in_other_forms_are_replayed() {
+    async fn key_with_equivalent_payload_is_replayed() {
         let scene = Scene::new().await;
         let body = json!({"fromPaymentAccountId": "ada", "toPaymentAccountId": "bob", "amount": 5});
         scene.send(keyed_request(&body, "k")).await.unwrap();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn key_identifies_the_payload_however_it_is_formatted() {
+    async fn key_with_reformatted_payload_is_replayed() {
         let scene = Scene::new().await;
         let first = scene.send(keyed_request(&valid_body(), "k")).await.unwrap();
         let shuffled = json!({"amount": 1050, "toPaymentAccountId": "bob", "fromPaymentAccountId": "ada"});
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn amount_must_be_a_positive_exact_integer() {
+    async fn amount_that_is_not_a_positive_integer_is_rejected() {
         let scene = Scene::new().await;
         for amount in [
             json!(0),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failure_points_at_the_account_it_is_about() {
+    async fn failed_send_points_at_the_offending_account() {
         let scene = Scene::new().await;
         for (freeze, amount, code, pointer) in [
             (false, 2001, "insufficient_funds", "/fromPaymentAccountId"),

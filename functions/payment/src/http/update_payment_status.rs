@@ -13,6 +13,7 @@ use super::dto::PaymentBody;
 use super::get_payment::{by_reference, path_reference};
 use super::idempotency::{REPLAYED, operation_context};
 use super::{PAYMENTS, examples, problems};
+use crate::app::PaymentError;
 use crate::app::config::SelfDeposit;
 use crate::app::transition_payment::{TransitionParams, transition_payment};
 use crate::domain::{Idempotent, PaymentStatus, ProviderTransactionId};
@@ -58,8 +59,12 @@ pub async fn handle(state: &State, principal: Principal, request: Request) -> Re
     let params = TransitionParams { reference, to: body.status, provider_transaction_id };
     let payload = json!({"reference": reference, "status": body.status, "providerTransactionId": id});
     let context = operation_context(&state.store, &principal, &request, "update-payment-status", &payload)?;
-    let Idempotent { value: payment, replayed } =
-        transition_payment(&state.store, &context, params, state.self_deposit).await?;
+    let changed = transition_payment(&state.store, &context, params, state.self_deposit).await;
+    let Idempotent { value: payment, replayed } = changed.map_err(|error| match error {
+        // The status and the provider's transaction are fields of the request; the account is not.
+        PaymentError::InvalidTransition(_) | PaymentError::ProviderTransactionUsed => error.into(),
+        error => problems::problem_without_fields(&error),
+    })?;
     let response = Response::json(StatusCode::OK, &PaymentBody::from(&payment))?;
     Ok(if replayed { response.header(REPLAYED.0, REPLAYED.1) } else { response })
 }

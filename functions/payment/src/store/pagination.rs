@@ -149,10 +149,14 @@ pub(super) fn merge<T>(
     let mut last: Option<String> = None;
     while let Some((order, item)) = ascending.pop_last() {
         if entries.len() == limit {
-            return Ok(Page { entries, next: last.and_then(|order| order.parse().ok()), complete_until });
+            return Ok(Page { entries, next: last.as_deref().map(cursor).transpose()?, complete_until });
         }
         entries.push(read(item)?);
         last = Some(order);
     }
-    Ok(Page { entries, next: read_until.and_then(|order| order.parse().ok()), complete_until })
+    Ok(Page { entries, next: read_until.as_deref().map(cursor).transpose()?, complete_until })
+}
+
+fn cursor(order: &str) -> Result<Cursor, StoreError> {
+    order.parse().map_err(|_| StoreError::internal("an indexed item has a malformed order"))
 }

@@ -128,7 +128,7 @@ async fn concurrent_deliveries_of_a_webhook_apply_it_once() {
 }
 
 #[tokio::test]
-async fn one_of_contradicting_webhooks_is_applied() {
+async fn concurrent_contradicting_webhooks_apply_one() {
     let app = TestApp::new().await;
     let ada = app.user().await;
     app.open_debit(ada, "ada", 0).await;
@@ -192,7 +192,7 @@ async fn concurrent_payments_claim_a_provider_transaction_once() {
 }
 
 #[tokio::test]
-async fn success_by_another_transaction_than_pending_is_not_applied() {
+async fn success_with_other_provider_transaction_is_not_applied() {
     let app = TestApp::new().await;
     let ada = app.user().await;
     app.open_debit(ada, "ada", 0).await;
@@ -242,7 +242,7 @@ async fn success_with_another_amount_is_not_applied() {
 }
 
 #[tokio::test]
-async fn same_report_in_other_bytes_is_a_duplicate() {
+async fn same_report_with_different_body_is_a_duplicate() {
     let app = TestApp::new().await;
     let ada = app.user().await;
     let reference = app.create_pending_payment(ada, None).await.reference;

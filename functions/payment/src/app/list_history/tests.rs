@@ -140,7 +140,7 @@ async fn history_of_a_foreign_account_is_not_found() {
 }
 
 #[tokio::test]
-async fn reader_that_follows_by_time_misses_no_delayed_transfer() {
+async fn poll_from_complete_until_includes_delayed_transfers() {
     let app = Arc::new(TestApp::new().await);
     let ada = app.user().await;
     app.open_debit(ada, "ada", 0).await;

@@ -169,7 +169,7 @@ async fn revoked_token_neither_changes_nor_reads_a_payment() {
 }
 
 #[tokio::test]
-async fn transition_is_rejected_if_the_token_is_revoked_meanwhile() {
+async fn transition_with_concurrently_revoked_token_is_rejected() {
     let app = Arc::new(TestApp::new().await);
     let ada = app.user().await;
     let reference = app.create_payment(ada, None).await.reference;

@@ -2,6 +2,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::*;
+use crate::domain::{User, UserStatus};
 use crate::testing::{TestApp, TestUser, amount};
 
 struct Scene {
@@ -56,10 +57,11 @@ async fn operator_opens_a_credit_account_and_is_recorded() {
     scene.app.move_money(scene.ada, crate::testing::withdrawal("card"), 5).await.unwrap();
 
     let mut again = event;
-    again["reason"] = json!("asked again");
+    again["reason"] = json!("case 4712");
     assert!(scene.open(again.clone()).await.unwrap().replayed);
-    // The result of an earlier command is returned to an operator even if the user was suspended meanwhile.
-    scene.app.replicate(scene.ada.id, 1, 2).await;
+    // A replay is returned to an operator even if the user has been suspended since.
+    let suspended = User { status: UserStatus::Suspended, ..crate::testing::user(scene.ada.id, 1) };
+    scene.app.store.replicate_user(&suspended, 2).await.unwrap();
     assert!(scene.open(again).await.unwrap().replayed);
     let items = scene.app.items().await;
     let commands: Vec<_> =
