@@ -7,9 +7,11 @@ support/access_policy.py. test_isolation.py checks that the deployed roles enfor
 import base64
 import json
 import math
+import re
 import string
 
 import pytest
+from samcli.lib.config.samconfig import SamConfig
 from support.access_policy import DELETERS, KEY_ROTATION, TOKEN_ISSUERS, WEBHOOK_SECRET_READERS
 from support.tables import (
     ACCOUNT_EVENT_RECORDS,
@@ -19,6 +21,7 @@ from support.tables import (
 )
 from support.template import (
     FUNCTIONS,
+    ROOT,
     TABLES,
     TEMPLATE,
     actions_on,
@@ -249,24 +252,52 @@ def test_key_rotation_runs_daily_and_alarms_on_failure():
     assert alarms == {"Errors": "notBreaching", "Invocations": "breaching"}
 
 
-def test_simulator_is_conditional_and_rejected_in_prod():
+def test_simulator_is_conditional():
     assert TEMPLATE["Conditions"]["HasProviderSimulator"] == {"Fn::Equals": [{"Ref": "ProviderSimulator"}, "enabled"]}
     simulates = {name: resource for name, resource in TEMPLATE["Resources"].items() if "Simulator" in name}
     assert simulates.keys() > set(in_context("simulator"))
     assert {resource.get("Condition") for resource in simulates.values()} == {"HasProviderSimulator"}
-    rule = TEMPLATE["Rules"]["ProdDisablesProviderSimulator"]
-    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
-    (assertion,) = rule["Assertions"]
-    assert assertion["Assert"] == {"Fn::Equals": [{"Ref": "ProviderSimulator"}, "disabled"]}
-    assert TEMPLATE["Parameters"]["ProviderSimulator"]["Default"] == "disabled"
 
 
-def test_cookie_prefixes_are_the_default_and_required_in_prod():
-    assert TEMPLATE["Parameters"]["CookiePrefixes"]["Default"] == "enabled"
-    rule = TEMPLATE["Rules"]["ProdRequiresCookiePrefixes"]
-    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
-    (assertion,) = rule["Assertions"]
-    assert assertion["Assert"] == {"Fn::Equals": [{"Ref": "CookiePrefixes"}, "enabled"]}
+# What CloudFormation accepts in prod. Other stages have the same values by default.
+REQUIRED_IN_PROD = {
+    "SelfDeposit": "disabled",
+    "SelfCredit": "disabled",
+    "ProviderSimulator": "disabled",
+    "CookiePrefixes": "enabled",
+}
+
+
+@pytest.mark.parametrize(("parameter", "value"), REQUIRED_IN_PROD.items())
+def test_setting_is_safe_by_default_and_enforced_in_prod(parameter, value):
+    assert TEMPLATE["Parameters"][parameter]["Default"] == value
+    conditions = [
+        rule["RuleCondition"]
+        for rule in TEMPLATE["Rules"].values()
+        if [assertion["Assert"] for assertion in rule["Assertions"]] == [{"Fn::Equals": [{"Ref": parameter}, value]}]
+    ]
+    assert conditions == [{"Fn::Equals": [{"Ref": "Stage"}, "prod"]}]
+
+
+def deployed_parameters(environment):
+    """The parameters that samconfig.toml sets for an environment."""
+    deploy = SamConfig(str(ROOT)).get_all(["deploy"], "parameters", environment)
+    return dict(override.split("=", 1) for override in deploy["parameter_overrides"])
+
+
+def test_credit_is_self_service_in_development_only():
+    stages = {stage: deployed_parameters(stage) for stage in TEMPLATE["Parameters"]["Stage"]["AllowedValues"]}
+    assert {stage: parameters["Stage"] for stage, parameters in stages.items()} == {stage: stage for stage in stages}
+    assert {stage for stage, parameters in stages.items() if parameters["SelfCredit"] == "enabled"} == {"dev"}
+    assert REQUIRED_IN_PROD.items() <= (REQUIRED_IN_PROD | stages["prod"]).items()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_setting_named_as_a_parameter_has_its_value(function):
+    parameters = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): name for name in TEMPLATE["Parameters"]}
+    for variable, value in environment(function).items():
+        if variable in parameters:
+            assert value == {"Ref": parameters[variable]}, variable
 
 
 def test_simulator_is_subscribed_to_pending_payments_only():

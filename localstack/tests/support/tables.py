@@ -286,5 +286,6 @@ PAYMENT_OTHER_RECORDS = {
     "a write shard": stream_record("ACCOUNT#1", "INTAKE#0", "MODIFY", status="ACTIVE"),
     "a replicated user": stream_record("USER#1", "USER", status="ACTIVE"),
     "a webhook": stream_record("WEBHOOK#1", "WEBHOOK", status="SUCCESS"),
+    "an operator's command": stream_record("COMMANDS#1", f"{LONG_AGO}#1"),
     "a public key": stream_record("SIGNING_KEYS", "KEY#1"),
 }
