@@ -147,3 +147,33 @@ async fn invalid_command_opens_nothing_and_names_the_field() {
     }
     assert_eq!(scene.app.items().await.len(), items);
 }
+
+#[tokio::test]
+async fn unreadable_command_error_does_not_quote_the_event() {
+    let scene = Scene::new().await;
+    let items = scene.app.items().await.len();
+    let with = |field: &str, value: Value| {
+        let mut event = scene.card("k", 500);
+        event[field] = value;
+        event
+    };
+    for event in [
+        json!("ada@example.com"),
+        json!(["ada@example.com"]),
+        json!(null),
+        json!({"ada@example.com": "CREDIT"}),
+        with("userId", json!("ada@example.com")),
+        with("paymentAccountType", json!("ada@example.com")),
+        with("paymentAccountId", json!("ada@example.com")),
+        with("amount", json!("+33612345678")),
+        with("amount", json!(33_612_345_678.5)),
+        with("reason", json!({"ada@example.com": 1})),
+        with("ada@example.com", json!(1)),
+    ] {
+        let error = scene.open(event.clone()).await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("the event must be an object"), "{event}: {text}");
+        assert!(!text.contains("example") && !text.contains("33612345678"), "{event}: {text}");
+    }
+    assert_eq!(scene.app.items().await.len(), items);
+}
