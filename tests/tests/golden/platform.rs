@@ -30,8 +30,10 @@ use http_api::{Problem, Request, Response};
 use kernel::testing::{ManualClock, SeededRandom};
 use kernel::{Clock, Secret, Timestamp};
 use lambda_http::RequestExt;
+use payment::app::config::Limits;
 use payment::app::webhook_secrets::{LoadSecrets, LoadSecretsError, WebhookSecrets};
 use payment::http as payment_api;
+use payment::ops::open_credit::{OpenCredit, open_credit};
 use payment::store::Store;
 use serde_json::{Map, Value, json};
 use testkit::Engine;
@@ -88,6 +90,7 @@ pub(crate) struct Platform {
     set_status: SetUserStatus,
     rotate: RotateKeys,
     store: Store,
+    open_credit: OpenCredit,
     open_account: payment_api::open_account::State,
     deposit: payment_api::deposit::State,
     withdraw: payment_api::withdraw::State,
@@ -180,6 +183,7 @@ impl Platform {
                 random: Arc::new(random),
                 clock: Arc::new(clock.clone()),
             },
+            open_credit: OpenCredit { store: store.clone(), limits: Limits::from_env(&env).unwrap() },
             open_account: payment_api::open_account::State::from_env(&env, store.clone()).unwrap(),
             deposit: payment_api::deposit::State::from_env(&env, store.clone()).unwrap(),
             withdraw: payment_api::withdraw::State::from_env(&env, store.clone()).unwrap(),
@@ -251,6 +255,11 @@ impl Platform {
 
     pub(crate) async fn set_status(&self, event: Value) -> Value {
         let result = set_user_status(&self.set_status, event, "operator-1".to_owned()).await.unwrap();
+        serde_json::to_value(result).unwrap()
+    }
+
+    pub(crate) async fn open_credit(&self, event: Value) -> Value {
+        let result = open_credit(&self.open_credit, event, "operator-2".to_owned()).await.unwrap();
         serde_json::to_value(result).unwrap()
     }
 

@@ -235,6 +235,13 @@ async fn ledger(platform: &Platform, recording: &mut Recording) {
     keyed("withdraw", "f6", json!({"paymentAccountId": "ben-eur", "amount": 1}), 422).await;
     keyed("withdraw", "f7", json!({"paymentAccountId": "nobody", "amount": 1}), 404).await;
     recording.take(platform).await;
+    let loan = json!({
+        "userId": ben.user_id, "paymentAccountType": "LOAN", "paymentAccountId": "ben-granted", "currency": "USD",
+        "amount": 200, "disburseTo": "ben-main", "key": "o", "reason": "golden",
+    });
+    assert_eq!(platform.open_credit(loan.clone()).await["replayed"], false);
+    assert_eq!(platform.open_credit(loan).await["replayed"], true);
+    recording.take(platform).await;
 }
 
 async fn collections(platform: &Platform, recording: &mut Recording) {

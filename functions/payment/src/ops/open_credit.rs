@@ -18,8 +18,8 @@ const MAX_KEY_CHARACTERS: usize = 255;
 
 /// The state of the function.
 pub struct OpenCredit {
-    store: Store,
-    limits: Limits,
+    pub store: Store,
+    pub limits: Limits,
 }
 
 /// The event.
