@@ -164,11 +164,6 @@ impl<P: Copy + PartialEq> FailedConditions<P> {
         self.failed.iter().any(|(failed, _)| *failed == part)
     }
 
-    /// Whether this part is the only one whose condition was false.
-    pub fn is_only(&self, part: P) -> bool {
-        matches!(self.failed.as_slice(), [(failed, _)] if *failed == part)
-    }
-
     /// The item that the condition of this part was evaluated against; `None` if there was none.
     pub fn item(&self, part: P) -> Option<&Item> {
         self.failed.iter().find(|(failed, _)| *failed == part).and_then(|(_, item)| item.as_ref())

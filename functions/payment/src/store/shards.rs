@@ -172,7 +172,7 @@ impl Store {
             }
             let cancellation = match self.table.attempt(&transaction).await? {
                 Attempt::Committed => return Ok((TransactionOutcome::Committed, now)),
-                Attempt::ConditionFailed(failed) if target.shards().is_some() && failed.is_only(part) => {
+                Attempt::ConditionFailed(failed) if target.shards().is_some() && failed.contains(part) => {
                     target = CreditTarget::AccountOnly;
                     continue;
                 }

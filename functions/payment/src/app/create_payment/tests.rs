@@ -76,3 +76,18 @@ async fn payment_credits_only_a_suitable_account() {
     assert!(matches!(create("loan", "USD").await, Err(PaymentError::WrongAccountType { .. })));
     assert!(create("ada", "USD").await.is_ok());
 }
+
+#[tokio::test]
+async fn revoked_token_does_not_read_an_earlier_payment() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 0).await;
+    let request = IdempotentRequest::keyed(ada.id, "create-payment", "k", &1).unwrap();
+    let payment = app.payment(ada, Some("ada"));
+    let payment = Payment { reference: PaymentReference::new(&request, payment.created_at, &app.random), ..payment };
+    let command = CreatePayment { payment, request, claims: ada.claims };
+    execute(&app.store, command.clone()).await.unwrap();
+    app.end(ada).await;
+    let outcome = execute(&app.store, command).await;
+    assert!(matches!(outcome, Err(PaymentError::Revoked(_))), "{outcome:?}");
+}

@@ -61,8 +61,11 @@ impl Store {
             (TransactionOutcome::Conflict, _) => return Ok(CreateOutcome::Conflict),
             (TransactionOutcome::ConditionFailed(failed), _) => failed,
         };
-        // The token first: a revoked one learns nothing about earlier requests.
-        if failed.contains(Part::Owner) {
+        // Revocation is checked first: a revoked token must not reveal the result of an earlier request.
+        let account = failed.item(Part::Account).map(AccountRecord::state).transpose()?;
+        let is_revoked =
+            |state: &AccountState| state.account.owner == payment.owner && state.revocation.is_revoked(claims);
+        if failed.contains(Part::Owner) || account.as_ref().is_some_and(is_revoked) {
             return Ok(CreateOutcome::TokenRevoked);
         }
         if let Some(stored) = failed.item(Part::Payment) {
@@ -71,7 +74,6 @@ impl Store {
             return Ok(CreateOutcome::Exists(Stored { value: record.into(), fingerprint }));
         }
         if failed.contains(Part::Account) {
-            let account = failed.item(Part::Account).map(AccountRecord::state).transpose()?;
             return Ok(CreateOutcome::AccountRejected(account));
         }
         Err(StoreError::internal("a payment failed an unexpected condition"))

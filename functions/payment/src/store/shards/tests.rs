@@ -253,3 +253,16 @@ async fn keyed_opening_creates_shards_once() {
     assert_eq!((shards, app.balance(ada, "shop").await), (3, 70));
     app.assert_books_balance().await;
 }
+
+#[tokio::test]
+async fn credit_failing_on_shard_and_payer_is_decided_by_the_account() {
+    let (app, _, customer) = shop().await;
+    send_to_shards(&app, customer, "purse", "shop", &[5]).await;
+    let command = app.unkeyed(customer, send("purse", "shop"), 5);
+    let transfer = Transfer { currency: Currency::parse("EUR").unwrap(), ..command.transfer };
+    let outcome = app.post(crate::store::transfers::PostTransfer { transfer, ..command }).await;
+    assert!(
+        matches!(outcome, Err(PaymentError::Rejected { reason: FailureReason::CurrencyMismatch(_), .. })),
+        "{outcome:?}"
+    );
+}
