@@ -32,7 +32,7 @@ pub struct User {
 }
 
 impl User {
-    /// Nobody: a request has an empty token.
+    /// A user without a token: requests are unauthenticated.
     pub const fn anonymous() -> Self {
         Self { token: String::new(), account: String::new() }
     }

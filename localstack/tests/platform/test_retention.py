@@ -37,7 +37,7 @@ DELETED_TYPES = {
     "AWS::Serverless::HttpApi",
     "Custom::SigningKey",
 }
-# Payments that nobody has paid.
+# Test payments, which never moved money.
 WITHOUT_RETAINED_RESOURCES = "infra/simulator.yaml"
 QUEUES = "infra/events.yaml"
 

@@ -57,6 +57,10 @@ impl LoadKeys for TableKeys {
             .send()
             .await
             .map_err(|error| LoadKeysError(StoreError::from(error).to_string()))?;
+        // A page holds thousands of keys. One that is missing here would be rejected as unknown.
+        if response.last_evaluated_key().is_some() {
+            return Err(LoadKeysError("the public keys do not fit one page".to_owned()));
+        }
         let text = |value: Option<&AttributeValue>| value.and_then(|value| value.as_s().ok()).cloned();
         response
             .items()

@@ -36,7 +36,7 @@ fn bundle(path: &str) -> Result<RootCertStore, Box<dyn Error>> {
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         roots.add(certificate?)?;
     }
-    if roots.is_empty() { Err("there is no certificate in it".into()) } else { Ok(roots) }
+    if roots.is_empty() { Err("the file contains no certificate".into()) } else { Ok(roots) }
 }
 
 fn system() -> RootCertStore {

@@ -31,8 +31,8 @@ struct Membership {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshTokenHash(pub String);
 
-/// The SHA-256 hash of the secret of a token family, in base64url. It is stored with the session and tells the tokens
-/// that were issued for it from made-up ones, although most of them are not stored.
+/// The SHA-256 hash of the secret of a token family, in base64url. It is stored with the session and
+/// distinguishes tokens that were issued for it from forged ones, although most of them are not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenFamily(pub String);
 
@@ -150,9 +150,7 @@ impl RefreshToken {
         };
         Self::in_family(self.user, self.session, secret, family)
     }
-}
 
-impl RefreshToken {
     /// Derives the id of the access token that is issued together with this token, with the claims of this version of the
     /// user. A replay of the response has the same id, any other response another one. It does not reveal the secret.
     pub fn access_token_id(&self, user_version: u64) -> String {

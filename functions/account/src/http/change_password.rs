@@ -34,7 +34,7 @@ pub async fn handle(state: &State, session: AuthenticatedSession, request: Reque
     let new = state.password_policy.accept(new_password, Some(&user.email), user.phone.as_ref());
     let new = new.map_err(|rejected| Problem::field("newPassword", rejected))?;
     if new.matches(&current_password) {
-        return Err(Problem::field("newPassword", "must be another than the one you have"));
+        return Err(Problem::field("newPassword", "must differ from your current password"));
     }
     let reauth = ReauthRequest::new(&session, current_password, client_info(&request));
     let tokens = state.change_password(&reauth, session, &new).await?;
@@ -168,7 +168,7 @@ mod tests {
             ("Password1", "common"),
             ("ADA@example.com", "e-mail"),
             ("06 12 34 56 78", "phone"),
-            (PASSWORD, "another"),
+            (PASSWORD, "differ"),
         ] {
             let problem = scene.change(PASSWORD, new).await.unwrap_err();
             assert_eq!((problem.problem_type, pointers(&problem)), (&INVALID_REQUEST, vec!["/newPassword"]), "{new}");

@@ -12,6 +12,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{ACCOUNT, examples};
+use crate::app::active_session::is_active;
 use crate::app::error::AccountError;
 use crate::store::AccountTable;
 
@@ -79,7 +80,7 @@ pub async fn handle(state: &State, request: Request) -> Result<Response, Problem
     let mut claims = claims(&state.verifier, &request).await?;
     if fresh
         && let Some(found) = &claims
-        && !is_active(&state.accounts, found).await?
+        && !is_active(&state.accounts, found).await.map_err(AccountError::from)?
     {
         claims = None;
     }
@@ -94,12 +95,6 @@ fn fresh(request: &Request) -> Result<bool, Problem> {
         Some("true") => Ok(true),
         Some(_) => Err(Problem::field("fresh", "must be true or false")),
     }
-}
-
-/// Whether the token has not been revoked: its session is active, and it is of the user's epoch.
-async fn is_active(accounts: &AccountTable, claims: &Claims) -> Result<bool, AccountError> {
-    let found = accounts.find_session(claims.sub, claims.sid).await?;
-    Ok(found.is_some_and(|session| session.authorize(claims.epoch, accounts.now()).is_ok()))
 }
 
 impl From<Claims> for Payload {

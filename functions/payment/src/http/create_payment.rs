@@ -101,8 +101,8 @@ pub(super) fn describe() -> Endpoint {
         )
         .request_body::<Body>(&[("collection", collection)])
         .response::<PaymentBody<'_>>(201, "The payment.", &examples::payment())
-        .problems(problems::ACCOUNT_PROBLEMS)
-        .problems(&[&problems::WRONG_ACCOUNT_TYPE])
+        .problems(problems::COLLECTION_PROBLEMS)
+        .problems(&[&problems::CURRENCY_MISMATCH, &problems::WRONG_ACCOUNT_TYPE])
 }
 
 #[cfg(test)]

@@ -98,9 +98,12 @@ pub const ALL: &[ProblemType] = &[
     OUTCOME_UNKNOWN,
 ];
 
-/// The problems of an endpoint whose request names payment accounts.
+/// The problems of an endpoint that moves money between payment accounts.
 pub(super) const ACCOUNT_PROBLEMS: &[&ProblemType] =
     &[&ACCOUNT_NOT_FOUND, &CURRENCY_MISMATCH, &ACCOUNT_FROZEN, &CONTENTION];
+
+/// The problems of an endpoint whose payment credits an account, which may be frozen: the customer has paid.
+pub(super) const COLLECTION_PROBLEMS: &[&ProblemType] = &[&ACCOUNT_NOT_FOUND, &CONTENTION];
 
 /// The `Retry-After` of a transient problem.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -136,7 +139,7 @@ pub(super) fn problem(error: &PaymentError, fields: PartyFields) -> Problem {
         PaymentError::Rejected { reason, replayed: false } => rejected(*reason, fields),
         PaymentError::Rejected { reason, replayed: true } => rejected(*reason, fields).header(REPLAYED.0, REPLAYED.1),
         PaymentError::SameAccount => Problem::new(&SAME_ACCOUNT, "The payer and the payee must be different accounts.")
-            .with_field_error(fields.to, "must be another account than the payer's"),
+            .with_field_error(fields.to, "must differ from the payer's account"),
         PaymentError::WrongAccountType { allowed } => wrong_account_type(allowed, fields),
         PaymentError::AccountIdTaken => Problem::new(&ACCOUNT_ID_TAKEN, "A payment account with this id exists.")
             .with_field_error("paymentAccountId", "choose another id"),
@@ -251,7 +254,7 @@ pub(super) fn invalid_signature(rejection: webhook::Rejection) -> Problem {
 }
 
 pub(super) fn unprocessable_webhook(fields: FieldErrors) -> Problem {
-    let detail = "The message is authentic, but a field that is needed is missing or invalid. It is recorded for \
+    let detail = "The message is authentic, but a required field is missing or invalid. It is recorded for \
                   reconciliation and not applied.";
     fields.problem_of(&UNPROCESSABLE_WEBHOOK, detail)
 }

@@ -194,7 +194,7 @@ pub(super) fn describe() -> Endpoint {
         .header(webhook::TIMESTAMP, "The time of the delivery, in Unix seconds.", &json!({"type": "string"}))
         .request_body::<Body>(&[("success", success)])
         .response::<PaymentBody<'_>>(200, "The updated payment.", &examples::payment())
-        .problems(problems::ACCOUNT_PROBLEMS)
+        .problems(problems::COLLECTION_PROBLEMS)
         .problems(&[
             &problems::INVALID_SIGNATURE,
             &problems::UNPROCESSABLE_WEBHOOK,

@@ -82,7 +82,7 @@ pub(super) fn describe() -> Endpoint {
         .problems(&[&problems::VERIFICATION_REQUIRED])
         .request_body::<Body>(&[("to the provider", json!({"status": "PENDING"}))])
         .response::<PaymentBody<'_>>(200, "The updated payment.", &examples::payment())
-        .problems(problems::ACCOUNT_PROBLEMS)
+        .problems(problems::COLLECTION_PROBLEMS)
         .problems(&[&problems::INVALID_TRANSITION,
             &problems::PROVIDER_TRANSACTION_USED,
             &problems::SELF_DEPOSIT_DISABLED,
