@@ -23,18 +23,17 @@ pub struct InvalidTimestamp;
 impl Timestamp {
     /// Converts Unix seconds, as in a JWT's `NumericDate` (RFC 7519).
     /// # Errors
-    /// [`InvalidTimestamp`] after the year 9999.
+    /// [`InvalidTimestamp`] outside the years 0 to 9999.
     pub fn from_unix_seconds(seconds: i64) -> Result<Self, InvalidTimestamp> {
-        OffsetDateTime::from_unix_timestamp(seconds).map(Self).map_err(|_| InvalidTimestamp)
+        Self::in_range(OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| InvalidTimestamp)?)
     }
 
     /// Converts Unix milliseconds, as in the deadline of a Lambda invocation.
     /// # Errors
-    /// [`InvalidTimestamp`] after the year 9999.
+    /// [`InvalidTimestamp`] outside the years 0 to 9999.
     pub fn from_unix_millis(millis: i64) -> Result<Self, InvalidTimestamp> {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
-            .map(Self)
-            .map_err(|_| InvalidTimestamp)
+        let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
+        Self::in_range(time.map_err(|_| InvalidTimestamp)?)
     }
 
     /// Parses RFC 3339 with any offset and truncates to milliseconds.
@@ -43,10 +42,11 @@ impl Timestamp {
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
         let utc = parsed.checked_to_offset(time::UtcOffset::UTC).ok_or(InvalidTimestamp)?;
-        if !(0..=9999).contains(&utc.year()) {
-            return Err(InvalidTimestamp);
-        }
-        utc.replace_millisecond(utc.millisecond()).map(Self).map_err(|_| InvalidTimestamp)
+        Self::in_range(utc.replace_millisecond(utc.millisecond()).map_err(|_| InvalidTimestamp)?)
+    }
+
+    fn in_range(utc: OffsetDateTime) -> Result<Self, InvalidTimestamp> {
+        if (0..=9999).contains(&utc.year()) { Ok(Self(utc)) } else { Err(InvalidTimestamp) }
     }
 
     pub const fn unix_seconds(self) -> i64 {
@@ -136,6 +136,19 @@ mod tests {
     fn text_that_is_not_rfc_3339_is_rejected() {
         for text in ["", "yesterday", "2026-01-31", "2026-02-30T00:00:00Z", "1767225600", "0000-01-01T00:00:00+23:59"] {
             assert_eq!(Timestamp::parse(text), Err(InvalidTimestamp), "{text}");
+        }
+    }
+
+    #[test]
+    fn unix_time_outside_the_years_0_to_9999_is_rejected() {
+        let (first, last) = (-62_167_219_200, 253_402_300_799);
+        for seconds in [first, last] {
+            assert_eq!(Timestamp::from_unix_seconds(seconds).unwrap().unix_seconds(), seconds);
+            assert_eq!(Timestamp::from_unix_millis(seconds * 1000).unwrap().unix_seconds(), seconds);
+        }
+        for seconds in [first - 1, last + 1, i64::MIN, i64::MAX] {
+            assert_eq!(Timestamp::from_unix_seconds(seconds), Err(InvalidTimestamp));
+            assert_eq!(Timestamp::from_unix_millis(seconds.saturating_mul(1000)), Err(InvalidTimestamp));
         }
     }
 
