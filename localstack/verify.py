@@ -69,7 +69,7 @@ def script() -> None:
         step("Release builds", "cargo", "build", "--release", "--bins")
         passed = rust_tests("--workspace")
         # The budgets of release builds, which plain `cargo test` leaves out.
-        passed += rust_tests("--package", "bench", "--test", "functions")
+        passed += rust_tests("--package", "bench", "--test", "functions", "--test", "memory")
         step("Example of an endpoint", sys.executable, "localstack/endpoint_example.py")
         passed += end_to_end_tests()
     if command == "unit":

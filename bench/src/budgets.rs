@@ -26,6 +26,10 @@ pub struct FunctionBudget {
     pub init_instructions: u64,
     /// Peak memory until then.
     pub memory_kib: u64,
+    /// Peak memory over a thousand varied invocations.
+    pub peak_memory_kib: u64,
+    /// As `peak_memory_kib`, of a function that hashes passwords.
+    pub peak_memory_with_hash_kib: u64,
     /// Time until then, as a multiple of the no-op function's.
     pub first_poll_ratio: f64,
 }

@@ -17,6 +17,7 @@ mod machine;
 mod plot;
 mod report;
 mod sections;
+mod sign_ins;
 mod tls;
 mod warm;
 

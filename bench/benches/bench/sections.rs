@@ -18,6 +18,7 @@ use crate::contention::{self, Level, Payees};
 use crate::hashing;
 use crate::plot::Line;
 use crate::report::{Report, mb, mib, millions, ms, progress, ratio};
+use crate::sign_ins;
 use crate::tls;
 use crate::warm;
 
@@ -104,6 +105,16 @@ impl Bench {
             ms(whole),
             ratio(hash, whole) * 100.0,
             prices::processor_per_million(whole),
+        ));
+        progress("signing in concurrently");
+        let concurrent = sign_ins::concurrent(self.program("register"), program, &self.deployment.engine.url).await;
+        report.text(&format!(
+            "{} users at once, each by a process of its own: a sign-in takes {}, and no process exceeds {} of memory ({} at \
+             rest).",
+            concurrent.processes,
+            ms(concurrent.taken),
+            mib(concurrent.largest_peak_kib),
+            mib(concurrent.largest_resident_kib),
         ));
     }
 

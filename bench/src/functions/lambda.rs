@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -46,6 +48,7 @@ pub struct Function {
     process: Child,
     invocations: mpsc::UnboundedSender<Invocation>,
     polled: Arc<Polled>,
+    closes_connections: Arc<AtomicBool>,
 }
 
 /// The first poll for an event.
@@ -62,6 +65,7 @@ impl Function {
         let address = listener.local_addr().expect("the port");
         let (invocations, queue) = mpsc::unbounded_channel();
         let polled = Arc::new(Polled::default());
+        let closes_connections = Arc::new(AtomicBool::new(false));
         let mut command = match wrapper {
             [] => Command::new(program),
             [wrapper, arguments @ ..] => {
@@ -88,11 +92,12 @@ impl Function {
             queue: AsyncMutex::new(queue),
             pending: Mutex::new(BTreeMap::new()),
             polled: polled.clone(),
+            closes_connections: closes_connections.clone(),
             started: Stopwatch::start(),
         };
         let process = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         tokio::spawn(serve(listener, Arc::new(api)));
-        Self { process, invocations, polled }
+        Self { process, invocations, polled, closes_connections }
     }
 
     /// Waits for the first poll. Returns its time since the start.
@@ -134,6 +139,11 @@ impl Function {
         }
     }
 
+    /// Whether the Runtime API closes the connection after each response from now on.
+    pub fn close_connections(&self, close: bool) {
+        self.closes_connections.store(close, Ordering::Relaxed);
+    }
+
     fn pid(&self) -> u32 {
         self.process.id().expect("a process that runs")
     }
@@ -172,6 +182,7 @@ struct Api {
     queue: AsyncMutex<mpsc::UnboundedReceiver<Invocation>>,
     pending: Mutex<BTreeMap<String, oneshot::Sender<Result<Value, String>>>>,
     polled: Arc<Polled>,
+    closes_connections: Arc<AtomicBool>,
     started: Stopwatch,
 }
 
@@ -181,7 +192,13 @@ async fn serve(listener: TcpListener, api: Arc<Api>) {
         let api = api.clone();
         let service = service_fn(move |request| {
             let api = api.clone();
-            async move { Ok::<_, Infallible>(api.response(request).await) }
+            async move {
+                let mut response = api.response(request).await;
+                if api.closes_connections.load(Ordering::Relaxed) {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         // A function that is stopped drops its connection.
         tokio::spawn(async move {

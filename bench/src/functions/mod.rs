@@ -7,3 +7,4 @@ pub mod package;
 pub mod programs;
 pub mod proxy;
 pub mod template;
+pub mod variations;

@@ -1,7 +1,9 @@
 //! Password hashes.
 
-use argon2::password_hash::phc;
-use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
+mod memory;
+
+use argon2::password_hash::phc::{self, Output, Salt};
+use argon2::{ARGON2ID_IDENT, Params, Version, password_hash};
 use kernel::{Random, Secret};
 
 use super::Password;
@@ -18,7 +20,7 @@ pub struct PasswordHash(Secret<String>);
 /// A password could not be hashed.
 #[derive(Debug, thiserror::Error)]
 #[error("password could not be hashed: {0}")]
-pub struct HashingError(argon2::password_hash::Error);
+pub struct HashingError(password_hash::Error);
 
 /// The text is not an Argon2id hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,9 +38,7 @@ impl PasswordHash {
         COMPUTED.set(computed() + 1);
         let mut salt = [0; 16];
         random.fill(&mut salt);
-        let hash: phc::PasswordHash = Argon2::default()
-            .hash_password_with_salt(password.secret().expose().as_bytes(), &salt)
-            .map_err(HashingError)?;
+        let hash = hash(password.secret(), &salt).map_err(HashingError)?;
         Ok(Self(Secret::new(hash.to_string())))
     }
 
@@ -50,7 +50,7 @@ impl PasswordHash {
     pub fn from_stored(text: impl Into<String>) -> Result<Self, InvalidPasswordHash> {
         let text = text.into();
         let hash = phc::PasswordHash::new(&text).map_err(|_| InvalidPasswordHash)?;
-        if hash.algorithm != argon2::ARGON2ID_IDENT || hash.salt.is_none() || hash.hash.is_none() {
+        if hash.algorithm != ARGON2ID_IDENT || hash.salt.is_none() || hash.hash.is_none() {
             return Err(InvalidPasswordHash);
         }
         Ok(Self(Secret::new(text)))
@@ -71,17 +71,40 @@ impl PasswordHash {
         let params = phc::PasswordHash::new(self.expose()).ok().and_then(|hash| Params::try_from(&hash).ok());
         // The costs only: parameters read from a hash also contain its output length.
         let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
-        params.is_none_or(|params| costs(&params) != costs(Argon2::default().params()))
+        params.is_none_or(|params| costs(&params) != costs(&Params::default()))
     }
 
     /// Whether the hash is of this password, in any Unicode normalization form. It is checked with the parameters in the
-    /// hash. The time taken does not depend on the password.
+    /// hash. The time taken does not depend on the password. No password matches if memory is insufficient.
     pub fn matches(&self, password: &Secret<String>) -> bool {
         #[cfg(test)]
         COMPUTED.set(computed() + 1);
-        let password = normalized(password.clone());
-        Argon2::default().verify_password(password.expose().as_bytes(), self.expose()).is_ok()
+        verify(&normalized(password.clone()), self.expose()).unwrap_or(false)
     }
+}
+
+fn hash(password: &Secret<String>, salt: &[u8]) -> Result<phc::PasswordHash, password_hash::Error> {
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    let (params, version) = (Params::default(), Version::default());
+    memory::argon2id(params.clone(), version, password.expose().as_bytes(), salt, &mut output)?;
+    Ok(phc::PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(version.into()),
+        params: params.try_into()?,
+        salt: Some(Salt::new(salt)?),
+        hash: Some(Output::new(&output)?),
+    })
+}
+
+/// Compares in constant time.
+fn verify(password: &Secret<String>, stored: &str) -> Result<bool, password_hash::Error> {
+    let stored = phc::PasswordHash::new(stored)?;
+    let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else { return Ok(false) };
+    let version = stored.version.map(Version::try_from).transpose()?.unwrap_or_default();
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output.get_mut(..expected.len()).ok_or(password_hash::Error::OutputSize)?;
+    memory::argon2id(Params::try_from(&stored)?, version, password.expose().as_bytes(), salt, output)?;
+    Ok(Output::new(output)? == *expected)
 }
 
 /// The number of hashes that this thread has computed, as a measure of work that does not depend on timing.
@@ -97,6 +120,7 @@ thread_local! {
 
 #[cfg(test)]
 mod tests {
+    use argon2::{Argon2, PasswordHasher};
     use kernel::testing::SeededRandom;
 
     use super::super::PasswordPolicy;
