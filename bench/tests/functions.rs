@@ -23,7 +23,7 @@ async fn functions_are_within_their_budgets() {
         function.first_poll().await;
         let started = Started {
             zip_bytes: package::zip_bytes(&program.path),
-            init_instructions: instructions::count(&program.path, &variables, &Value::Null, 0).await,
+            init_instructions: instructions::count(&program.path, &variables, []).await,
             memory_kib: function.status_kib("VmHWM"),
             first_poll_ratio: None,
         };

@@ -133,7 +133,7 @@ impl Bench {
             let zip = package::zip_bytes(&program.path);
             let ratio = ratio(start.first_poll, starts[0].first_poll);
             progress(&format!("counting the instructions of {}", program.name));
-            let counted = instructions::count(&program.path, &program.environment(&proxy.url), &Value::Null, 0).await;
+            let counted = instructions::count(&program.path, &program.environment(&proxy.url), []).await;
             let started = Started {
                 zip_bytes: zip,
                 init_instructions: counted,
@@ -215,7 +215,7 @@ impl Bench {
             progress(&format!("starting {name}"));
             let start = cold::starts(&[(path.clone(), variables.clone())], STARTS).await.remove(0);
             let first_response = cold::first_response(path, &variables, &event, STARTS).await;
-            let counted = instructions::count(path, &variables, &event, 1).await;
+            let counted = instructions::count(path, &variables, [&event]).await;
             rows.push(vec![
                 name.to_owned(),
                 ms(start.first_poll),
@@ -272,7 +272,8 @@ impl Bench {
         let mut rows = Vec::new();
         for ((program, variables, event), invocation) in programs.iter().zip(&times) {
             progress(&format!("counting the instructions of {}", program.name));
-            let counted = warm::instructions(program, variables, event).await.map_or_else(|| "-".to_owned(), millions);
+            let counted = warm::instructions(program, variables, &vec![event; warm::INVOCATIONS]).await;
+            let counted = counted.map_or_else(|| "-".to_owned(), millions);
             rows.push(vec![
                 program.name.clone(),
                 counted,
@@ -281,9 +282,25 @@ impl Bench {
                 ms(invocation.taken),
             ]);
         }
+        rows.push(self.warm_with_new_tokens("send").await);
         report.text("## Warm");
-        report.text("One further invocation, from the slope between N and 10 N: instructions of the program itself, its processor time, and the time until its response with DynamoDB (dynoxide) on the same machine.");
+        report.text("One further invocation with the same access token, from the slope between N and 10 N: instructions of the program itself, its processor time, and the time until its response with DynamoDB (dynoxide) on the same machine. The signature of a token is verified at its first use by an execution environment: the last row has another token each time.");
         report.table(&["function", "instructions", "processor", "ratio", "response"], &rows);
+    }
+
+    /// One further invocation, each time by another user, so that each token is verified.
+    async fn warm_with_new_tokens(&self, name: &str) -> Vec<String> {
+        let ben = self.deployment.user(0).await;
+        let mut events = Vec::new();
+        for _ in 0..warm::INVOCATIONS {
+            events.push(event(name, &self.deployment.user(1_000_000).await, &ben));
+        }
+        progress(&format!("counting the instructions of {name} with new tokens"));
+        let (program, events) = (self.program(name), events.iter().collect::<Vec<_>>());
+        let counted = warm::instructions(program, &program.environment(&self.deployment.engine.url), &events).await;
+        let counted = counted.map_or_else(|| "-".to_owned(), millions);
+        let unmeasured = || "-".to_owned();
+        vec![format!("{name}, new token"), counted, unmeasured(), unmeasured(), unmeasured()]
     }
 
     /// Concurrent senders. Returns the lines of the chart.

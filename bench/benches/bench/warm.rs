@@ -12,6 +12,8 @@ use crate::cold::median;
 
 /// N for counting instructions.
 const COUNTED: usize = 30;
+/// The number of events for counting instructions.
+pub(crate) const INVOCATIONS: usize = 10 * COUNTED;
 /// N for measuring time.
 const TIMED: usize = 30;
 /// The number of measurements.
@@ -25,10 +27,11 @@ pub(crate) struct Invocation {
     pub(crate) taken: Duration,
 }
 
-pub(crate) async fn instructions(program: &Program, variables: &Variables, event: &Value) -> Option<u64> {
-    let few = instructions::count(&program.path, variables, event, COUNTED).await?;
-    let many = instructions::count(&program.path, variables, event, 10 * COUNTED).await?;
-    Some((many - few) / u64::try_from(9 * COUNTED).expect("a count"))
+/// The instructions of one invocation. `events` are [`INVOCATIONS`].
+pub(crate) async fn instructions(program: &Program, variables: &Variables, events: &[&Value]) -> Option<u64> {
+    let few = instructions::count(&program.path, variables, events[..COUNTED].iter().copied()).await?;
+    let many = instructions::count(&program.path, variables, events.iter().copied()).await?;
+    Some((many - few) / u64::try_from(events.len() - COUNTED).expect("a count"))
 }
 
 /// The median time of one invocation of each function, measured in turn.

@@ -13,8 +13,12 @@ pub async fn can_be_counted() -> bool {
     Command::new("valgrind").arg("--version").output().await.is_ok_and(|output| output.status.success())
 }
 
-/// Counts from the start to the first poll, or to the responses to `times` events. `None` without valgrind.
-pub async fn count(program: &Path, variables: &Variables, event: &Value, times: usize) -> Option<u64> {
+/// Counts from the start to the first poll, or to the response to the last of the events. `None` without valgrind.
+pub async fn count<'a>(
+    program: &Path,
+    variables: &Variables,
+    events: impl IntoIterator<Item = &'a Value>,
+) -> Option<u64> {
     if !can_be_counted().await {
         return None;
     }
@@ -29,7 +33,7 @@ pub async fn count(program: &Path, variables: &Variables, event: &Value, times: 
     variables.insert("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned());
     let mut function = Function::start(program, &variables, &wrapper).await;
     function.first_poll().await;
-    for _ in 0..times {
+    for event in events {
         function.invoke(event).await.expect("a response");
     }
     function.terminate().await;

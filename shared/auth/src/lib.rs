@@ -6,6 +6,7 @@ mod claims;
 mod provider;
 #[cfg(feature = "dynamodb")]
 pub mod table_keys;
+mod verified_tokens;
 mod verifier;
 
 pub use claims::{CLIENT_ID, Claims, Principal, TOKEN_TYPE};

@@ -1,6 +1,7 @@
 //! Verification of access tokens with cached public keys.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cache::Cached;
+use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use kernel::{Clock, KeyId, Timestamp};
 
+use crate::verified_tokens::{TokenDigest, VerifiedToken, VerifiedTokens, VerifyingKey};
 use crate::{Claims, Principal, TOKEN_TYPE, install_crypto};
 
 /// The minimum interval between loads for unknown key ids. Forged key ids cost at most one query per interval and execution
@@ -58,14 +61,16 @@ pub enum Rejection {
     Unavailable(#[from] LoadKeysError),
 }
 
-type KeysById = Arc<HashMap<String, DecodingKey>>;
+type KeysById = Arc<HashMap<String, Arc<VerifyingKey>>>;
 
-/// Verifies access tokens without a round trip, with public keys held in memory.
+/// Verifies access tokens without a round trip, with public keys held in memory. The signature of a token is verified at
+/// its first use; its key and its expiry are checked at each.
 pub struct Verifier<L> {
     validation: Validation,
     source: L,
     clock: Arc<dyn Clock + Send + Sync>,
     keys: Cached<KeysById, LoadKeysError>,
+    verified: VerifiedTokens,
 }
 
 impl<L: LoadKeys + Sync> Verifier<L> {
@@ -78,7 +83,13 @@ impl<L: LoadKeys + Sync> Verifier<L> {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         // Checked below against the injected clock.
         validation.validate_exp = false;
-        Self { validation, source, clock: Arc::new(clock), keys: Cached::new(MAX_AGE, RELOAD_INTERVAL) }
+        Self {
+            validation,
+            source,
+            clock: Arc::new(clock),
+            keys: Cached::new(MAX_AGE, RELOAD_INTERVAL),
+            verified: VerifiedTokens::default(),
+        }
     }
 
     /// Loads the keys before the first token, which also opens the connection. If that fails, the first token retries it.
@@ -92,26 +103,37 @@ impl<L: LoadKeys + Sync> Verifier<L> {
     /// # Errors
     /// [`Rejection`] if it is not valid.
     pub async fn verify(&self, token: &str) -> Result<Principal, Rejection> {
-        let (claims, expires_at) = self.read(token).await?;
-        Ok(Principal {
-            user_id: claims.sub,
-            session_id: claims.sid,
-            epoch: claims.epoch,
-            expires_at,
-            email_verified: claims.email_verified,
-            phone_verified: claims.phone_number_verified,
-        })
+        let digest = TokenDigest::of(token);
+        match self.verified_before(digest).await? {
+            Some(principal) => Ok(principal),
+            None => Ok(self.read(token, digest).await?.1),
+        }
     }
 
     /// Verifies a token and returns all of its claims.
     /// # Errors
     /// [`Rejection`] if it is not valid.
     pub async fn claims(&self, token: &str) -> Result<Claims, Rejection> {
-        Ok(self.read(token).await?.0)
+        let digest = TokenDigest::of(token);
+        if self.verified_before(digest).await?.is_none() {
+            return Ok(self.read(token, digest).await?.0);
+        }
+        // The digest is that of the token whose signature was verified, so these are the claims that were signed.
+        insecure_decode_claims(token).map_err(invalid)
     }
 
-    async fn read(&self, token: &str) -> Result<(Claims, Timestamp), Rejection> {
-        let header = jsonwebtoken::decode_header(token).map_err(|error| Rejection::Invalid(error.to_string()))?;
+    /// Returns the principal of a token that has been verified, if its key has not changed since.
+    async fn verified_before(&self, digest: TokenDigest) -> Result<Option<Principal>, Rejection> {
+        let Some(VerifiedToken { key, principal }) = self.verified.get(digest) else { return Ok(None) };
+        if self.key(key.public.kid.as_str()).await?.public != key.public {
+            return Ok(None);
+        }
+        self.unexpired(principal.expires_at)?;
+        Ok(Some(principal))
+    }
+
+    async fn read(&self, token: &str, digest: TokenDigest) -> Result<(Claims, Principal), Rejection> {
+        let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
         if header.alg != Algorithm::EdDSA {
             return Err(Rejection::Invalid(format!("algorithm {:?} instead of EdDSA", header.alg)));
         }
@@ -120,23 +142,31 @@ impl<L: LoadKeys + Sync> Verifier<L> {
         }
         let kid = header.kid.ok_or_else(|| Rejection::Invalid("no key id".to_owned()))?;
         let key = self.key(&kid).await?;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key, &self.validation)
-            .map_err(|error| Rejection::Invalid(error.to_string()))?
-            .claims;
-        let expires_at =
-            Timestamp::from_unix_seconds(claims.exp).map_err(|error| Rejection::Invalid(error.to_string()))?;
-        if self.clock.now() >= expires_at {
-            return Err(Rejection::Expired(expires_at));
-        }
-        Ok((claims, expires_at))
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation).map_err(invalid)?.claims;
+        let expires_at = Timestamp::from_unix_seconds(claims.exp).map_err(invalid)?;
+        self.unexpired(expires_at)?;
+        let principal = Principal {
+            user_id: claims.sub,
+            session_id: claims.sid,
+            epoch: claims.epoch,
+            expires_at,
+            email_verified: claims.email_verified,
+            phone_verified: claims.phone_number_verified,
+        };
+        self.verified.insert(digest, VerifiedToken { key, principal });
+        Ok((claims, principal))
     }
 
-    async fn key(&self, kid: &str) -> Result<DecodingKey, Rejection> {
+    fn unexpired(&self, expires_at: Timestamp) -> Result<(), Rejection> {
+        if self.clock.now() >= expires_at { Err(Rejection::Expired(expires_at)) } else { Ok(()) }
+    }
+
+    async fn key(&self, kid: &str) -> Result<Arc<VerifyingKey>, Rejection> {
         let now = self.clock.now();
         if self.keys.is_loaded()
             && let Some(key) = self.keys.get_or_stale(now, || self.load()).await?.get(kid)
         {
-            return Ok(key.clone());
+            return Ok(Arc::clone(key));
         }
         let reloaded = self.keys.refresh(now, || self.load()).await?;
         let key = reloaded.and_then(|keys| keys.get(kid).cloned());
@@ -144,12 +174,19 @@ impl<L: LoadKeys + Sync> Verifier<L> {
     }
 
     async fn load(&self) -> Result<KeysById, LoadKeysError> {
-        let read = |PublicKey { kid, x }: PublicKey| match URL_SAFE_NO_PAD.decode(&x) {
-            Ok(bytes) => Ok((kid.to_string(), DecodingKey::from_ed_der(&bytes))),
-            Err(error) => Err(LoadKeysError(format!("key {kid}: {error}"))),
+        let read = |public: PublicKey| match URL_SAFE_NO_PAD.decode(&public.x) {
+            Ok(bytes) => {
+                let decoding = DecodingKey::from_ed_der(&bytes);
+                Ok((public.kid.to_string(), Arc::new(VerifyingKey { public, decoding })))
+            }
+            Err(error) => Err(LoadKeysError(format!("key {}: {error}", public.kid))),
         };
         self.source.load_keys().await?.into_iter().map(read).collect::<Result<_, _>>().map(Arc::new)
     }
+}
+
+fn invalid(error: impl Display) -> Rejection {
+    Rejection::Invalid(error.to_string())
 }
 
 #[cfg(test)]
@@ -162,6 +199,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::provider::signatures_verified;
 
     struct Key {
         kid: &'static str,
@@ -387,5 +425,104 @@ mod tests {
             assert!(verifier.verify(&unknown.token(&claims())).await.is_ok());
         }
         assert_eq!(verifier.source.loads.load(Ordering::SeqCst), 2);
+    }
+
+    /// The claims of another user.
+    fn claims_of_ben() -> Value {
+        with("sub", json!("2290a1b2-5c3d-4e6f-8a7b-9c0d1e2f3a4b"))
+    }
+
+    #[tokio::test]
+    async fn repeated_token_has_its_signature_verified_once() {
+        let key = Key::generate("a");
+        let (verifier, token) = (verifier(&[&key]), key.token(&claims()));
+        let before = signatures_verified();
+        let first = verifier.claims(&token).await.unwrap();
+        for _ in 0..20 {
+            assert_eq!(verifier.verify(&token).await.unwrap().user_id, first.sub);
+        }
+        assert_eq!(signatures_verified() - before, 1);
+        assert_eq!(verifier.claims(&token).await.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn verified_tokens_of_two_users_stay_apart() {
+        let key = Key::generate("a");
+        let verifier = verifier(&[&key]);
+        let tokens = [claims(), claims_of_ben()].map(|claims| (key.token(&claims), claims["sub"].clone()));
+        for _ in 0..3 {
+            for (token, sub) in &tokens {
+                let principal = verifier.verify(token).await.unwrap();
+                let claims = verifier.claims(token).await.unwrap();
+                assert_eq!((&json!(principal.user_id), &json!(claims.sub)), (sub, sub));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn verified_token_with_one_changed_byte_is_rejected() {
+        let key = Key::generate("a");
+        let (verifier, token) = (verifier(&[&key]), key.token(&claims()));
+        assert!(verifier.verify(&token).await.is_ok());
+        for position in 0..token.len() {
+            let replacement = if token[position..].starts_with('A') { "B" } else { "A" };
+            let changed = [&token[..position], replacement, &token[position + 1..]].concat();
+            for _ in 0..2 {
+                let verdict = verifier.verify(&changed).await;
+                assert!(matches!(verdict, Err(Rejection::Invalid(_))), "{position}: {verdict:?}");
+                assert!(verifier.claims(&changed).await.is_err(), "{position}");
+            }
+        }
+        for changed in [format!("{token}A"), token[..token.len() - 1].to_owned(), format!("{token}.{token}")] {
+            assert!(verifier.verify(&changed).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn rejected_token_is_verified_again() {
+        let key = Key::generate("a");
+        let verifier = verifier(&[&key]);
+        let foreign = key.token(&with("aud", json!("reports")));
+        let before = signatures_verified();
+        for _ in 0..3 {
+            assert!(verifier.verify(&foreign).await.is_err());
+            assert!(verifier.claims(&foreign).await.is_err());
+        }
+        assert_eq!(signatures_verified() - before, 6);
+    }
+
+    #[tokio::test]
+    async fn verified_token_is_rejected_from_its_expiry() {
+        let key = Key::generate("a");
+        let clock = clock();
+        let (verifier, token) = (verifier_at(&clock, &[&key]), key.token(&claims()));
+        assert!(verifier.verify(&token).await.is_ok());
+        clock.advance(Duration::from_secs(899));
+        assert!(verifier.verify(&token).await.is_ok());
+        clock.advance(Duration::from_secs(1));
+        for _ in 0..2 {
+            assert!(matches!(verifier.verify(&token).await, Err(Rejection::Expired(_))));
+            assert!(matches!(verifier.claims(&token).await, Err(Rejection::Expired(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn verified_token_is_rejected_when_its_key_is_gone() {
+        let (key, other, same_id) = (Key::generate("a"), Key::generate("b"), Key::generate("a"));
+        let token = key.token(&with("exp", json!(Timestamp::parse(NOW).unwrap().unix_seconds() + 3600)));
+        for replacement in [vec![other.public()], vec![other.public(), same_id.public()]] {
+            let clock = clock();
+            let mut verifier = verifier_at(&clock, &[&key]);
+            assert!(verifier.verify(&token).await.is_ok());
+            verifier.source.keys = replacement;
+            // Loaded again for the id of another key.
+            clock.advance(RELOAD_INTERVAL);
+            assert!(verifier.verify(&token).await.is_ok());
+            assert!(verifier.verify(&other.token(&claims())).await.is_ok());
+            for _ in 0..2 {
+                assert!(matches!(verifier.verify(&token).await, Err(Rejection::Invalid(_))));
+                assert!(matches!(verifier.claims(&token).await, Err(Rejection::Invalid(_))));
+            }
+        }
     }
 }
