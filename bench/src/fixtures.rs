@@ -66,6 +66,7 @@ pub fn new_principal() -> Principal {
         user_id: UserId::random(&SystemRandom),
         session_id: SessionId::random(&SystemRandom),
         epoch: 0,
+        issued_at: SystemClock.now(),
         expires_at: SystemClock.now(),
         email_verified: true,
         phone_verified: true,

@@ -82,6 +82,7 @@ impl TestUser {
             user_id: self.id,
             session_id: self.claims.session,
             epoch: self.claims.epoch,
+            issued_at: Timestamp::from_unix_seconds(self.claims.issued_at).unwrap(),
             expires_at: Timestamp::parse("2026-01-31T12:15:00Z").unwrap(),
             email_verified: false,
             phone_verified: false,
@@ -121,14 +122,20 @@ impl TestApp {
 
     pub(crate) async fn user(&self) -> TestUser {
         let id = UserId::random(&self.random);
-        let claims = TokenClaims { epoch: 0, session: SessionId::random(&self.random) };
+        let claims = self.new_claims(0);
         self.replicate(id, 0, 1).await;
         TestUser { id, claims }
     }
 
     /// The same user in another session.
     pub(crate) fn in_new_session(&self, user: TestUser) -> TestUser {
-        TestUser { claims: TokenClaims { session: SessionId::random(&self.random), ..user.claims }, ..user }
+        TestUser { claims: self.new_claims(user.claims.epoch), ..user }
+    }
+
+    /// The claims of a token of another session, issued now.
+    pub(crate) fn new_claims(&self, epoch: u64) -> TokenClaims {
+        let issued_at = self.clock.now().unix_seconds();
+        TokenClaims { epoch, session: SessionId::random(&self.random), issued_at }
     }
 
     pub(crate) async fn replicate(&self, id: UserId, epoch: u64, version: u64) {

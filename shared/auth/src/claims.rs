@@ -82,6 +82,7 @@ pub struct Principal {
     pub session_id: SessionId,
     /// The user's epoch at issue.
     pub epoch: u64,
+    pub issued_at: Timestamp,
     pub expires_at: Timestamp,
     /// As of the time of issue.
     pub email_verified: bool,

@@ -105,6 +105,7 @@ mod tests {
                 user_id: UserId::random(&random),
                 session_id: SessionId::random(&random),
                 epoch: seed,
+                issued_at: Timestamp::from_unix_seconds(0).unwrap(),
                 expires_at: Timestamp::from_unix_seconds(0).unwrap(),
                 email_verified: false,
                 phone_verified: false,

@@ -149,6 +149,7 @@ impl<L: LoadKeys + Sync> Verifier<L> {
             user_id: claims.sub,
             session_id: claims.sid,
             epoch: claims.epoch,
+            issued_at: Timestamp::from_unix_seconds(claims.iat).map_err(invalid)?,
             expires_at,
             email_verified: claims.email_verified,
             phone_verified: claims.phone_number_verified,

@@ -6,13 +6,27 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{
-    ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update,
 };
 use kernel::{Clock, Random, Timestamp};
 
 use crate::{Attempt, Item, Retries, StoreError, Transaction, TransactionOutcome};
+
+/// The result of a conditional write of a single item.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WriteOutcome {
+    /// The item after the write.
+    Written(Item),
+    /// Nothing was written. The item that did not meet the condition; `None` if there is none.
+    ConditionFailed(Option<Item>),
+}
 
 /// A table whose items have the key `pk`, `sk`.
 #[derive(Clone)]
@@ -178,6 +192,59 @@ impl Table {
                     }
                 }
             }
+        }
+    }
+
+    /// Updates an item, unless the condition that `build` adds is false. It costs half of what a transaction costs.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the request fails, or transactions keep using the item.
+    pub async fn update_item(
+        &self,
+        key: Item,
+        build: impl Fn(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
+    ) -> Result<WriteOutcome, StoreError> {
+        let send = || {
+            let update = self.client.update_item().table_name(&self.name).set_key(Some(key.clone()));
+            build(update)
+                .return_values(ReturnValue::AllNew)
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .send()
+        };
+        match self.retry_on_conflict(send).await {
+            Ok(updated) => Ok(WriteOutcome::Written(updated.attributes.unwrap_or_default())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
+                    Ok(WriteOutcome::ConditionFailed(failure.item().cloned()))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Puts an item, unless the condition that `build` adds is false. It costs half of what a transaction costs.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the request fails, or transactions keep using the item.
+    pub async fn put_item(
+        &self,
+        item: Item,
+        build: impl Fn(PutItemFluentBuilder) -> PutItemFluentBuilder,
+    ) -> Result<WriteOutcome, StoreError> {
+        let send = || {
+            let put = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
+            build(put).return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld).send()
+        };
+        match self.retry_on_conflict(send).await {
+            Ok(_) => Ok(WriteOutcome::Written(item)),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failure)) => {
+                    Ok(WriteOutcome::ConditionFailed(failure.item().cloned()))
+                }
+                _ => Err(error.into()),
+            },
         }
     }
 

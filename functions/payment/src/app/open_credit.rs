@@ -25,6 +25,10 @@ pub async fn open_credit(
     params.check(limits)?;
     let owner = store.replica(user).await?;
     // The command has the rights of a new session of the user.
-    let claims = TokenClaims { epoch: owner.epoch, session: SessionId::random(store.random()) };
+    let claims = TokenClaims {
+        epoch: owner.epoch,
+        session: SessionId::random(store.random()),
+        issued_at: store.now().unix_seconds().max(owner.ended_sessions.tokens_not_before),
+    };
     open_account(store, OperationContext { user, claims, request }, params, limits, Some(operator)).await
 }

@@ -131,7 +131,7 @@ mod tests {
     impl Case {
         fn new() -> Self {
             let random = SeededRandom::new(1);
-            let claims = TokenClaims { epoch: 1, session: SessionId::random(&random) };
+            let claims = TokenClaims { epoch: 1, session: SessionId::random(&random), issued_at: 0 };
             let now = Timestamp::from_unix_seconds(0).unwrap();
             Self { ada: UserId::random(&random), bob: UserId::random(&random), claims, now }
         }
@@ -181,11 +181,15 @@ mod tests {
         let mut frozen = case.debit(case.ada);
         frozen.account.status = AccountStatus::Frozen;
         let revoked = AccountState {
-            revocation: AccountRevocation { owner_epoch: 2, revoked_sessions: Vec::new() },
+            revocation: AccountRevocation { owner_epoch: 2, ..AccountRevocation::default() },
             ..case.debit(case.ada)
         };
         let ended = AccountState {
-            revocation: AccountRevocation { owner_epoch: 1, revoked_sessions: vec![case.claims.session.to_string()] },
+            revocation: AccountRevocation {
+                owner_epoch: 1,
+                revoked_sessions: vec![case.claims.session.to_string()],
+                tokens_not_before: 0,
+            },
             ..case.debit(case.ada)
         };
         for (party, account, expected) in [
@@ -229,7 +233,7 @@ mod tests {
     fn collection_by_the_provider_ignores_revoked_tokens() {
         let case = Case::new();
         let revoked = AccountState {
-            revocation: AccountRevocation { owner_epoch: 2, revoked_sessions: Vec::new() },
+            revocation: AccountRevocation { owner_epoch: 2, ..AccountRevocation::default() },
             ..case.debit(case.ada)
         };
         assert_eq!(Rejection::of_collection(Some(&revoked), Some(&case.claims)), Rejection::Revoked);

@@ -47,7 +47,7 @@ impl Replica {
     ///
     /// [`TokenRevoked`] otherwise.
     pub fn admit(&self, claims: &TokenClaims) -> Result<(), TokenRevoked> {
-        let is_revoked = claims.epoch < self.epoch || self.ended_sessions.contains(claims.session);
+        let is_revoked = claims.epoch < self.epoch || self.ended_sessions.revoke(claims);
         if is_revoked || self.status != UserStatus::Active { Err(TokenRevoked) } else { Ok(()) }
     }
 }

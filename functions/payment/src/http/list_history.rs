@@ -84,7 +84,7 @@ mod tests {
 
     fn ada() -> TestUser {
         let random = SeededRandom::new(1);
-        let claims = TokenClaims { epoch: 0, session: SessionId::random(&random) };
+        let claims = TokenClaims { epoch: 0, session: SessionId::random(&random), issued_at: 0 };
         TestUser { id: UserId::random(&random), claims }
     }
 

@@ -36,6 +36,7 @@ mod tests {
             user_id: UserId::random(&random),
             session_id: SessionId::random(&random),
             epoch: 3,
+            issued_at: Timestamp::parse("2026-01-31T11:45:00Z").unwrap(),
             expires_at: Timestamp::parse("2026-01-31T12:00:00Z").unwrap(),
             email_verified,
             phone_verified,

@@ -118,6 +118,7 @@ impl Store {
             owner_epoch: Some(claims.epoch),
             revoked_sessions: ended.map(|ended| ended.unexpired(now)).unwrap_or_default(),
             fence_version: ended.map(|ended| ended.version),
+            tokens_not_before: ended.map(|ended| ended.tokens_not_before),
             drawn: account.write_shards.map(nothing_drawn),
             ..AccountRecord::from(account)
         };

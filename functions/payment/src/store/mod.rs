@@ -32,7 +32,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use dynamo::{Item, Table, Transaction, TransactionOutcome};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use dynamo::{Item, Table};
+use futures_util::{StreamExt, stream};
 use kernel::{Clock, Random, Timestamp};
 use serde::Serialize;
 
@@ -41,6 +43,9 @@ use shards::ShardCache;
 
 /// The maximum time that a write is retried while other transactions use its items.
 const RETRY_BUDGET: Duration = Duration::from_secs(5);
+
+/// The maximum number of accounts that an event updates concurrently. A user has at most 100.
+const CONCURRENT_UPDATES: usize = 16;
 
 /// The payment table.
 #[derive(Debug, Clone)]
@@ -67,15 +72,17 @@ impl Store {
         self.table.random()
     }
 
-    /// Updates one item, unless the condition is false. Sent as a transaction, because a transaction on an item that is in
-    /// constant use is retried here, whereas a plain update would fail.
-    async fn update_if(&self, update: aws_sdk_dynamodb::types::TransactWriteItem) -> Result<(), StoreError> {
-        match self.table.commit(&Transaction::new().with((), update)).await? {
-            TransactionOutcome::Committed | TransactionOutcome::ConditionFailed(_) => Ok(()),
-            TransactionOutcome::Conflict => {
-                Err(StoreError::Unavailable("other transactions kept using the item".to_owned()))
-            }
-        }
+    /// Applies a change to each of a user's accounts, a few at a time. Every account is attempted, also after a failure: the
+    /// next delivery of the event repeats those that failed.
+    async fn update_accounts(
+        &self,
+        accounts: &[String],
+        build: impl Fn(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
+    ) -> Result<(), StoreError> {
+        let update = |account| self.table.update_item(accounts::record::account_key(account), &build);
+        let updates: Vec<_> = accounts.iter().map(update).collect();
+        let updated: Vec<_> = stream::iter(updates).buffer_unordered(CONCURRENT_UPDATES).collect().await;
+        updated.into_iter().try_for_each(|outcome| outcome.map(drop))
     }
 }
 

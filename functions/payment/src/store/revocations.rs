@@ -7,14 +7,13 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use dynamo::{Item, number, text};
-use futures_util::future::join_all;
+use dynamo::{Item, WriteOutcome, from_item, number, text};
 use kernel::{SessionId, Timestamp, UserId};
 
-use super::accounts::record::account_key;
-use super::users::record::user_key;
+use super::users::record::{UserRecord, user_key};
 use super::{Store, StoreError};
 use crate::domain::{EndedSessions, TokenClaims, UserStatus};
 
@@ -25,8 +24,9 @@ const MAX_ATTEMPTS: usize = 5;
 
 /// The condition that an account belongs to a user and that their token is not revoked. It needs the values of
 /// [`revocation_values`].
-pub(super) const NOT_REVOKED: &str =
-    "ownerId = :me AND ownerEpoch <= :epoch AND NOT contains(revokedSessions, :session)";
+pub(super) const NOT_REVOKED: &str = "ownerId = :me AND ownerEpoch <= :epoch \
+     AND NOT contains(revokedSessions, :session) \
+     AND (attribute_not_exists(tokensNotBefore) OR tokensNotBefore <= :issuedAt)";
 
 /// The values of [`NOT_REVOKED`].
 pub(super) fn revocation_values(owner: impl Display, claims: &TokenClaims) -> Item {
@@ -34,6 +34,7 @@ pub(super) fn revocation_values(owner: impl Display, claims: &TokenClaims) -> It
         (":me".to_owned(), text(owner)),
         (":epoch".to_owned(), number(claims.epoch)),
         (":session".to_owned(), text(claims.session)),
+        (":issuedAt".to_owned(), number(claims.issued_at)),
     ])
 }
 
@@ -51,12 +52,14 @@ impl Store {
                 .condition_expression(
                     "(attribute_not_exists(#status) OR #status = :active) \
                      AND (attribute_not_exists(epoch) OR epoch <= :epoch) \
-                     AND attribute_not_exists(endedSessions.#session)",
+                     AND attribute_not_exists(endedSessions.#session) \
+                     AND (attribute_not_exists(tokensNotBefore) OR tokensNotBefore <= :issuedAt)",
                 )
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_names("#session", claims.session.to_string())
                 .expression_attribute_values(":active", text(UserStatus::Active))
                 .expression_attribute_values(":epoch", number(claims.epoch))
+                .expression_attribute_values(":issuedAt", number(claims.issued_at))
         })
     }
 
@@ -74,28 +77,33 @@ impl Store {
         tokens_expire_at: Timestamp,
     ) -> Result<(), StoreError> {
         let expiry = tokens_expire_at.plus(CLOCK_SKEW).unix_seconds();
+        let mut record = self.user(user).await?.unwrap_or_default();
         for _ in 0..MAX_ATTEMPTS {
-            let now = self.now().unix_seconds();
-            if expiry <= now {
+            let now = self.now();
+            if expiry <= now.unix_seconds() {
                 return Ok(());
             }
             // Once the item contains the session, it also contains every account that was opened without knowing of it:
             // a later opening sees the session.
-            let user_record = self.user(user).await?.unwrap_or_default();
-            let ended = user_record.ended_sessions();
+            let ended = record.ended_sessions();
             if ended.contains(session) {
-                return self.revoke_on_accounts(&user_record.account_ids, &ended, now).await;
+                return self.revoke_on_accounts(&record.account_ids, &ended, now.unix_seconds()).await;
             }
-            // If the condition is false, another call has updated the item. Either way it is read again.
-            self.put_ended_sessions(user, ended.version, &ended.with(session, expiry, now)).await?;
+            record = self.put_ended_sessions(user, ended.version, &ended.with(session, expiry, now)).await?;
         }
         Err(StoreError::Unavailable("other sessions of the user kept ending in between".to_owned()))
     }
 
-    /// Stores the ended sessions of a user, unless the stored version is not `current`.
-    async fn put_ended_sessions(&self, user: UserId, current: u64, next: &EndedSessions) -> Result<(), StoreError> {
-        let update = self.table.update(user_key(user), |update| {
-            let sessions = next.expiries.iter().map(|(session, expiry)| (session.clone(), number(expiry))).collect();
+    /// Stores the ended sessions of a user, unless the stored version is not `current`: another call has updated the item.
+    /// Returns the item as it is now, in either case.
+    async fn put_ended_sessions(
+        &self,
+        user: UserId,
+        current: u64,
+        next: &EndedSessions,
+    ) -> Result<UserRecord, StoreError> {
+        let sessions: Item = next.expiries.iter().map(|(session, expiry)| (session.clone(), number(expiry))).collect();
+        let update = |update: UpdateItemFluentBuilder| {
             let update = match current {
                 0 => update.condition_expression("attribute_not_exists(fenceVersion)"),
                 current => update
@@ -103,34 +111,40 @@ impl Store {
                     .expression_attribute_values(":seen", number(current)),
             };
             update
-                .update_expression("SET endedSessions = :sessions, revokedUntil = :last, fenceVersion = :next")
-                .expression_attribute_values(":sessions", AttributeValue::M(sessions))
-                .expression_attribute_values(":last", number(next.last_expiry().unwrap_or_default()))
+                .update_expression(
+                    "SET endedSessions = :sessions, revokedUntil = :last, tokensNotBefore = :notBefore, \
+                     fenceVersion = :next",
+                )
+                .expression_attribute_values(":sessions", AttributeValue::M(sessions.clone()))
+                .expression_attribute_values(":last", number(next.revoked_until))
+                .expression_attribute_values(":notBefore", number(next.tokens_not_before))
                 .expression_attribute_values(":next", number(next.version))
-        })?;
-        self.update_if(update).await
+        };
+        match self.table.update_item(user_key(user), update).await? {
+            WriteOutcome::Written(item) | WriteOutcome::ConditionFailed(Some(item)) => from_item(item),
+            WriteOutcome::ConditionFailed(None) => Ok(UserRecord::default()),
+        }
     }
 
-    /// Copies the ended sessions to the accounts. Every account is attempted; the next delivery of the event repeats those
-    /// that failed.
+    /// Copies the ended sessions to the accounts.
     async fn revoke_on_accounts(&self, accounts: &[String], ended: &EndedSessions, now: i64) -> Result<(), StoreError> {
         let revoked = ended.unexpired(now);
         if revoked.is_empty() {
             return Ok(());
         }
-        let copied = join_all(accounts.iter().map(async |account| {
-            let update = self.table.update(account_key(account), |update| {
-                update
-                    .update_expression("SET revokedSessions = :revoked, fenceVersion = :version")
-                    .condition_expression(
-                        "attribute_exists(pk) AND (attribute_not_exists(fenceVersion) OR fenceVersion < :version)",
-                    )
-                    .expression_attribute_values(":revoked", AttributeValue::Ss(revoked.clone()))
-                    .expression_attribute_values(":version", number(ended.version))
-            })?;
-            self.update_if(update).await
-        }));
-        copied.await.into_iter().collect()
+        self.update_accounts(accounts, |update| {
+            update
+                .update_expression(
+                    "SET revokedSessions = :revoked, tokensNotBefore = :notBefore, fenceVersion = :version",
+                )
+                .condition_expression(
+                    "attribute_exists(pk) AND (attribute_not_exists(fenceVersion) OR fenceVersion < :version)",
+                )
+                .expression_attribute_values(":revoked", AttributeValue::Ss(revoked.clone()))
+                .expression_attribute_values(":notBefore", number(ended.tokens_not_before))
+                .expression_attribute_values(":version", number(ended.version))
+        })
+        .await
     }
 }
 

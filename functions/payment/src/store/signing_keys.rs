@@ -1,7 +1,7 @@
 //! The public keys of access tokens, which the account context publishes and retires.
 
 use auth::table_keys;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynamo::{key, number, text};
 use kernel::KeyId;
@@ -40,23 +40,11 @@ impl Store {
         item.insert("kid".to_owned(), text(kid));
         item.insert("version".to_owned(), number(version));
         item.extend(attributes);
-        let outcome = self
-            .table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk) OR version < :version")
-            .expression_attribute_values(":version", number(version))
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(error.into()),
-            },
-        }
+        let put = |put: PutItemFluentBuilder| {
+            put.condition_expression("attribute_not_exists(pk) OR version < :version")
+                .expression_attribute_values(":version", number(version))
+        };
+        self.table.put_item(item, put).await.map(drop)
     }
 }
 

@@ -5,7 +5,7 @@
 //! item the caller derives the reason. A payer whose balance is in write shards needs further round trips: see
 //! [`shards`](super::shards).
 
-use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, from_item, key, number, text};
+use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, WriteOutcome, from_item, key, number, text};
 use futures_util::future::try_join_all;
 use kernel::{Amount, Currency, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -177,27 +177,12 @@ impl Store {
         reason: FailureReason,
         fingerprint: &Fingerprint,
     ) -> Result<Option<Stored<Transfer>>, StoreError> {
-        use aws_sdk_dynamodb::operation::put_item::PutItemError;
-        use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
         let failed = Transfer { status: TransferStatus::Failed(reason), ..transfer };
-        let outcome = self
-            .table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(transfer_item(&failed, Some(fingerprint))?))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let Err(error) = outcome else { return Ok(None) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failure)) => {
-                let stored =
-                    failure.item().ok_or_else(|| StoreError::internal("the stored transfer was not returned"))?;
-                stored_transfer(stored.clone()).map(Some)
-            }
-            _ => Err(error.into()),
+        let item = transfer_item(&failed, Some(fingerprint))?;
+        match self.table.put_item(item, |put| put.condition_expression("attribute_not_exists(pk)")).await? {
+            WriteOutcome::Written(_) => Ok(None),
+            WriteOutcome::ConditionFailed(Some(stored)) => stored_transfer(stored).map(Some),
+            WriteOutcome::ConditionFailed(None) => Err(StoreError::internal("the stored transfer was not returned")),
         }
     }
 

@@ -2,17 +2,16 @@
 
 pub(super) mod record;
 
-use dynamo::{from_item, number, text};
-use futures_util::future::join_all;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use dynamo::{WriteOutcome, from_item, number, text};
 use kernel::UserId;
 use record::{UserRecord, user_key};
 
-use super::accounts::record::account_key;
 use super::{Store, StoreError};
 use crate::domain::{Replica, User};
 
 impl Store {
-    /// The replica of a user; that of an active user without accounts if there is none yet.
+    /// Returns a user's replica, or that of an active user without accounts if the user is not replicated yet.
     ///
     /// # Errors
     ///
@@ -32,7 +31,7 @@ impl Store {
     ///
     /// [`StoreError`] if the replica or an account was not updated.
     pub async fn replicate_user(&self, user: &User, version: u64) -> Result<(), StoreError> {
-        let update = self.table.update(user_key(user.id), |update| {
+        let update = |update: UpdateItemFluentBuilder| {
             update
                 .update_expression(
                     "SET id = :id, email = :email, #status = :status, epoch = :epoch, version = :version",
@@ -44,22 +43,18 @@ impl Store {
                 .expression_attribute_values(":status", text(user.status))
                 .expression_attribute_values(":epoch", number(user.epoch))
                 .expression_attribute_values(":version", number(version))
-        })?;
-        self.update_if(update).await?;
-        let replica = self.user(user.id).await?.ok_or_else(|| StoreError::internal("the replica was not found"))?;
-        // Every account is attempted; the next delivery of the event repeats those that failed.
-        let raised = replica.account_ids.iter().map(|account| self.raise_epoch(account, replica.epoch));
-        join_all(raised).await.into_iter().collect()
-    }
-
-    async fn raise_epoch(&self, account: &str, epoch: u64) -> Result<(), StoreError> {
-        let update = self.table.update(account_key(account), |update| {
+        };
+        let replica: UserRecord = match self.table.update_item(user_key(user.id), update).await? {
+            WriteOutcome::Written(item) | WriteOutcome::ConditionFailed(Some(item)) => from_item(item)?,
+            WriteOutcome::ConditionFailed(None) => return Err(StoreError::internal("the replica was not returned")),
+        };
+        self.update_accounts(&replica.account_ids, |update| {
             update
                 .update_expression("SET ownerEpoch = :epoch")
                 .condition_expression("attribute_exists(pk) AND ownerEpoch < :epoch")
-                .expression_attribute_values(":epoch", number(epoch))
-        })?;
-        self.update_if(update).await
+                .expression_attribute_values(":epoch", number(replica.epoch))
+        })
+        .await
     }
 }
 

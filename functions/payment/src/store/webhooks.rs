@@ -108,7 +108,8 @@ impl Store {
             reconciliation: OPEN,
             order: Cursor::new(webhook.received_at, webhook.id).to_string(),
         };
-        self.update_if(self.table.put_new(item(webhook_key(webhook.id), record)?)?).await
+        let item = item(webhook_key(webhook.id), record)?;
+        self.table.put_item(item, |put| put.condition_expression("attribute_not_exists(pk)")).await.map(drop)
     }
 
     /// A put of a webhook that was not processed before.

@@ -35,6 +35,9 @@ pub(in crate::store) struct AccountRecord {
     /// The version of the owner's ended sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::store) fence_version: Option<u64>,
+    /// In Unix seconds. Tokens of the owner that were issued earlier are revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::store) tokens_not_before: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::store) drawn: Option<Vec<i64>>,
 }
@@ -75,6 +78,7 @@ impl From<&Account> for AccountRecord {
             owner_epoch: None,
             revoked_sessions: Vec::new(),
             fence_version: None,
+            tokens_not_before: None,
             drawn: None,
         }
     }
@@ -98,7 +102,11 @@ impl TryFrom<AccountRecord> for AccountState {
             write_shards: record.write_shards,
             created_at: record.created_at,
         };
-        let owner_epoch = record.owner_epoch.unwrap_or_default();
-        Ok(Self { account, revocation: AccountRevocation { owner_epoch, revoked_sessions: record.revoked_sessions } })
+        let revocation = AccountRevocation {
+            owner_epoch: record.owner_epoch.unwrap_or_default(),
+            revoked_sessions: record.revoked_sessions,
+            tokens_not_before: record.tokens_not_before.unwrap_or_default(),
+        };
+        Ok(Self { account, revocation })
     }
 }

@@ -1,14 +1,16 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use contracts::{AccountEvent, SessionEnd};
-use dynamo::text;
+use dynamo::{number, text};
 use kernel::testing::SeededRandom;
-use kernel::{Clock, SessionId, UserId};
+use kernel::{Clock, MAX_AMOUNT_MINOR, SessionId, UserId};
 use testkit::Gate;
 
-use crate::app::{PaymentError, open_account, post_transfer};
-use crate::domain::{IdempotentRequest, NewAccount, TokenClaims};
+use crate::app::{PaymentError, create_payment, open_account, post_transfer};
+use crate::domain::{IdempotentRequest, MAX_ENDED_SESSIONS, NewAccount, TokenClaims, TokenRevoked, WriteShards};
+use crate::store::payments::CreatePayment;
 use crate::testing::{TestApp, TestUser, account_key, amount, send, user, user_key, withdrawal};
 
 /// The time until the tokens of an ended session expire.
@@ -43,6 +45,19 @@ impl TestApp {
         let mut revoked = item.get("revokedSessions").map(|set| set.as_ss().unwrap().clone()).unwrap_or_default();
         revoked.sort();
         revoked
+    }
+
+    /// The user with a token that is issued later, when the clocks of functions can't disagree.
+    fn new_session_later(&self, user: TestUser) -> TestUser {
+        self.clock.advance(Duration::from_secs(3));
+        self.in_new_session(user)
+    }
+
+    /// Creates a payment that credits no account.
+    async fn create_payment_by(&self, user: TestUser) -> Result<(), PaymentError> {
+        let request = IdempotentRequest::unkeyed(&self.random);
+        let command = CreatePayment { payment: self.payment(user, None), request, claims: user.claims };
+        create_payment::execute(&self.store, command).await.map(drop)
     }
 
     /// The end of a session, each request of which waits for the test.
@@ -95,7 +110,7 @@ async fn in_every_order<S>(
             !switches[*at] && (*at == 0 || switches[1..*at].iter().filter(|switch| **switch).count() < max_switches)
         };
         let Some(last) = (0..switches.len()).rev().find(can_switch) else {
-            assert!(run > 10, "the tasks never interleaved");
+            assert!(run > 1, "the tasks never interleaved");
             break;
         };
         plan = [&switches[..last], &[true]].concat();
@@ -128,7 +143,7 @@ async fn partial_revocation_is_completed_by_the_next_delivery() {
     let end = app.end_of(ada);
     let (ending, mut gate) = app.ending(ada);
     let interrupted = tokio::spawn(ending);
-    for request in ["read", "write", "read again"] {
+    for request in ["read", "write"] {
         assert!(gate.let_one_through().await, "{request}");
     }
     interrupted.abort();
@@ -143,7 +158,8 @@ async fn partial_revocation_is_completed_by_the_next_delivery() {
 async fn session_end_before_replication_revokes_later_accounts() {
     let app = TestApp::new().await;
     let random = SeededRandom::new(3);
-    let claims = TokenClaims { epoch: 0, session: SessionId::random(&random) };
+    let claims =
+        TokenClaims { epoch: 0, session: SessionId::random(&random), issued_at: app.clock.now().unix_seconds() };
     let ada = TestUser { id: UserId::random(&random), claims };
     app.end(ada).await;
     let outcome = app.open(ada, "main", NewAccount::Debit { deposit: None, write_shards: None }).await;
@@ -348,4 +364,153 @@ async fn revocations_do_not_raise_the_capacity_of_a_transfer() {
     app.set(account_key("ada"), "padding", text("p".repeat(1024))).await;
     send_one(ada).await;
     assert!(capacity.spent() > without_revocations, "{without_revocations:?}");
+}
+
+/// Ends this many sessions of a user, one a second.
+async fn end_sessions(app: &TestApp, of: TestUser, count: usize) -> Vec<TestUser> {
+    let mut ended = Vec::new();
+    for _ in 0..count {
+        ended.push(app.in_new_session(of));
+        app.clock.advance(Duration::from_millis(900));
+        app.end(ended[ended.len() - 1]).await;
+    }
+    ended
+}
+
+#[tokio::test]
+async fn any_number_of_ended_sessions_leaves_a_transfer_at_its_price() {
+    let app = TestApp::new().await;
+    let (ada, bob) = (app.user().await, app.user().await);
+    // The longest ids, and every optional attribute.
+    let accounts = ["a", "b"].map(|letter| letter.repeat(64));
+    for (owner, id) in [ada, bob].into_iter().zip(&accounts) {
+        let new = NewAccount::Debit { deposit: Some(amount(1_000_000)), write_shards: WriteShards::new(16).ok() };
+        app.open(owner, id, new).await.unwrap();
+        let most = (0..16).map(|_| number(MAX_AMOUNT_MINOR)).collect();
+        app.set(account_key(id), "drawn", AttributeValue::L(most)).await;
+    }
+    let (client, capacity) = app.engine.metered();
+    let store = app.store_on(client);
+    let send_one = async |by: TestUser| {
+        let posting = send(&accounts[0], &accounts[1]);
+        post_transfer::execute(&store, app.unkeyed(by, posting, 1)).await.unwrap();
+        capacity.spent()
+    };
+    let before = send_one(ada).await;
+    for user in [ada, bob] {
+        end_sessions(&app, user, 10 * MAX_ENDED_SESSIONS).await;
+        assert!(app.revoked_on(&accounts[0]).await.len() <= MAX_ENDED_SESSIONS);
+    }
+    app.clock.advance(Duration::from_secs(2));
+    assert_eq!(send_one(app.in_new_session(ada)).await, before);
+    for (owner, id) in [ada, bob].into_iter().zip(&accounts) {
+        // Full again.
+        end_sessions(&app, owner, MAX_ENDED_SESSIONS - app.revoked_on(id).await.len()).await;
+        assert_eq!(app.revoked_on(id).await.len(), MAX_ENDED_SESSIONS);
+    }
+    app.clock.advance(Duration::from_secs(2));
+    assert_eq!(send_one(app.in_new_session(ada)).await, before);
+}
+
+#[tokio::test]
+async fn sessions_beyond_the_maximum_are_revoked_by_issue_time() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "main", 10).await;
+    let ended = end_sessions(&app, ada, MAX_ENDED_SESSIONS).await;
+    app.move_money(ada, withdrawal("main"), 1).await.unwrap();
+    let last = end_sessions(&app, ada, 1).await;
+    app.open_debit(app.new_session_later(ada), "later", 10).await;
+    for account in ["main", "later"] {
+        // The session that has not ended was issued its token before, and gets another one.
+        for user in [&ended[..], &last, &[ada]].concat() {
+            app.assert_revoked(user, account).await;
+        }
+        app.move_money(app.new_session_later(ada), withdrawal(account), 1).await.unwrap();
+    }
+    let without_account = app.create_payment_by(ada).await;
+    assert!(matches!(without_account, Err(PaymentError::Revoked(_))), "{without_account:?}");
+    app.create_payment_by(app.new_session_later(ada)).await.unwrap();
+    assert_eq!(app.store.replica(ada.id).await.unwrap().admit(&ada.claims), Err(TokenRevoked));
+}
+
+#[tokio::test]
+async fn redelivered_end_of_a_replaced_session_keeps_all_revoked() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "main", 10).await;
+    let first = app.in_new_session(ada);
+    let end = AccountEvent::SessionEnded(app.end_of(first));
+    app.apply(2, end.clone()).await.unwrap();
+    let ended = end_sessions(&app, ada, 2 * MAX_ENDED_SESSIONS).await;
+    let not_before = |item: dynamo::Item| item["tokensNotBefore"].as_n().unwrap().parse::<i64>().unwrap();
+    let before = not_before(app.item(account_key("main")).await.unwrap());
+    for _ in 0..2 {
+        app.apply(2, end.clone()).await.unwrap();
+    }
+    assert!(not_before(app.item(account_key("main")).await.unwrap()) >= before);
+    assert!(app.revoked_on("main").await.len() <= MAX_ENDED_SESSIONS);
+    for user in [&ended[..], &[first, ada]].concat() {
+        app.assert_revoked(user, "main").await;
+    }
+}
+
+#[tokio::test]
+async fn issue_time_is_forgotten_once_all_ended_tokens_have_expired() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "main", 10).await;
+    end_sessions(&app, ada, MAX_ENDED_SESSIONS + 1).await;
+    app.clock.advance(AFTER_EXPIRY);
+    let last = app.in_new_session(ada);
+    app.end(last).await;
+    assert_eq!(app.item(account_key("main")).await.unwrap()["tokensNotBefore"], number(0));
+    assert_eq!(app.revoked_on("main").await, [last.claims.session.to_string()]);
+}
+
+#[tokio::test]
+async fn account_opened_while_the_issue_time_rises_inherits_it() {
+    let app = TestApp::new().await;
+    let begin = async |run: usize| {
+        let ada = app.user().await;
+        let ended = end_sessions(&app, ada, MAX_ENDED_SESSIONS).await;
+        let id = format!("main-{run}");
+        let (store, gate) = app.gated();
+        let opening = app.opening(ada, &id, &deposited(10), IdempotentRequest::unkeyed(&app.random));
+        let opening: Work = Box::pin(async move {
+            let outcome = open_account::execute(&store, opening).await;
+            assert!(matches!(outcome, Ok(_) | Err(PaymentError::Revoked(_))), "{outcome:?}");
+        });
+        ((ada, ended, id), [(opening, gate), app.ending(app.in_new_session(ada))])
+    };
+    in_every_order(usize::MAX, begin, async |(ada, ended, id)| {
+        if app.accounts_of(ada.id).await.is_empty() {
+            return;
+        }
+        for user in [&ended[..], &[ada]].concat() {
+            app.assert_revoked(user, &id).await;
+        }
+        app.move_money(app.new_session_later(ada), withdrawal(&id), 1).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn session_end_takes_one_read_and_one_write_per_item() {
+    for accounts in [1, 3] {
+        let app = TestApp::new().await;
+        let ada = app.user().await;
+        for number in 0..accounts {
+            app.open_debit(ada, &format!("main-{number}"), 0).await;
+        }
+        let end = AccountEvent::SessionEnded(app.end_of(ada));
+        app.engine.round_trips();
+        app.apply(2, end.clone()).await.unwrap();
+        let updates = vec!["UpdateItem"; accounts];
+        assert_eq!(app.engine.round_trips(), [&["GetItem", "UpdateItem"], &updates[..]].concat());
+        app.apply(2, end).await.unwrap();
+        assert_eq!(app.engine.round_trips(), [&["GetItem"], &updates[..]].concat());
+        app.apply(3, AccountEvent::UserUpdated(contracts_user(ada.id, 1))).await.unwrap();
+        assert_eq!(app.engine.round_trips(), [&["UpdateItem"], &updates[..]].concat());
+    }
 }

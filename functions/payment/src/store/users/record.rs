@@ -18,6 +18,8 @@ pub(in crate::store) struct UserRecord {
     pub(in crate::store) account_ids: Vec<String>,
     ended_sessions: Option<BTreeMap<String, i64>>,
     fence_version: u64,
+    revoked_until: i64,
+    tokens_not_before: i64,
 }
 
 pub(in crate::store) fn user_key(id: UserId) -> Item {
@@ -34,7 +36,12 @@ impl UserRecord {
     pub(in crate::store) fn ended_sessions(&self) -> EndedSessions {
         match &self.ended_sessions {
             None => EndedSessions::default(),
-            Some(expiries) => EndedSessions { version: self.fence_version, expiries: expiries.clone() },
+            Some(expiries) => EndedSessions {
+                version: self.fence_version,
+                expiries: expiries.clone(),
+                tokens_not_before: self.tokens_not_before,
+                revoked_until: self.revoked_until,
+            },
         }
     }
 
