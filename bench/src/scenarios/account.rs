@@ -59,6 +59,7 @@ impl Scene {
             ("ACCESS_TOKEN_SECONDS", "900"),
             ("SESSION_IDLE_SECONDS", "3600"),
             ("SESSION_ABSOLUTE_SECONDS", "86400"),
+            ("MAX_SESSIONS_PER_USER", "20"),
             ("PASSWORD_MIN_LENGTH", "8"),
             ("SIGNING_KEY_DAYS", "90"),
             ("TOKEN_ISSUER", "urn:bench:account"),
@@ -119,6 +120,7 @@ pub(super) async fn run() -> Vec<Row> {
     Box::pin(sign_ins(&scene, &mut recorder)).await;
     Box::pin(tokens(&scene, &mut recorder)).await;
     Box::pin(sessions(&scene, &mut recorder)).await;
+    Box::pin(many_sessions(&scene, &mut recorder)).await;
     Box::pin(credentials_of_the_user(&scene, &mut recorder)).await;
     Box::pin(verifications(&scene, &mut recorder)).await;
     recorder.rows
@@ -187,6 +189,27 @@ async fn tokens(scene: &Scene, recorder: &mut Recorder) {
     let accounts = AccountTable::audited(client, "AccountTable", AfterTheGrace, random, audit);
     let later = refresh::State { accounts, ..state };
     recorder.add(REFRESH, "failure, reused", invalid(), refresh::handle(&later, sent(&token))).await;
+}
+
+/// What grows with the number of a user's sessions, up to the maximum.
+async fn many_sessions(scene: &Scene, recorder: &mut Recorder) {
+    let state = signin::State::from_env(&scene.env, scene.client.clone()).await.expect("a complete environment");
+    scene.register("eve", "+250788000007").await;
+    let signed_in = || signin::handle(&state, post(&credentials("eve", PASSWORD)));
+    for _ in 0..20 {
+        signed_in().await.expect("a session");
+    }
+    recorder.add("POST /auth/signin", "success, too many sessions", returns(200), signed_in()).await;
+    for _ in 21..100 {
+        signed_in().await.expect("a session");
+    }
+    let (eve, _) = scene.login("eve").await;
+    let (verifier, table) = (scene.verifier().await, scene.table());
+    let list = async {
+        let request = signed(&eve, None);
+        list_sessions::handle(&table, authenticate(&verifier, &request).await?, request).await
+    };
+    recorder.add("GET /auth/sessions", "success, hundred sessions", returns(200), list).await;
 }
 
 /// A clock after the grace period of a used refresh token.
@@ -270,7 +293,7 @@ async fn credentials_of_the_user(scene: &Scene, recorder: &mut Recorder) {
     const PASSWORDS: &str = "POST /auth/password";
     const UPDATE: &str = "PATCH /auth/me";
     let wrong = || fails_with(403, "wrong_current_password");
-    scene.register("cleo", "+250788000002").await;
+    scene.register("cleo", "+250788000009").await;
     let (cleo, _) = scene.login("cleo").await;
     let (verifier, table) = (scene.verifier().await, scene.table());
     let authenticated = Authenticated { verifier: &verifier, accounts: &table };

@@ -20,14 +20,19 @@ pub struct Clients {
     pub dynamodb: Client,
 }
 
-/// Runs an endpoint for users with a valid access token. The handler checks the session itself.
-pub fn serve_with_token<S, H, HF>(init: impl FnOnce(&Env, &Clients) -> Result<S, ConfigError>, handle: H) -> ExitCode
+/// Runs an endpoint for users with a valid access token, with these query parameters. The handler checks the session itself.
+pub fn serve_with_token<S, H, HF>(
+    query: &'static [&'static str],
+    init: impl FnOnce(&Env, &Clients) -> Result<S, ConfigError>,
+    handle: H,
+) -> ExitCode
 where
     S: Send + Sync + 'static,
     H: Fn(&'static S, Principal, Request) -> HF + Sync + Copy + Send + 'static,
     HF: Future<Output = Result<Response, Problem>> + Send,
 {
-    http_api::serve(
+    http_api::serve_with_query(
+        QueryParameters::Only(query),
         async |env: Env| start(&env, init).await,
         move |(verifier, _, state), request| async move {
             let principal = authenticate(verifier, &request).await?;
@@ -36,8 +41,8 @@ where
     )
 }
 
-/// Runs an endpoint that also admits requests without a valid access token, with these query parameters. The handler receives the principal, or the 401
-/// to return if it needs one. A malformed `Authorization` header, and a token that cannot be verified at the moment, fail
+/// Runs an endpoint that also admits requests without a valid access token, with these query parameters. The handler
+/// receives the principal, or the 401 to return if it needs one. A malformed `Authorization` header, and a token that cannot be verified at the moment, fail
 /// the request.
 pub fn serve_with_optional_token<S, H, HF>(
     query: &'static [&'static str],

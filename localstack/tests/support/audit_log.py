@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import string
 
 from support.template import ROOT
 
@@ -25,7 +26,9 @@ def events_of(stack, user_id, kind=None):
 
 def events_of_day(stack, kind, day):
     """The audit events of a kind on a day (`2026-01-31`)."""
-    return query(stack, "KIND#DAY", KIND=kind, DAY=day)
+    return [
+        event for digit in string.hexdigits[:16] for event in query(stack, "KIND#DAY", KIND=kind, DAY=day, DIGIT=digit)
+    ]
 
 
 def events_of_keys(stack):

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Random;
+use crate::{Random, Timestamp};
 
 /// The text is not a canonical UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,14 @@ pub fn random_uuid(random: &(impl Random + ?Sized)) -> Uuid {
     let mut bytes = [0; 16];
     random.fill(&mut bytes);
     uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// Generates a UUID whose canonical form sorts by time, to the millisecond (RFC 9562, version 7).
+fn time_ordered_uuid(time: Timestamp, random: &(impl Random + ?Sized)) -> Uuid {
+    let mut bytes = [0; 10];
+    random.fill(&mut bytes);
+    let millis = u64::try_from(time.unix_millis()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
 }
 
 /// Parses a UUID in its canonical form only, so that an id has one spelling.
@@ -89,6 +97,13 @@ uuid_id! {
     SessionId
 }
 
+impl SessionId {
+    /// Generates the id of a session that starts now. The sessions of a user sort by their start.
+    pub fn starting_at(time: Timestamp, random: &(impl Random + ?Sized)) -> Self {
+        Self(time_ordered_uuid(time, random))
+    }
+}
+
 /// The id of a signing key: the `kid` of RFC 7515, here the key's RFC 7638 thumbprint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -120,6 +135,18 @@ mod tests {
         let id = UserId::random(&SeededRandom::new(7));
         assert_eq!(UserId::parse(&id.to_string()), Ok(id));
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{id}\""));
+    }
+
+    #[test]
+    fn session_ids_sort_by_their_start() {
+        let random = SeededRandom::new(7);
+        let start = Timestamp::parse("2026-01-31T12:00:00Z").unwrap();
+        let ids: Vec<_> = (0..1000)
+            .map(|millis| {
+                SessionId::starting_at(start.plus(std::time::Duration::from_millis(millis)), &random).to_string()
+            })
+            .collect();
+        assert!(ids.is_sorted() && ids.iter().all(|id| SessionId::parse(id).is_ok()));
     }
 
     #[test]

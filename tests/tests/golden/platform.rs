@@ -144,6 +144,7 @@ impl Platform {
                 accounts: accounts.clone(),
                 issuer: issuer(),
                 lifetimes: LIFETIMES,
+                max_sessions: 20,
                 audit_log: audit_log(),
             },
             refresh: RefreshSession {

@@ -67,11 +67,12 @@ fn without_random_keys(mut item: Value) -> Value {
 
 /// The text with the form of every random value in place of the value, so that who draws randomness first does not matter.
 fn masked(text: &str) -> String {
-    static RANDOM: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
-        let uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[48][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
+    static RANDOM: LazyLock<[(Regex, &str); 6]> = LazyLock::new(|| {
+        let uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[478][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
         [
             (uuid, "<uuid>"),
             ("Z#[0-9a-f]{32}", "Z#<uuid>"),
+            (r#"(#\d{4}-\d{2}-\d{2}#)[0-9a-f]""#, "${1}<digit>\""),
             ("PAY-[0-9A-HJKMNP-TV-Z]{26}", "PAY-<ulid>"),
             (r"\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}", "$$<salt>$$<hash>"),
             ("[A-Za-z0-9_+/-]{43,}=*", "<base64url>"),

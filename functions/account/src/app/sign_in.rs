@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
-use futures_util::future::{join, try_join};
+use futures_util::future::{join, join_all, try_join};
 use kernel::{Secret, Timestamp};
 
 use super::admission::admit;
@@ -12,17 +12,25 @@ use super::token_issuer::{TokenIssuer, TokenPair};
 use crate::domain::throttle::BURST;
 use crate::domain::{
     AuditEventKind, AuditLog, AuditSubject, ClientInfo, Identifier, Lifetimes, Password, PasswordHash, Session, User,
-    UserStatus,
+    UserStatus, excess_sessions,
 };
-use crate::store::{AccountTable, Credential, NewSession, SignInAttempt, StartSessionOutcome};
+use crate::store::{AccountTable, Credential, NewSession, SessionPage, SignInAttempt, StartSessionOutcome, StoreError};
 
 /// The maximum number of attempts while the user changes concurrently.
 const MAX_ATTEMPTS: usize = 3;
+
+/// The number of sessions, the last started ones, that a sign-in considers. An older one that is still in use is not counted.
+const COUNTED_SESSIONS: u8 = 100;
+
+/// The maximum number of sessions that a sign-in ends, all at once. Further ones are left to the next sign-in.
+const MAX_ENDED: usize = 10;
 
 pub struct SignIn {
     pub accounts: AccountTable,
     pub issuer: TokenIssuer,
     pub lifetimes: Lifetimes,
+    /// The maximum number of active sessions of a user. A sign-in beyond it ends those that are idle for longest.
+    pub max_sessions: usize,
     pub audit_log: AuditLog,
 }
 
@@ -45,6 +53,7 @@ impl SignIn {
             accounts: AccountTable::from_env(env, client.clone())?,
             issuer: TokenIssuer::from_env(env, client).await?,
             lifetimes: settings::lifetimes(env)?,
+            max_sessions: env.parsed("MAX_SESSIONS_PER_USER")?,
             audit_log: settings::audit_log(env)?,
         })
     }
@@ -54,7 +63,9 @@ impl SignIn {
     /// guesses count like sequential ones. If only attempts in flight are in the way, it is counted again after a pause. A
     /// rejected attempt also takes two round trips and one hash computation, whether or not the identifier exists.
     /// The credential holds a copy of the user that may be stale, so the session is started on the condition that it is
-    /// current. If it is not, the password may have changed too, and everything is loaded and checked again.
+    /// current. If it is not, the password may have changed too, and everything is checked again.
+    /// The user's sessions are read in the same round trip in which the session starts. If there are too many, a third one
+    /// ends those that are idle for longest.
     ///
     /// # Errors
     ///
@@ -111,18 +122,47 @@ impl SignIn {
                 session: &session,
                 event: &event.in_session(session.id).with_detail(format!("by {}", request.identifier.kind().name())),
             };
-            match self.accounts.start_session(new).await? {
+            let newest = self.accounts.list_sessions(user.id, None, COUNTED_SESSIONS);
+            let (started, newest) = join(self.accounts.start_session(new), newest).await;
+            match started? {
                 StartSessionOutcome::Started => {
+                    self.end_excess(&user, &session, newest, &request.client).await;
                     let tokens = self.issuer.issue(&user, &session, &refresh_token, now).await?;
                     return Ok((user, tokens));
                 }
-                StartSessionOutcome::VersionConflict(Some(changed)) if changed.status == UserStatus::Active => {}
-                StartSessionOutcome::StaleCredential => {}
-                StartSessionOutcome::VersionConflict(_) => return Err(AccountError::InvalidCredentials),
+                StartSessionOutcome::CredentialChanged(changed) => credential = changed.map(|changed| *changed),
             }
-            credential = self.accounts.find_credential(&request.identifier).await?;
         }
         Err(AccountError::UserKeptChanging)
+    }
+
+    /// Ends sessions until the user has no more than the maximum. The user is signed in already, so a failure is left to the
+    /// next sign-in.
+    async fn end_excess(
+        &self,
+        user: &User,
+        started: &Session,
+        newest: Result<SessionPage, StoreError>,
+        client: &ClientInfo,
+    ) {
+        let sessions = match newest {
+            Ok(page) => page.sessions,
+            Err(error) => return tracing::warn!(%error, "the sessions of a user were not counted"),
+        };
+        let now = self.accounts.now();
+        let excess = excess_sessions(&sessions, user, started.id, self.max_sessions, now);
+        let ends = excess.into_iter().take(MAX_ENDED).map(async |session| {
+            let subject = AuditSubject::User(user.id);
+            let event =
+                self.audit_log.event(AuditEventKind::SessionEnded, subject, client, now, self.accounts.random());
+            let event = event.in_session(session.id).with_detail("too many sessions");
+            self.accounts.end_session(user.id, session.id, now, &event).await
+        });
+        for outcome in join_all(ends).await {
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "a session beyond the maximum was not ended");
+            }
+        }
     }
 }
 
@@ -145,7 +185,7 @@ mod tests {
     use super::*;
     use crate::domain::throttle::MAX_TIME_IN_FLIGHT;
     use crate::domain::{RefreshToken, hash_computations};
-    use crate::testing::{LIFETIMES, PASSWORD, TestApp, ada, bob, hash, now};
+    use crate::testing::{LIFETIMES, PASSWORD, TestApp, ada, bob, hash, now, session_and_token};
 
     fn request(identifier: Identifier, password: &str) -> SignInRequest {
         SignInRequest { identifier, password: Secret::new(password.to_owned()), client: ClientInfo::invocation("r-1") }
@@ -275,7 +315,8 @@ mod tests {
         let sign_in = app.sign_in().await;
         app.engine.before_next("TransactWriteItems", app.updating_ada(|user| User { epoch: 5, ..user }, None));
         let (user, tokens) = sign_in.sign_in(&valid()).await.unwrap();
-        let operations = ["UpdateItem", "TransactWriteItems", "GetItem", "TransactWriteItems"];
+        // The Query of the first attempt is sent while the user is updated, which is not recorded.
+        let operations = ["UpdateItem", "TransactWriteItems", "TransactWriteItems", "Query"];
         assert_eq!(app.engine.round_trips(), operations);
         assert_eq!((user.version, user.epoch), (2, 5));
         assert_eq!(app.sessions().await[0].epoch, 5);
@@ -305,6 +346,59 @@ mod tests {
         assert!(upgraded.matches(&valid().password) && !upgraded.is_outdated());
         sign_in.sign_in(&valid()).await.unwrap();
         assert_eq!(stored().await, upgraded, "a current hash stays");
+    }
+
+    #[tokio::test]
+    async fn sign_in_beyond_the_maximum_ends_the_session_idle_for_longest() {
+        let app = TestApp::with_ada().await;
+        let mut idle = Vec::new();
+        for seed in 0..2 {
+            let last_used_at = now().plus(Duration::from_secs(seed));
+            idle.push(app.start(Session { last_used_at, ..session_and_token(seed).0 }).await);
+        }
+        // These do not count.
+        app.end_session(&app.start_session(7).await).await;
+        app.start(Session { expires_at: now(), ..session_and_token(8).0 }).await;
+        let sign_in = SignIn { max_sessions: 3, ..app.sign_in().await };
+        app.clock.advance(Duration::from_secs(10));
+        app.engine.round_trips();
+        sign_in.sign_in(&valid()).await.unwrap();
+        assert_eq!(
+            app.engine.round_trips(),
+            ["UpdateItem", "TransactWriteItems", "Query"],
+            "the last two concurrently"
+        );
+        assert_eq!(app.session(&idle[0]).await.session.ended_at, None, "three sessions are allowed");
+
+        app.engine.round_trips();
+        sign_in.sign_in(&valid()).await.unwrap();
+        let operations = ["UpdateItem", "TransactWriteItems", "Query", "TransactWriteItems"];
+        assert_eq!(app.engine.round_trips(), operations);
+        assert!(app.session(&idle[0]).await.session.ended_at.is_some());
+        assert_eq!(app.session(&idle[1]).await.session.ended_at, None);
+        let event = app.audited().await.into_iter().find(|event| event.kind == "SESSION_ENDED").unwrap();
+        assert_eq!(event.session, Some(idle[0].id.to_string()));
+        assert_eq!(event.detail.as_deref(), Some("too many sessions"));
+    }
+
+    #[tokio::test]
+    async fn concurrent_sign_ins_beyond_the_maximum_are_corrected_by_the_next() {
+        let app = TestApp::with_ada().await;
+        for seed in 0..8 {
+            app.start_session(seed).await;
+        }
+        let sign_in = SignIn { max_sessions: 3, ..app.sign_in().await };
+        sign_in.sign_in(&valid()).await.unwrap();
+        let active = app.sessions().await.iter().filter(|session| session.ended_at.is_none()).count();
+        assert_eq!(active, 3);
+    }
+
+    #[tokio::test]
+    async fn sign_in_succeeds_although_sessions_cannot_be_counted() {
+        let app = TestApp::with_ada().await;
+        let sign_in = app.sign_in().await;
+        app.engine.reject("Query", 3, "ThrottlingException");
+        assert!(sign_in.sign_in(&valid()).await.is_ok());
     }
 
     #[tokio::test]

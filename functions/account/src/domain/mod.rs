@@ -29,6 +29,8 @@ pub(crate) use refresh_token::tests::without_family;
 pub use refresh_token::{
     InvalidRefreshToken, RefreshToken, RefreshTokenHash, RefreshTokenRejection, RotationNonce, TokenFamily,
 };
-pub use session::{Lifetimes, REUSE_GRACE_PERIOD, Recognition, Refresh, Revoked, Rotation, Session, UserSession};
+pub use session::{
+    Lifetimes, REUSE_GRACE_PERIOD, Recognition, Refresh, Revoked, Rotation, Session, UserSession, excess_sessions,
+};
 pub use signing_key::{InvalidSigningKey, SigningKey};
 pub use user::{User, UserStatus};

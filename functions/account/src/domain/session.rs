@@ -98,7 +98,7 @@ impl Session {
         now: Timestamp,
         random: &(impl Random + ?Sized),
     ) -> (Self, RefreshToken) {
-        let id = SessionId::random(random);
+        let id = SessionId::starting_at(now, random);
         let token = RefreshToken::new(user.id, id, random);
         let absolute_expires_at = now.plus(lifetimes.absolute);
         let session = Self {
@@ -208,6 +208,23 @@ impl Session {
             (Recognition::Unknown, _) => Refresh::NotRecognized,
         }
     }
+}
+
+/// Selects the sessions to end so that a user has at most `max` active ones besides what other sign-ins start at the same
+/// time: those that are idle for longest, but not the one that was `started`.
+pub fn excess_sessions<'a>(
+    sessions: &'a [Session],
+    user: &User,
+    started: SessionId,
+    max: usize,
+    now: Timestamp,
+) -> Vec<&'a Session> {
+    let is_active = |session: &&Session| session.ensure_active(user, now).is_ok();
+    let mut others: Vec<_> = sessions.iter().filter(|session| session.id != started).filter(is_active).collect();
+    others.sort_by_key(|session| session.last_used_at);
+    let excess = (others.len() + 1).saturating_sub(max);
+    others.truncate(excess);
+    others
 }
 
 /// A session and its user, in any state.

@@ -135,6 +135,11 @@ pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(StoreError::internal)
 }
 
+/// Reads the credential of an identifier's item, if the identifier belongs to a user.
+pub(super) fn read_credential(item: Item) -> Result<Option<Credential>, StoreError> {
+    if item.contains_key("userId") { read::<IdentifierRecord>(item)?.try_into().map(Some) } else { Ok(None) }
+}
+
 /// A conditional write of a counter, without the attributes that every such write sets.
 struct CounterUpdate {
     attempts: &'static str,
@@ -196,7 +201,7 @@ impl AccountTable {
     /// [`StoreError`] if it could not be read.
     pub async fn find_credential(&self, identifier: &Identifier) -> Result<Option<Credential>, StoreError> {
         let item = self.table.get(keys::identifier(identifier).into()).await?;
-        item.map(|item| read::<IdentifierRecord>(item)?.try_into()).transpose()
+        Ok(item.map(read_credential).transpose()?.flatten())
     }
 
     /// Counts an attempt to sign in with an identifier and returns its credential, unless the attempt has to wait.
@@ -218,9 +223,7 @@ impl AccountTable {
             RateLimit::Undecided => return Ok(RateLimit::Undecided),
             RateLimit::Limited { retry_after } => return Ok(RateLimit::Limited { retry_after }),
         };
-        let credential =
-            if item.contains_key("userId") { Some(read::<IdentifierRecord>(item)?.try_into()?) } else { None };
-        Ok(RateLimit::Allowed(SignInAttempt { credential, counted }))
+        Ok(RateLimit::Allowed(SignInAttempt { credential: read_credential(item)?, counted }))
     }
 
     /// Settles an attempt to sign in as failed.

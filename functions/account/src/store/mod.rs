@@ -23,7 +23,7 @@ pub use credentials::{CountedAttempt, Credential, SignInAttempt};
 pub use dynamo::StoreError;
 pub(crate) use keys::{PROFILE, SESSION_PREFIX};
 pub(crate) use sessions::SessionRecord;
-pub use sessions::{EndSessionOutcome, NewSession, StartSessionOutcome};
+pub use sessions::{EndSessionOutcome, NewSession, SessionPage, StartSessionOutcome};
 pub use signing_keys::{KeyTables, SigningKeyTable};
 pub(crate) use signing_keys::{PublicKeyRecord, PublicKeyStatus};
 #[cfg(test)]

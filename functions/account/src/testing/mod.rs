@@ -207,7 +207,13 @@ impl TestApp {
 
     pub(crate) async fn sign_in(&self) -> SignIn {
         let issuer = self.issuer().await;
-        SignIn { accounts: self.accounts.clone(), issuer, lifetimes: LIFETIMES, audit_log: audit_log() }
+        SignIn {
+            accounts: self.accounts.clone(),
+            issuer,
+            lifetimes: LIFETIMES,
+            max_sessions: 20,
+            audit_log: audit_log(),
+        }
     }
 
     pub(crate) async fn refresh_session(&self) -> RefreshSession {
@@ -307,10 +313,18 @@ impl TestApp {
 
     /// Deletes Ada's profile, as a hook between two requests.
     pub(crate) fn deleting_ada(&self) -> impl Future<Output = ()> + Send + 'static {
-        let key = dynamo::key(format!("USER#{}", ada().id), "PROFILE");
-        let delete = self.engine.client.delete_item().table_name("AccountTable").set_key(Some(key));
+        let profile = dynamo::key(format!("USER#{}", ada().id), "PROFILE");
+        let identifiers = ada().identifiers().into_iter().map(|identifier| {
+            dynamo::key(format!("IDENTIFIER#{}#{}", identifier.kind(), identifier.as_str()), "IDENTIFIER")
+        });
+        let deletes: Vec<_> = std::iter::once(profile)
+            .chain(identifiers)
+            .map(|key| self.engine.client.delete_item().table_name("AccountTable").set_key(Some(key)))
+            .collect();
         async move {
-            delete.send().await.unwrap();
+            for delete in deletes {
+                delete.send().await.unwrap();
+            }
         }
     }
 
@@ -325,7 +339,7 @@ impl TestApp {
     }
 
     pub(crate) async fn sessions(&self) -> Vec<Session> {
-        self.accounts.list_sessions(ada().id).await.unwrap().unwrap().1
+        self.accounts.list_sessions(ada().id, None, 100).await.unwrap().sessions
     }
 
     /// Makes failed attempts to sign in.

@@ -81,8 +81,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let update = |account| self.table.update_item(accounts::record::account_key(account), &build);
         let updates: Vec<_> = accounts.iter().map(update).collect();
-        let updated: Vec<_> = stream::iter(updates).buffer_unordered(CONCURRENT_UPDATES).collect().await;
-        updated.into_iter().try_for_each(|outcome| outcome.map(drop))
+        let outcomes: Vec<_> = stream::iter(updates).buffer_unordered(CONCURRENT_UPDATES).collect().await;
+        outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))
     }
 }
 

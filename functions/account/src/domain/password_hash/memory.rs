@@ -32,12 +32,8 @@ pub(super) fn argon2id(
         memory.resize(blocks, Block::new());
     }
     let used = memory.get_mut(..blocks).ok_or(Error::MemoryTooLittle)?;
-    let result = Argon2::new(Algorithm::Argon2id, version, params).hash_password_into_with_memory(
-        password,
-        salt,
-        output,
-        &mut *used,
-    );
+    let result = Argon2::new(Algorithm::Argon2id, version, params)
+        .hash_password_into_with_memory(password, salt, output, &mut *used);
     // The password could be derived from the blocks at less cost than from the hash.
     used.iter_mut().zeroize();
     result

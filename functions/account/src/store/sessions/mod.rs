@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use dynamo::{Item, Transaction, from_item, number, text, to_item};
 use kernel::{SessionId, Timestamp, UserId};
 
+use super::credentials::{Credential, read_credential};
 use super::keys::{self, PROFILE, SESSION_PREFIX};
 use super::users::UserRecord;
 use super::{AccountTable, StoreError, commit};
@@ -33,11 +34,18 @@ pub struct NewSession<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartSessionOutcome {
     Started,
-    /// Nothing was written: the user has changed or is suspended, and this is the current state; `None` if the user was
-    /// deleted.
-    VersionConflict(Option<Box<User>>),
-    /// Nothing was written: an identifier's copy of the user has another version.
-    StaleCredential,
+    /// Nothing was written: the user has changed, and this is the current credential; `None` if the identifier belongs to
+    /// no user any more.
+    CredentialChanged(Option<Box<Credential>>),
+}
+
+/// A page of a user's sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionPage {
+    /// In any state, the last started first. Expired sessions are included until DynamoDB deletes them.
+    pub sessions: Vec<Session>,
+    /// The last session of the page, if there are further ones.
+    pub next: Option<SessionId>,
 }
 
 /// The outcome of ending a session.
@@ -52,10 +60,11 @@ pub enum EndSessionOutcome {
 /// The writes of the transaction that starts a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StartPart {
-    User,
     Session,
     AuditEvent,
-    Identifier,
+    /// The identifier that the user signed in with.
+    Credential,
+    OtherIdentifier,
 }
 
 /// The writes of the transaction that ends a session.
@@ -66,37 +75,22 @@ enum EndPart {
 }
 
 impl AccountTable {
-    /// Starts a session, if the user is active and has not changed.
+    /// Starts a session, if the user has not changed.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the outcome is unknown.
     pub async fn start_session(&self, new: NewSession<'_>) -> Result<StartSessionOutcome, StoreError> {
         let NewSession { user, identifier, new_hash, session, event } = new;
-        // In the same transaction as the session, so that a concurrent revocation is not missed.
-        let user_is_unchanged = self.table.check(keys::user(user.id).into(), |check| {
-            check
-                .condition_expression("version = :version AND #status = :active")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":version", number(user.version))
-                .expression_attribute_values(":active", text("ACTIVE"))
-        })?;
         let put = self.table.put(to_item(SessionRecord::new(user.id, session))?, |put| put)?;
-        let mut transaction = Transaction::new()
-            .with(StartPart::User, user_is_unchanged)
-            .with(StartPart::Session, put)
-            .with(StartPart::AuditEvent, self.audit()?.append(event)?);
-        for own in user.identifiers() {
-            let reset = if own == *identifier { "REMOVE attempts, lastAttemptAt, inFlight" } else { "" };
-            let upgrade = if new_hash.is_some() { "SET passwordHash = :hash " } else { "" };
-            if reset.is_empty() && upgrade.is_empty() {
-                continue;
-            }
-            let update = self.table.update(keys::identifier(&own).into(), |update| {
+        let mut transaction =
+            Transaction::new().with(StartPart::Session, put).with(StartPart::AuditEvent, self.audit()?.append(event)?);
+        // Every change of a user, a suspension too, changes the copies in their identifiers in the same transaction, so one
+        // condition on the copy's version detects all of them.
+        let update = |own: &Identifier, expression: &str| {
+            self.table.update(keys::identifier(own).into(), |update| {
                 let update = update
-                    .update_expression(format!("{upgrade}{reset}"))
-                    // The password was checked against a hash of the user's version. A transaction may be observed in
-                    // part, so the identifier's version is checked as well.
+                    .update_expression(expression)
                     .condition_expression("userId = :user AND version = :version")
                     .expression_attribute_values(":user", text(user.id))
                     .expression_attribute_values(":version", number(user.version));
@@ -104,17 +98,24 @@ impl AccountTable {
                     Some(hash) => update.expression_attribute_values(":hash", text(hash.expose())),
                     None => update,
                 }
-            })?;
-            transaction.add(StartPart::Identifier, update);
+            })
+        };
+        let upgrade = if new_hash.is_some() { "SET passwordHash = :hash" } else { "" };
+        let reset = format!("{upgrade} REMOVE attempts, lastAttemptAt, inFlight");
+        transaction.add(StartPart::Credential, update(identifier, &reset)?);
+        if new_hash.is_some() {
+            for other in user.identifiers().iter().filter(|own| *own != identifier) {
+                transaction.add(StartPart::OtherIdentifier, update(other, upgrade)?);
+            }
         }
         let Some(failed) = commit(&self.table, &transaction).await? else {
             return Ok(StartSessionOutcome::Started);
         };
-        if !failed.contains(StartPart::User) {
-            return Ok(StartSessionOutcome::StaleCredential);
+        if !failed.contains(StartPart::Credential) {
+            return Err(StoreError::internal("the identifiers of a user have different versions"));
         }
-        let current = failed.item(StartPart::User).cloned().map(from_item::<UserRecord>).transpose()?;
-        Ok(StartSessionOutcome::VersionConflict(current.map(|record| Box::new(record.into()))))
+        let current = failed.item(StartPart::Credential).cloned().map(read_credential).transpose()?;
+        Ok(StartSessionOutcome::CredentialChanged(current.flatten().map(Box::new)))
     }
 
     /// Finds a session and its user, in any state.
@@ -134,38 +135,38 @@ impl AccountTable {
         }))
     }
 
-    /// Lists the sessions of a user, in any state, together with the user. Expired sessions are included until DynamoDB
-    /// deletes them. One round trip per page.
+    /// Lists sessions of a user from the last started one, or from the one that started before `after`. Reads at most
+    /// `limit` of them, of up to half a kilobyte each.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if they could not be read.
-    pub async fn list_sessions(&self, user: UserId) -> Result<Option<(User, Vec<Session>)>, StoreError> {
-        let mut items = self
+    pub async fn list_sessions(
+        &self,
+        user: UserId,
+        after: Option<SessionId>,
+        limit: u8,
+    ) -> Result<SessionPage, StoreError> {
+        let start = after.map(|session| Item::from(keys::session(user, session)));
+        let response = self
             .table
             .client()
             .query()
             .table_name(self.table.name())
-            // The user sorts before the sessions, with no other items in between.
-            .key_condition_expression("pk = :user AND sk BETWEEN :first AND :last")
+            .key_condition_expression("pk = :user AND begins_with(sk, :session)")
             .expression_attribute_values(":user", text(keys::user_partition(user)))
-            .expression_attribute_values(":first", text(PROFILE))
-            .expression_attribute_values(":last", text(format_args!("{SESSION_PREFIX}~")))
+            .expression_attribute_values(":session", text(SESSION_PREFIX))
+            .set_exclusive_start_key(start)
+            .scan_index_forward(false)
+            .limit(i32::from(limit))
             .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut user = None;
-        let mut sessions = Vec::new();
-        while let Some(item) = items.next().await {
-            let item = item?;
-            if is_user(&item) {
-                user = Some(from_item::<UserRecord>(item)?.into());
-            } else {
-                sessions.push(from_item::<SessionRecord>(item)?.try_into()?);
-            }
-        }
-        Ok(user.map(|user| (user, sessions)))
+            .send()
+            .await?;
+        let has_more = response.last_evaluated_key.is_some();
+        let records = response.items.unwrap_or_default().into_iter().map(from_item::<SessionRecord>);
+        let sessions = records.map(|record| record?.try_into()).collect::<Result<Vec<Session>, _>>()?;
+        let next = sessions.last().filter(|_| has_more).map(|session| session.id);
+        Ok(SessionPage { sessions, next })
     }
 
     /// Ends a session that has not been ended yet. The end is published.

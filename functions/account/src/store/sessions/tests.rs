@@ -27,32 +27,30 @@ async fn started_session_is_found_and_has_ttl() {
 }
 
 #[tokio::test]
-async fn start_session_for_changed_user_returns_current_user() {
+async fn start_session_for_changed_user_returns_the_current_credential() {
     let (accounts, ada) = Accounts::with_ada().await;
-    accounts.set(keys::user(ada.id), "epoch", AttributeValue::N("1".to_owned())).await;
-    accounts.set(keys::user(ada.id), "version", AttributeValue::N("2".to_owned())).await;
-    let now = User { epoch: 1, version: 2, ..ada.clone() };
-    let outcome = start(&accounts, &ada, &session(2)).await;
-    assert_eq!(outcome, Ok(StartSessionOutcome::VersionConflict(Some(Box::new(now.clone())))));
-    assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
-}
-
-#[tokio::test]
-async fn start_session_for_suspended_user_is_rejected() {
-    let (accounts, ada) = Accounts::with_ada().await;
-    accounts.set(keys::user(ada.id), "status", AttributeValue::S("SUSPENDED".to_owned())).await;
-    let Ok(StartSessionOutcome::VersionConflict(Some(now))) = start(&accounts, &ada, &session(2)).await else {
+    let suspended = User { status: UserStatus::Suspended, version: 2, ..ada.clone() };
+    let plan = UpdatePlan::new(suspended.clone(), event(AuditEventKind::UserSuspended));
+    assert_eq!(accounts.table.update_user(&ada, &plan).await, Ok(UpdateOutcome::Updated));
+    accounts.engine.round_trips();
+    let Ok(StartSessionOutcome::CredentialChanged(Some(current))) = start(&accounts, &ada, &session(2)).await else {
         panic!()
     };
-    assert_eq!(now.status, UserStatus::Suspended);
+    assert_eq!((current.user, current.password_hash), (suspended, hash()));
+    assert_eq!(accounts.engine.round_trips(), ["TransactWriteItems"]);
     assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
 }
 
 #[tokio::test]
-async fn start_session_for_deleted_user_is_rejected() {
+async fn start_session_with_a_released_identifier_is_rejected() {
     let (accounts, ada) = Accounts::with_ada().await;
-    accounts.delete(keys::user(ada.id)).await;
-    assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(StartSessionOutcome::VersionConflict(None)));
+    let email = Identifier::Email(ada.email.clone());
+    accounts.delete(keys::identifier(&email)).await;
+    assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(StartSessionOutcome::CredentialChanged(None)));
+    // Only its counter of attempts exists.
+    accounts.table.count_attempt(&email, now()).await.unwrap();
+    assert_eq!(start(&accounts, &ada, &session(2)).await, Ok(StartSessionOutcome::CredentialChanged(None)));
+    assert_eq!(accounts.table.find_session(ada.id, session(2).id).await, Ok(None));
 }
 
 #[tokio::test]
@@ -105,14 +103,11 @@ async fn upgraded_hash_is_stored_for_every_identifier() {
 #[tokio::test]
 async fn session_and_audit_event_are_stored_together() {
     let (accounts, ada) = Accounts::with_ada().await;
-    accounts.set(keys::user(ada.id), "version", AttributeValue::N("2".to_owned())).await;
+    let email = keys::identifier(&Identifier::Email(ada.email.clone()));
+    accounts.set(email, "version", AttributeValue::N("2".to_owned())).await;
     start(&accounts, &ada, &session(2)).await.unwrap();
     assert!(accounts.audited().await.is_empty());
     let now = User { version: 2, ..ada };
-    assert_eq!(start(&accounts, &now, &session(2)).await, Ok(StartSessionOutcome::StaleCredential));
-    assert!(accounts.audited().await.is_empty());
-    let email = keys::identifier(&Identifier::Email(now.email.clone()));
-    accounts.set(email, "version", AttributeValue::N("2".to_owned())).await;
     assert_eq!(start(&accounts, &now, &session(2)).await, Ok(StartSessionOutcome::Started));
     assert_eq!(accounts.audited().await, ["SIGNED_IN"]);
 }
@@ -186,12 +181,16 @@ async fn sessions_of_one_user_are_listed_in_one_round_trip() {
         start(&accounts, user, &session(seed)).await.unwrap();
     }
     accounts.engine.round_trips();
-    let (found, mut sessions) = accounts.table.list_sessions(ada.id).await.unwrap().unwrap();
-    assert_eq!((found, accounts.engine.round_trips().as_slice()), (ada, ["Query".to_owned()].as_slice()));
     let mut expected = [session(2), session(3)];
-    sessions.sort_by_key(|session| session.id);
-    expected.sort_by_key(|session| session.id);
-    assert_eq!(sessions, expected);
+    expected.sort_by_key(|session| std::cmp::Reverse(session.id));
+    let page = async |after, limit| accounts.table.list_sessions(ada.id, after, limit).await.unwrap();
+    assert_eq!(page(None, 100).await, SessionPage { sessions: expected.to_vec(), next: None });
+    assert_eq!(accounts.engine.round_trips(), ["Query"]);
+    let first = page(None, 1).await;
+    assert_eq!((&first.sessions[..], first.next), (&expected[..1], Some(expected[0].id)));
+    let second = page(first.next, 1).await;
+    assert_eq!(second.sessions, &expected[1..]);
+    assert_eq!(page(Some(expected[1].id), 1).await, SessionPage { sessions: Vec::new(), next: None });
 }
 
 #[tokio::test]
@@ -200,7 +199,8 @@ async fn find_user_returns_none_for_unknown_id() {
     let unknown = UserId::random(&SeededRandom::new(99));
     assert_eq!(accounts.table.find_user(ada.id).await, Ok(Some(ada)));
     assert_eq!(accounts.table.find_user(unknown).await, Ok(None));
-    assert_eq!(accounts.table.list_sessions(unknown).await, Ok(None));
+    let none = SessionPage { sessions: Vec::new(), next: None };
+    assert_eq!(accounts.table.list_sessions(unknown, None, 100).await, Ok(none));
 }
 
 async fn with_session() -> (Accounts, User, Session, RefreshToken) {

@@ -50,7 +50,7 @@ async fn user_signs_up_signs_in_and_is_returned() {
     assert_eq!(scene.round_trips(), ["TransactWriteItems"]);
 
     let signed_in = signin::handle(&scene.sign_in, post(&credentials)).await.unwrap();
-    assert_eq!(scene.round_trips(), ["UpdateItem", "TransactWriteItems"]);
+    assert_eq!(scene.round_trips(), ["UpdateItem", "TransactWriteItems", "Query"]);
 
     let request = with_cookie_of(&signed_in);
     let session = scene.app.authenticate(&request).await.unwrap();
@@ -71,7 +71,7 @@ async fn registered_user_logs_in_with_any_phone_format() {
     for spelling in ["+250788123456", "+250 (788) 123-456", "+250 0788 123 456"] {
         let credentials = json!({"phone": spelling, "password": "correct horse"});
         let logged_in = body_of(&login::handle(&scene.sign_in, post(&credentials)).await.unwrap());
-        assert_eq!(scene.round_trips(), ["UpdateItem", "TransactWriteItems"]);
+        assert_eq!(scene.round_trips(), ["UpdateItem", "TransactWriteItems", "Query"]);
         let signed_in = signin::handle(&scene.sign_in, post(&credentials)).await.unwrap();
         assert_eq!(body_of(&signed_in)["id"], registered["id"]);
         scene.round_trips();
