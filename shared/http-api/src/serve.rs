@@ -49,7 +49,8 @@ where
         lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
             let time_left = time_until(event.context.deadline);
             let (log, admitted) = gate.admit(event.payload.get(), event.context);
-            let handled = admitted.map(|request| handle(state, request));
+            // Boxed because it has some kilobytes, which each of the futures around it would copy.
+            let handled = admitted.map(|request| Box::pin(handle(state, request)));
             let handled = deadline::with_time_left(time_left, async { handled?.await });
             // Boxed because the type of the whole loop exceeds the compiler's recursion limit.
             let response: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(respond(log, handled));
