@@ -3,13 +3,13 @@
 //! | item | pk | sk | written by |
 //! |---|---|---|---|
 //! | account | `ACCOUNT#<id>` | `ACCOUNT` | [`accounts`] opens it, [`transfers`] change its balance |
-//! | write shard | `ACCOUNT#<id>` | `INTAKE#<n>` | `accounts` opens it, `shards` credits it |
+//! | write shard | `ACCOUNT#<id>` | `INTAKE#<n>` | [`accounts`] and [`shards::setting`] open it, [`shards`] credits it |
 //! | transfer | `TRANSFER#<id>` | `TRANSFER` | [`transfers`]; [`accounts`] for the opening transfer |
 //! | user | `USER#<id>` | `USER` | [`users`] and [`revocations`] from events; [`accounts`] adds the account's id |
 //! | executed request | `IDEMPOTENCY#<operation>` | `IDEMPOTENCY` | [`accounts`] and [`payments`], if the request has an idempotency key |
 //! | payment | `PAYMENT#<reference>` | `PAYMENT` | [`payments`] |
 //! | provider's transaction | `PROVIDER_TRANSACTION#<provider>#<id>` | `PROVIDER_TRANSACTION` | [`payments`], which it settles |
-//! | operator's command | `COMMANDS#<user>` | `<time>#<account>` | [`accounts`], with the account that it opens |
+//! | operator's command | `COMMANDS#<user>` | `<time>#<account>` | [`accounts`], with the account that it opens; [`shards::setting`], with the number of shards |
 //! | webhook | `WEBHOOK#<id>` | `WEBHOOK` | [`webhooks`], with its effect on the payment |
 //! | public key | `SIGNING_KEYS` | `KEY#<kid>` | [`signing_keys`] from events |
 //!

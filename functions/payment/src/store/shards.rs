@@ -14,27 +14,38 @@
 //! is drained twice.
 //!
 //! Without contention a credit goes to the account itself, as if it had no shards. Only after a conflict does a function
-//! query whether the account has shards, and caches the answer.
+//! query whether the account has shards, and caches the answer for a time.
 //!
-//! To freeze such an account, set the `status` of every item of its partition.
+//! To freeze such an account, set the `status` of the account, and then that of every other item of its partition: an account
+//! that is not active gets no further shards.
+
+pub mod setting;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{Attempt, Item, Transaction, TransactionOutcome, from_item, key, number, text};
-use kernel::{Amount, Currency, Timestamp};
+use kernel::{Amount, Balance, Currency, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::record::{AccountRecord, account_partition};
 use super::{Store, StoreError, item};
-use crate::domain::{Account, AccountState, AccountStatus, PaymentAccountId, Transfer, WriteShards};
+use crate::domain::{
+    Account, AccountRevocation, AccountState, AccountStatus, NewShards, PaymentAccountId, Transfer, WriteShards,
+};
 
 /// The prefix of a shard's sort key, followed by its number.
 const SHARD_PREFIX: &str = "INTAKE#";
 
 /// The maximum number of accounts in the cache. A full cache is cleared.
 const SHARD_CACHE_CAPACITY: usize = 1_000;
+/// The time for which a function credits the shards that it has found. Shards that receive no more credits can be credited
+/// until then, because they are drained as before.
+const SHARDS_LIFETIME: Duration = Duration::from_mins(10);
+/// The time for which a function assumes that an account without shards gets none.
+const NO_SHARDS_LIFETIME: Duration = Duration::from_mins(1);
 
 /// A credit to an account that the initiator need not own.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +68,23 @@ impl<'a> CreditLeg<'a> {
 pub struct ShardedAccount {
     /// The account, without the balance of its shards.
     pub account: Account,
+    pub revocation: AccountRevocation,
     /// The balance of its shards, as a drain of all of them.
     pub undrained: ShardDrain,
+}
+
+impl ShardedAccount {
+    /// The account with the balance of its shards.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the sum exceeds the maximum balance.
+    pub fn with_shard_balances(self) -> Result<Account, StoreError> {
+        let Self { account, undrained, .. } = self;
+        let balance = Balance::from_minor(account.balance.minor().saturating_add(undrained.amount));
+        let balance = balance.map_err(StoreError::internal)?;
+        Ok(Account { balance, available: account.available.saturating_add(undrained.amount), ..account })
+    }
 }
 
 /// The transfer of the balance of all shards to the account's own balance.
@@ -80,22 +106,30 @@ impl ShardDrain {
     }
 }
 
-/// The number of write shards of accounts on which a credit conflicted. It never changes.
+/// The number of write shards of accounts on which a credit conflicted.
 #[derive(Debug, Default)]
-pub(super) struct ShardCache(Mutex<HashMap<PaymentAccountId, Option<WriteShards>>>);
+pub(super) struct ShardCache(Mutex<HashMap<PaymentAccountId, CachedShards>>);
+
+#[derive(Debug, Clone, Copy)]
+struct CachedShards {
+    shards: Option<WriteShards>,
+    expires_at: Timestamp,
+}
 
 impl ShardCache {
-    fn target(&self, account: &PaymentAccountId) -> CreditTarget {
+    fn target(&self, account: &PaymentAccountId, now: Timestamp) -> CreditTarget {
         let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(account).map_or(CreditTarget::Account, |shards| CreditTarget::from(*shards))
+        let cached = cache.get(account).filter(|cached| cached.expires_at > now);
+        cached.map_or(CreditTarget::Account, |cached| CreditTarget::from(cached.shards))
     }
 
-    fn insert(&self, account: &PaymentAccountId, shards: Option<WriteShards>) {
+    fn insert(&self, account: &PaymentAccountId, shards: Option<WriteShards>, now: Timestamp) {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= SHARD_CACHE_CAPACITY {
             cache.clear();
         }
-        cache.insert(account.clone(), shards);
+        let lifetime = if shards.is_some() { SHARDS_LIFETIME } else { NO_SHARDS_LIFETIME };
+        cache.insert(account.clone(), CachedShards { shards, expires_at: now.plus(lifetime) });
     }
 }
 
@@ -145,12 +179,16 @@ impl Store {
     /// The shards of a new account.
     pub(super) fn new_shards(&self, account: &Account) -> Result<Vec<TransactWriteItem>, StoreError> {
         let count = account.write_shards.map_or(0, WriteShards::count);
+        self.put_shards(account, &NewShards { numbers: 0..count, headroom: account.shard_headroom() })
+    }
+
+    fn put_shards(&self, account: &Account, new: &NewShards) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let headroom = new.headroom;
         let put = |shard| {
-            let headroom = account.shard_headroom();
             let record = NewShardRecord { currency: account.currency, status: account.status, received: 0, headroom };
             self.table.put_new(item(shard_key(&account.id, shard), record)?)
         };
-        (0..count).map(put).collect()
+        new.numbers.clone().map(put).collect()
     }
 
     /// Commits a transaction whose write `part` credits the account of `leg`, as
@@ -163,7 +201,7 @@ impl Store {
         leg: CreditLeg<'_>,
     ) -> Result<(TransactionOutcome<P>, Timestamp), StoreError> {
         let mut retries = self.table.retries();
-        let mut target = self.shard_cache.target(leg.account);
+        let mut target = self.shard_cache.target(leg.account, self.now());
         loop {
             let now = self.now();
             let mut transaction = build(now)?;
@@ -230,7 +268,7 @@ impl Store {
     }
 
     /// The number of write shards of an account, which is then cached. Read by a query, which every function's policy
-    /// allows, and eventually consistently, because it never changes.
+    /// allows, and eventually consistently: it rarely changes.
     async fn shards_of(&self, account: &PaymentAccountId) -> Result<Option<WriteShards>, StoreError> {
         #[derive(Deserialize)]
         struct Projection {
@@ -250,35 +288,45 @@ impl Store {
             .await?;
         let Some(item) = response.items().first() else { return Ok(None) };
         let Projection { write_shards } = from_item(item.clone())?;
-        self.shard_cache.insert(account, write_shards);
+        self.shard_cache.insert(account, write_shards, self.now());
         Ok(write_shards)
     }
 
-    /// Reads an account and its shards with one query. Returns `None`, without a query, if it has no shards.
+    /// Reads an account and its shards. Returns `None`, without a query, if it has no shards.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the request fails.
     pub async fn sharded_account(&self, account: &Account) -> Result<Option<ShardedAccount>, StoreError> {
-        if account.write_shards.is_none() {
+        if account.opened_shards.unwrap_or_default() == 0 {
             return Ok(None);
         }
+        let sharded = self.account_with_shards(&account.id).await?;
+        sharded.map(Some).ok_or_else(|| StoreError::internal("an account was not found beside its shards"))
+    }
+
+    /// Reads an account and its shards with one strongly consistent query, if it exists.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the request fails.
+    pub async fn account_with_shards(&self, id: &PaymentAccountId) -> Result<Option<ShardedAccount>, StoreError> {
         let response = self
             .table
             .client()
             .query()
             .table_name(self.table.name())
             .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(account_partition(&account.id)))
+            .expression_attribute_values(":pk", text(account_partition(id)))
             .consistent_read(true)
             .send()
             .await?;
         let is_shard =
             |item: &Item| item.get("sk").and_then(|sk| sk.as_s().ok()).is_some_and(|sk| sk.starts_with(SHARD_PREFIX));
         let (shards, mut own): (Vec<_>, Vec<_>) = response.items.unwrap_or_default().into_iter().partition(is_shard);
-        let own = own.pop().ok_or_else(|| StoreError::internal("an account was not found beside its shards"))?;
+        let Some(own) = own.pop() else { return Ok(None) };
         let own: AccountRecord = from_item(own)?;
-        let drawn_before = own.drawn().ok_or_else(|| StoreError::internal("an account with shards has no drawn"))?;
+        let drawn_before = own.drawn().unwrap_or_default();
         let mut drawn_after = drawn_before.to_vec();
         let mut amount: i64 = 0;
         for shard in shards {
@@ -292,8 +340,8 @@ impl Store {
             *drawn = received;
         }
         let undrained = ShardDrain { amount, drawn_before: drawn_before.to_vec(), drawn_after };
-        let AccountState { account, .. } = own.try_into()?;
-        Ok(Some(ShardedAccount { account, undrained }))
+        let AccountState { account, revocation } = own.try_into()?;
+        Ok(Some(ShardedAccount { account, revocation, undrained }))
     }
 }
 
