@@ -46,13 +46,21 @@ pub(crate) struct Pool<'a> {
 }
 
 impl<'a> Pool<'a> {
-    /// Starts the functions. A transaction takes `transaction` and locks its items for as long.
-    pub(crate) async fn start(deployment: &'a Deployment, program: &'a Program, transaction: Duration) -> Self {
+    /// Starts the functions. A transaction takes `transaction` and locks its items for as long. `auto_shards` are given to a
+    /// payee on which payments keep conflicting.
+    pub(crate) async fn start(
+        deployment: &'a Deployment,
+        program: &'a Program,
+        transaction: Duration,
+        auto_shards: u8,
+    ) -> Self {
         let proxy = DynamoProxy::start(&deployment.engine.url, Mode::SimulateConflicts(transaction), None).await;
         let mut payers = Vec::new();
         for _ in 0..FUNCTIONS {
             let payer = deployment.user(1_000_000_000).await;
-            let mut function = Function::start(&program.path, &program.environment(&proxy.url), &[]).await;
+            let mut variables = program.environment(&proxy.url);
+            variables.insert("AUTO_SHARDS".to_owned(), auto_shards.to_string());
+            let mut function = Function::start(&program.path, &variables, &[]).await;
             function.first_poll().await;
             payers.push(Arc::new((function, payer)));
         }

@@ -17,7 +17,7 @@ use kernel::testing::SeededRandom;
 use serde_json::{Value, json};
 
 use crate::cold;
-use crate::contention::{self, Level, Payees};
+use crate::contention::{self, Level, Payees, SHARDS};
 use crate::hashing;
 use crate::open_loop::Pool;
 use crate::plot::Line;
@@ -35,7 +35,12 @@ const HELD: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(20)
 const TRANSACTION: Duration = Duration::from_millis(20);
 /// Shares of what the payee's items can receive, in percent. More than 60 % of eight shards is more than two processors can
 /// send.
-const BUSY: [(Payees, &[u32]); 2] = [(Payees::One, &[20, 40, 60, 80]), (Payees::Sharded, &[20, 40, 60])];
+const BUSY: [(Payees, u8, &[u32]); 3] = [
+    (Payees::One, 0, &[20, 40, 60, 80]),
+    (Payees::Sharded, 0, &[20, 40, 60]),
+    // More than one account without shards can receive.
+    (Payees::One, SHARDS, &[80, 200]),
+];
 /// The number of simulated payments of each load.
 const SIMULATED: usize = 200_000;
 /// Write units of a transfer, and of an attempt at one that is cancelled because of a conflict: those of `success` and
@@ -325,14 +330,15 @@ impl Bench {
     /// Payments to one payee that arrive at random, measured and simulated.
     pub(crate) async fn arrivals(&self, report: &mut Report) {
         progress("starting functions for payments that arrive at random");
-        let pool = Pool::start(&self.deployment, self.program("send"), TRANSACTION).await;
         let mut rows = Vec::new();
-        for (payees, loads) in BUSY {
+        for (payees, auto_shards, loads) in BUSY {
+            let pool = Pool::start(&self.deployment, self.program("send"), TRANSACTION, auto_shards).await;
+            let name = if auto_shards > 0 { format!("one payee, AutoShards {auto_shards}") } else { payees.name() };
             for per_cent in loads {
-                progress(&format!("sending at random, {}, {per_cent} % busy", payees.name()));
+                progress(&format!("sending at random, {name}, {per_cent} % busy"));
                 let level = pool.level(payees, f64::from(*per_cent) / 100.0).await;
                 rows.push(vec![
-                    payees.name(),
+                    name.clone(),
                     format!("{per_cent} %"),
                     format!("{:.0}", level.per_second),
                     ms(level.p50),
@@ -349,7 +355,8 @@ impl Bench {
         report.text(&format!(
             "`send` to one payee at random times (a Poisson process), whether earlier payments have been answered or not. A \
              transaction takes {}. Times count from the arrival. Write units include those of attempts that conflicted. A payment \
-             that finds no free function is not sent, but counted: there, the machine was the limit.",
+             that finds no free function is not sent, but counted: there, the machine was the limit. With AutoShards, the \
+             payee has no shards at first, and the load is relative to that.",
             ms(TRANSACTION),
         ));
         let heads = [

@@ -113,6 +113,12 @@ pub struct NewShards {
 }
 
 impl NewShards {
+    /// The shards of an account that can have received nothing yet: they take half of its limit.
+    pub fn of_limit(shards: WriteShards) -> Self {
+        let count = shards.count();
+        Self { numbers: 0..count, headroom: shard_headroom(MAX_AMOUNT_MINOR, count) }
+    }
+
     /// The headroom of all of them.
     pub fn total_headroom(&self) -> i64 {
         self.headroom * i64::from(self.count())

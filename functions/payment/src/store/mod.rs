@@ -39,6 +39,8 @@ use serde::Serialize;
 pub use dynamo::StoreError;
 use shards::ShardCache;
 
+use crate::domain::WriteShards;
+
 /// The maximum time that a write is retried while other transactions use its items.
 const RETRY_BUDGET: Duration = Duration::from_secs(5);
 
@@ -47,6 +49,7 @@ const RETRY_BUDGET: Duration = Duration::from_secs(5);
 pub struct Store {
     table: Table,
     shard_cache: Arc<ShardCache>,
+    auto_shards: Option<WriteShards>,
 }
 
 impl Store {
@@ -56,7 +59,14 @@ impl Store {
         clock: impl Clock + Send + Sync + 'static,
         random: impl Random + Send + Sync + 'static,
     ) -> Self {
-        Self { table: Table::new(client, table, clock, random, RETRY_BUDGET), shard_cache: Arc::default() }
+        let table = Table::new(client, table, clock, random, RETRY_BUDGET);
+        Self { table, shard_cache: Arc::default(), auto_shards: None }
+    }
+
+    /// Gives this many write shards to DEBIT accounts on which credits keep conflicting.
+    #[must_use]
+    pub fn with_auto_shards(self, auto_shards: Option<WriteShards>) -> Self {
+        Self { auto_shards, ..self }
     }
 
     pub fn now(&self) -> Timestamp {

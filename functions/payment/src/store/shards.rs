@@ -30,14 +30,19 @@ use dynamo::{Attempt, Item, Transaction, TransactionOutcome, from_item, key, num
 use kernel::{Amount, Balance, Currency, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::accounts::record::{AccountRecord, account_partition};
+use super::accounts::record::{AccountRecord, account_key, account_partition};
 use super::{Store, StoreError, item};
 use crate::domain::{
-    Account, AccountRevocation, AccountState, AccountStatus, NewShards, PaymentAccountId, Transfer, WriteShards,
+    Account, AccountRevocation, AccountState, AccountStatus, AccountType, NewShards, PaymentAccountId, Transfer,
+    WriteShards,
 };
 
 /// The prefix of a shard's sort key, followed by its number.
 const SHARD_PREFIX: &str = "INTAKE#";
+
+/// The number of conflicts that one payment meets before it gives the payee shards: as many as one in a hundred payments
+/// meets if the account is in use for 40 % of the time.
+const CONFLICTS_BEFORE_SHARDS: usize = 10;
 
 /// The maximum number of accounts in the cache. A full cache is cleared.
 const SHARD_CACHE_CAPACITY: usize = 1_000;
@@ -112,8 +117,38 @@ pub(super) struct ShardCache(Mutex<HashMap<PaymentAccountId, CachedShards>>);
 
 #[derive(Debug, Clone, Copy)]
 struct CachedShards {
-    shards: Option<WriteShards>,
+    shards: KnownShards,
     expires_at: Timestamp,
+}
+
+/// What a function knows of the shards of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KnownShards {
+    Some(WriteShards),
+    /// The account has none, and can't be given any by a payment: it is no DEBIT account, or its number of shards was set.
+    None,
+    /// The account has none, and can be given some.
+    NeverSet,
+}
+
+/// The attributes of an account from which [`KnownShards`] follow.
+#[derive(Deserialize)]
+struct ShardAttributes {
+    #[serde(rename = "intakeShards")]
+    write_shards: Option<WriteShards>,
+    drawn: Option<Vec<i64>>,
+    #[serde(rename = "type")]
+    kind: AccountType,
+}
+
+impl From<ShardAttributes> for KnownShards {
+    fn from(ShardAttributes { write_shards, drawn, kind }: ShardAttributes) -> Self {
+        match write_shards {
+            Some(shards) => Self::Some(shards),
+            None if kind == AccountType::Debit && drawn.is_none() => Self::NeverSet,
+            None => Self::None,
+        }
+    }
 }
 
 impl ShardCache {
@@ -123,12 +158,12 @@ impl ShardCache {
         cached.map_or(CreditTarget::Account, |cached| CreditTarget::from(cached.shards))
     }
 
-    fn insert(&self, account: &PaymentAccountId, shards: Option<WriteShards>, now: Timestamp) {
+    fn insert(&self, account: &PaymentAccountId, shards: KnownShards, now: Timestamp) {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= SHARD_CACHE_CAPACITY {
             cache.clear();
         }
-        let lifetime = if shards.is_some() { SHARDS_LIFETIME } else { NO_SHARDS_LIFETIME };
+        let lifetime = if matches!(shards, KnownShards::Some(_)) { SHARDS_LIFETIME } else { NO_SHARDS_LIFETIME };
         cache.insert(account.clone(), CachedShards { shards, expires_at: now.plus(lifetime) });
     }
 }
@@ -144,11 +179,19 @@ enum CreditTarget {
     BusyShards(WriteShards),
     /// The account: it has no shards, or a shard rejected the credit.
     AccountOnly,
+    /// The account: it has no shards, and can be given some.
+    AccountWithoutShards,
+    /// The account, which is given shards by the same write.
+    NewShards(WriteShards),
 }
 
-impl From<Option<WriteShards>> for CreditTarget {
-    fn from(shards: Option<WriteShards>) -> Self {
-        shards.map_or(Self::AccountOnly, Self::Shards)
+impl From<KnownShards> for CreditTarget {
+    fn from(known: KnownShards) -> Self {
+        match known {
+            KnownShards::Some(shards) => Self::Shards(shards),
+            KnownShards::None => Self::AccountOnly,
+            KnownShards::NeverSet => Self::AccountWithoutShards,
+        }
     }
 }
 
@@ -156,7 +199,7 @@ impl CreditTarget {
     const fn shards(self) -> Option<WriteShards> {
         match self {
             Self::Shards(shards) | Self::BusyShards(shards) => Some(shards),
-            Self::Account | Self::AccountOnly => None,
+            Self::Account | Self::AccountOnly | Self::AccountWithoutShards | Self::NewShards(_) => None,
         }
     }
 }
@@ -179,21 +222,29 @@ impl Store {
     /// The shards of a new account.
     pub(super) fn new_shards(&self, account: &Account) -> Result<Vec<TransactWriteItem>, StoreError> {
         let count = account.write_shards.map_or(0, WriteShards::count);
-        self.put_shards(account, &NewShards { numbers: 0..count, headroom: account.shard_headroom() })
+        let new = NewShards { numbers: 0..count, headroom: account.shard_headroom() };
+        self.put_shards(&account.id, account.currency, account.status, &new)
     }
 
-    fn put_shards(&self, account: &Account, new: &NewShards) -> Result<Vec<TransactWriteItem>, StoreError> {
+    fn put_shards(
+        &self,
+        account: &PaymentAccountId,
+        currency: Currency,
+        status: AccountStatus,
+        new: &NewShards,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let headroom = new.headroom;
         let put = |shard| {
-            let record = NewShardRecord { currency: account.currency, status: account.status, received: 0, headroom };
-            self.table.put_new(item(shard_key(&account.id, shard), record)?)
+            let record = NewShardRecord { currency, status, received: 0, headroom };
+            self.table.put_new(item(shard_key(account, shard), record)?)
         };
         new.numbers.clone().map(put).collect()
     }
 
     /// Commits a transaction whose write `part` credits the account of `leg`, as
     /// [`commit_with_time`](dynamo::Table::commit_with_time) does. After a conflict on that write, the credit goes to one of
-    /// the account's write shards, if it has any. A condition that fails is the account's, not a shard's.
+    /// the account's write shards, if it has any. After [`CONFLICTS_BEFORE_SHARDS`], an account without shards is given some
+    /// by the transaction itself. A condition that fails is the account's, not a shard's.
     pub(super) async fn commit_with_credit<P: Copy + PartialEq>(
         &self,
         build: impl Fn(Timestamp) -> Result<Transaction<P>, StoreError>,
@@ -202,24 +253,53 @@ impl Store {
     ) -> Result<(TransactionOutcome<P>, Timestamp), StoreError> {
         let mut retries = self.table.retries();
         let mut target = self.shard_cache.target(leg.account, self.now());
+        let mut conflicts = 0;
         loop {
             let now = self.now();
             let mut transaction = build(now)?;
             if let Some(shards) = target.shards() {
                 transaction.replace(part, self.credit_shard(shards, leg)?);
             }
+            if let CreditTarget::NewShards(shards) = target {
+                self.add_new_shards(&mut transaction, part, shards, leg)?;
+            }
             let cancellation = match self.table.attempt(&transaction).await? {
-                Attempt::Committed => return Ok((TransactionOutcome::Committed, now)),
+                Attempt::Committed => {
+                    if let CreditTarget::NewShards(shards) = target {
+                        tracing::info!(conflicts, "the payee was given write shards");
+                        self.shard_cache.insert(leg.account, KnownShards::Some(shards), now);
+                    }
+                    return Ok((TransactionOutcome::Committed, now));
+                }
                 Attempt::ConditionFailed(failed) if target.shards().is_some() && failed.contains(part) => {
                     target = CreditTarget::AccountOnly;
+                    continue;
+                }
+                Attempt::ConditionFailed(failed)
+                    if matches!(target, CreditTarget::NewShards(_)) && failed.contains(part) =>
+                {
+                    let attributes = failed.item(part).cloned().map(from_item::<ShardAttributes>).transpose()?;
+                    let known = match attributes.map(KnownShards::from) {
+                        // The account got shards in the meantime.
+                        Some(KnownShards::Some(shards)) => KnownShards::Some(shards),
+                        _ => KnownShards::None,
+                    };
+                    self.shard_cache.insert(leg.account, known, now);
+                    target = CreditTarget::from(known);
                     continue;
                 }
                 Attempt::ConditionFailed(failed) => return Ok((TransactionOutcome::ConditionFailed(failed), now)),
                 Attempt::Cancelled(cancellation) => cancellation,
             };
             if cancellation.has_conflict_on(part) {
+                conflicts += 1;
                 let immediately;
                 (target, immediately) = self.after_conflict(target, leg.account).await;
+                if let (CreditTarget::AccountWithoutShards, Some(shards)) = (target, self.auto_shards)
+                    && conflicts >= CONFLICTS_BEFORE_SHARDS
+                {
+                    target = CreditTarget::NewShards(shards);
+                }
                 if immediately && !cancellation.is_throttled() {
                     continue;
                 }
@@ -237,13 +317,55 @@ impl Store {
             CreditTarget::Account => {
                 let shards = self.shards_of(account).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "write shards of the account are unknown; retrying on the account");
-                    None
+                    KnownShards::None
                 });
-                (CreditTarget::from(shards), shards.is_some())
+                (CreditTarget::from(shards), matches!(shards, KnownShards::Some(_)))
             }
             CreditTarget::Shards(shards) => (CreditTarget::BusyShards(shards), true),
-            CreditTarget::BusyShards(_) | CreditTarget::AccountOnly => (target, false),
+            CreditTarget::BusyShards(_)
+            | CreditTarget::AccountOnly
+            | CreditTarget::AccountWithoutShards
+            | CreditTarget::NewShards(_) => (target, false),
         }
+    }
+
+    /// Makes the credit of a transaction also open write shards, with half of the limit of an empty account, which needs no
+    /// read. The number of shards must never have been set.
+    fn add_new_shards<P: Copy + PartialEq>(
+        &self,
+        transaction: &mut Transaction<P>,
+        part: P,
+        shards: WriteShards,
+        leg: CreditLeg<'_>,
+    ) -> Result<(), StoreError> {
+        let new = NewShards::of_limit(shards);
+        let amount = leg.amount.minor();
+        let taken = amount.saturating_add(new.total_headroom());
+        let credit = self.table.update(account_key(leg.account), |update| {
+            update
+                .update_expression(
+                    "SET balance = balance + :amount, available = available + :amount, headroom = headroom - :taken, \
+                     intakeShards = :shards, drawn = :new",
+                )
+                .condition_expression(
+                    "currency = :currency AND #type = :debit AND #status = :active AND headroom >= :taken \
+                     AND attribute_not_exists(drawn)",
+                )
+                .expression_attribute_names("#type", "type")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":currency", text(leg.currency))
+                .expression_attribute_values(":debit", text(AccountType::Debit))
+                .expression_attribute_values(":active", text(AccountStatus::Active))
+                .expression_attribute_values(":amount", number(amount))
+                .expression_attribute_values(":taken", number(taken))
+                .expression_attribute_values(":shards", number(shards.count()))
+                .expression_attribute_values(":new", numbers(&nothing_drawn(shards)))
+        })?;
+        transaction.replace(part, credit);
+        for shard in self.put_shards(leg.account, leg.currency, AccountStatus::Active, &new)? {
+            transaction.add(part, shard);
+        }
+        Ok(())
     }
 
     fn credit_shard(&self, shards: WriteShards, leg: CreditLeg<'_>) -> Result<TransactWriteItem, StoreError> {
@@ -267,14 +389,9 @@ impl Store {
         })
     }
 
-    /// The number of write shards of an account, which is then cached. Read by a query, which every function's policy
+    /// The write shards of an account, which are then cached. Read by a query, which every function's policy
     /// allows, and eventually consistently: it rarely changes.
-    async fn shards_of(&self, account: &PaymentAccountId) -> Result<Option<WriteShards>, StoreError> {
-        #[derive(Deserialize)]
-        struct Projection {
-            #[serde(rename = "intakeShards")]
-            write_shards: Option<WriteShards>,
-        }
+    async fn shards_of(&self, account: &PaymentAccountId) -> Result<KnownShards, StoreError> {
         let response = self
             .table
             .client()
@@ -283,13 +400,14 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk = :sk")
             .expression_attribute_values(":pk", text(account_partition(account)))
             .expression_attribute_values(":sk", text("ACCOUNT"))
-            .projection_expression("intakeShards")
+            .projection_expression("intakeShards, drawn, #type")
+            .expression_attribute_names("#type", "type")
             .send()
             .await?;
-        let Some(item) = response.items().first() else { return Ok(None) };
-        let Projection { write_shards } = from_item(item.clone())?;
-        self.shard_cache.insert(account, write_shards, self.now());
-        Ok(write_shards)
+        let Some(item) = response.items().first() else { return Ok(KnownShards::None) };
+        let known = KnownShards::from(from_item::<ShardAttributes>(item.clone())?);
+        self.shard_cache.insert(account, known, self.now());
+        Ok(known)
     }
 
     /// Reads an account and its shards. Returns `None`, without a query, if it has no shards.

@@ -55,7 +55,8 @@ impl Store {
         let SetWriteShards { account, shards, by } = command;
         let build = |at| {
             let mut transaction = Transaction::new().with((), self.set_shards_of(command)?);
-            for shard in self.put_shards(account, &account.new_shards(shards))? {
+            let new = account.new_shards(shards);
+            for shard in self.put_shards(&account.id, account.currency, account.status, &new)? {
                 transaction.add((), shard);
             }
             if let SetBy::Operator(operator) = by {
