@@ -11,6 +11,8 @@
 //! | [`fixtures`] | users and accounts |
 //! | [`scenarios`] | every outcome of every endpoint |
 //! | [`functions`] | release builds of functions: their size, start and invocations |
+//! | [`arrivals`] | requests that arrive at random |
+//! | [`simulation`] | payments to one account under different policies of retries |
 //! | [`prices`] | AWS list prices |
 //! | [`budgets`] | the limits |
 
@@ -23,6 +25,7 @@
 )]
 #![expect(clippy::large_futures, reason = "a handler is moved into its measurement once, before time is taken")]
 
+pub mod arrivals;
 pub mod budgets;
 pub mod capacity;
 pub mod fixtures;
@@ -31,3 +34,4 @@ pub mod meter;
 pub mod prices;
 pub mod requests;
 pub mod scenarios;
+pub mod simulation;

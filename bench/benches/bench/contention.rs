@@ -80,7 +80,9 @@ pub(crate) async fn level(
     for _ in 0..concurrency {
         let payer = deployment.user(1_000_000_000).await;
         let to = if payees == Payees::Apart { deployment.user(0).await } else { shared_payee.clone() };
-        let mut function = Function::start(&program.path, &program.environment(&proxy.url), &[]).await;
+        let mut variables = program.environment(&proxy.url);
+        variables.insert("AUTO_SHARDS".to_owned(), "0".to_owned());
+        let mut function = Function::start(&program.path, &variables, &[]).await;
         function.first_poll().await;
         workers.push((function, event(&program.name, &payer, &to)));
     }

@@ -14,6 +14,7 @@ mod cold;
 mod contention;
 mod hashing;
 mod machine;
+mod open_loop;
 mod plot;
 mod report;
 mod sections;
@@ -28,7 +29,7 @@ use crate::report::{Report, progress};
 use crate::sections::Bench;
 
 /// The sections that can be measured separately.
-const SECTIONS: [&str; 6] = ["requests", "cold", "baseline", "warm", "hashing", "contention"];
+const SECTIONS: [&str; 7] = ["requests", "cold", "baseline", "warm", "hashing", "contention", "arrivals"];
 
 fn main() {
     // Arguments that cargo adds begin with dashes.
@@ -67,10 +68,13 @@ fn main() {
         }
     });
     let lines = if is_chosen("contention") {
-        all_threads.block_on(async { Bench::new(programs).await.contention(&mut report).await })
+        all_threads.block_on(async { Bench::new(programs.clone()).await.contention(&mut report).await })
     } else {
         Vec::new()
     };
+    if is_chosen("arrivals") {
+        all_threads.block_on(async { Bench::new(programs).await.arrivals(&mut report).await });
+    }
     if chosen.is_empty() {
         plot::draw(&template::root().join("bench/throughput.svg"), &lines);
         let path = template::root().join("bench/RESULTS.md");

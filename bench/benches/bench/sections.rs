@@ -11,13 +11,17 @@ use bench::functions::programs::{self, Program};
 use bench::functions::proxy::{DynamoProxy, Mode};
 use bench::prices;
 use bench::scenarios;
+use bench::simulation::{self, Load, Policy};
+use dynamo::Backoff;
+use kernel::testing::SeededRandom;
 use serde_json::{Value, json};
 
 use crate::cold;
-use crate::contention::{self, Level, Payees};
+use crate::contention::{self, Level, Payees, SHARDS};
 use crate::hashing;
+use crate::open_loop::Pool;
 use crate::plot::Line;
-use crate::report::{Report, mb, mib, millions, ms, progress, ratio};
+use crate::report::{Report, mb, mib, millions, ms, number, progress, ratio};
 use crate::sign_ins;
 use crate::tls;
 use crate::warm;
@@ -28,6 +32,21 @@ const STARTS: usize = 101;
 const CONCURRENCY: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 /// The durations of a transaction, during which it locks its items.
 const HELD: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(20)];
+/// The duration of a transaction to a payee whose payments arrive at random.
+const TRANSACTION: Duration = Duration::from_millis(20);
+/// Shares of what the payee's items can receive, in percent. More than 60 % of eight shards is more than two processors can
+/// send.
+const BUSY: [(Payees, u8, &[u32]); 3] = [
+    (Payees::One, 0, &[20, 40, 60, 80]),
+    (Payees::Sharded, 0, &[20, 40, 60]),
+    // More than one account without shards can receive.
+    (Payees::One, SHARDS, &[80, 200]),
+];
+/// The number of simulated payments of each load.
+const SIMULATED: usize = 200_000;
+/// Write units of a transfer, and of an attempt at one that is cancelled because of a conflict: those of `success` and
+/// `replay` in bench/budgets.toml.
+const UNITS: (f64, f64) = (8.0, 6.0);
 /// Functions that can be invoked repeatedly with the same event and the same outcome.
 const WARM: [&str; 12] = [
     "noop",
@@ -335,6 +354,98 @@ impl Bench {
         report.table(&heads, &rows);
         lines
     }
+
+    /// Payments to one payee that arrive at random, measured and simulated.
+    pub(crate) async fn arrivals(&self, report: &mut Report) {
+        progress("starting functions for payments that arrive at random");
+        let mut rows = Vec::new();
+        for (payees, auto_shards, loads) in BUSY {
+            let pool = Pool::start(&self.deployment, self.program("send"), TRANSACTION, auto_shards).await;
+            let name = if auto_shards > 0 { format!("one payee, AutoShards {auto_shards}") } else { payees.name() };
+            for per_cent in loads {
+                progress(&format!("sending at random, {name}, {per_cent} % busy"));
+                let level = pool.level(payees, f64::from(*per_cent) / 100.0).await;
+                rows.push(vec![
+                    name.clone(),
+                    format!("{per_cent} %"),
+                    format!("{:.0}", level.per_second),
+                    ms(level.p50),
+                    ms(level.p90),
+                    ms(level.p99),
+                    format!("{:.2}", level.conflicts),
+                    units(level.conflicts),
+                    level.gave_up.to_string(),
+                    level.without_function.to_string(),
+                ]);
+            }
+        }
+        report.text("## Payments that arrive at random");
+        report.text(&format!(
+            "`send` to one payee at random times (a Poisson process), whether earlier payments have been answered or not. A \
+             transaction takes {}. Times count from the arrival. Write units include those of attempts that conflicted. A payment \
+             that finds no free function is not sent, but counted: there, the machine was the limit. With AutoShards, the \
+             payee has no shards at first, and the load is relative to that.",
+            ms(TRANSACTION),
+        ));
+        let heads = [
+            "payee",
+            "busy",
+            "per second",
+            "p50",
+            "p90",
+            "p99",
+            "conflicts per payment",
+            "write units per payment",
+            "failed",
+            "no function free",
+        ];
+        report.table(&heads, &rows);
+        simulate(report);
+    }
+}
+
+/// Policies of retries in the simulation, of which the last is a bound.
+fn simulate(report: &mut Report) {
+    progress("simulating policies of retries");
+    let policies = [
+        ("constant, 20 ms (in use)", Policy::Retry(Backoff::AFTER_CONFLICT)),
+        ("constant, 10 ms", Policy::Retry(Backoff::new(10, 10))),
+        ("constant, 40 ms", Policy::Retry(Backoff::new(40, 40))),
+        ("10 ms doubling to 80 ms", Policy::Retry(Backoff::new(10, 80))),
+        ("10 ms doubling to 1 s", Policy::Retry(Backoff::new(10, 1_000))),
+        ("a queue", Policy::Queue),
+    ];
+    let mut rows = Vec::new();
+    for per_cent in [20_u32, 40, 60, 80] {
+        let load = Load { transaction: TRANSACTION, busy: f64::from(per_cent) / 100.0, payments: SIMULATED };
+        for (name, policy) in policies {
+            let outcome = simulation::run(policy, load, &SeededRandom::new(1));
+            let count = |count: usize| number(u64::try_from(count).expect("a count"));
+            let conflicts = count(outcome.conflicts) / count(SIMULATED - outcome.gave_up);
+            rows.push(vec![
+                name.to_owned(),
+                format!("{per_cent} %"),
+                ms(outcome.p50),
+                ms(outcome.p90),
+                ms(outcome.p99),
+                format!("{conflicts:.2}"),
+                units(conflicts),
+                outcome.gave_up.to_string(),
+            ]);
+        }
+    }
+    report.text(&format!(
+        "The same without shards in a simulation of {SIMULATED} payments, with other pauses between attempts (full jitter, at most \
+         the time given): see docs/adr/0027-constant-pauses-after-conflicts.md.",
+    ));
+    let heads = ["pauses", "busy", "p50", "p90", "p99", "conflicts per payment", "write units per payment", "failed"];
+    report.table(&heads, &rows);
+}
+
+/// The write units of a payment with this number of conflicts.
+fn units(conflicts: f64) -> String {
+    let (committed, conflicted) = UNITS;
+    format!("{:.1}", conflicted.mul_add(conflicts, committed))
 }
 
 fn row(held: Duration, payees: Payees, level: &Level) -> Vec<String> {

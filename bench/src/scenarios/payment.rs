@@ -7,9 +7,10 @@ use http_api::Request;
 use kernel::{Clock, SystemClock};
 use lambda_http::RequestExt;
 use payment::app::webhook_secrets::{LoadSecrets, LoadSecretsError, WebhookSecrets};
+use payment::domain::WriteShards;
 use payment::http::{
     create_payment, deposit, get_payment, get_transfer, list_accounts, list_history, list_payments, open_account,
-    provider_webhook, send, update_payment_status, withdraw,
+    provider_webhook, send, update_account, update_payment_status, withdraw,
 };
 use payment::store::Store;
 use serde_json::{Value, json};
@@ -142,11 +143,35 @@ async fn shards(scene: &Scene, engine: &Engine, recorder: &mut Recorder) {
     recorder.add("POST /payments/send", "success, contended payee", returns(201), first).await;
     let next = send::handle(&transfers, scene.ada, pay.clone());
     recorder.add("POST /payments/send", "success, known contended payee", returns(201), next).await;
+    let stall = scene.fixtures.user().await;
+    scene.fixtures.open(stall, "stall", 0).await;
+    let store = scene.store().clone().with_auto_shards(WriteShards::new(8).ok());
+    let busy = send::State::from_env(&scene.fixtures.env, store).expect("a complete environment");
+    let pay = post(&json!({"fromPaymentAccountId": "ada-main", "toPaymentAccountId": "stall", "amount": 7}));
+    engine.raise_transaction_conflicts(10, 2, 3);
+    let giving = send::handle(&busy, scene.ada, pay.clone());
+    recorder.add("POST /payments/send", "success, giving the payee shards", returns(201), giving).await;
     let accounts = list_accounts::handle(scene.store(), shop, empty());
     recorder.add("GET /payments/accounts", "success, with eight shards", returns(200), accounts).await;
+    Box::pin(set_shards(scene, recorder)).await;
     let all = post(&json!({"paymentAccountId": "shop", "amount": 14}));
     let drawn = withdraw::handle(&transfers, shop, all.clone());
     recorder.add("POST /payments/withdraw", "success, draining shards", returns(201), drawn).await;
+}
+
+/// The number of shards of an account that exists.
+async fn set_shards(scene: &Scene, recorder: &mut Recorder) {
+    const UPDATE: &str = "PATCH /payments/accounts/{id}";
+    let kiosk = scene.fixtures.user().await;
+    scene.fixtures.open(kiosk, "kiosk", 0).await;
+    let request = |shards: u8| with_path_parameter(post(&json!({"intakeShards": shards})), "id", "kiosk");
+    for (outcome, shards) in [("success, eight new shards", 8), ("success", 4), ("replay", 4)] {
+        let updated = update_account::handle(scene.store(), kiosk, request(shards));
+        recorder.add(UPDATE, outcome, returns(200), updated).await;
+    }
+    let not_found = fails_with(404, "account_not_found");
+    let foreign = update_account::handle(scene.store(), scene.ben, request(4));
+    recorder.add(UPDATE, "failure", not_found, foreign).await;
 }
 
 async fn reads(scene: &Scene, recorder: &mut Recorder) {

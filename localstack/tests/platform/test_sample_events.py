@@ -9,7 +9,7 @@ import pytest
 from support.codes import codes_to
 from support.merchant import create_payment, create_payment_in, get_payment
 from support.provider import WebhookSecrets, signed
-from support.stack import OPEN_CREDIT, SET_USER_STATUS
+from support.stack import OPEN_CREDIT, SET_USER_STATUS, SET_WRITE_SHARDS
 from support.template import FUNCTIONS, ROOT, binary, routes_of, with_binary
 from support.tokens import parts
 from support.users import PASSWORD, unique_email, unique_phone
@@ -180,6 +180,17 @@ def test_open_account_accepts_its_sample(stack, new_user):
     wait_until(lambda: stack.tables.user_replica(user.id))
     account = answer(stack, "open-account", signed_in_as(sample("open-account"), user), 201)
     assert account["userId"] == user.id
+
+
+def test_update_account_accepts_its_sample(stack, new_user):
+    user = new_user()
+    event = with_path_id(signed_in_as(sample("update-account"), user), user.open_account())
+    assert answer(stack, "update-account", event, 200)["intakeShards"] == json.loads(event["body"])["intakeShards"]
+
+
+def test_set_write_shards_accepts_its_sample(stack, new_user):
+    event = sample("set-write-shards") | {"paymentAccountId": new_user().open_account()}
+    assert stack.invoke(SET_WRITE_SHARDS, event)["intakeShards"] == event["intakeShards"]
 
 
 def test_list_accounts_accepts_its_sample(stack, ada, ada_wallet):

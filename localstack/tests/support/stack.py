@@ -12,6 +12,7 @@ REQUIRED = ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", 
 # The function by which an operator suspends and reactivates users.
 SET_USER_STATUS = "SetUserStatusFunction"
 OPEN_CREDIT = "OpenCreditFunction"
+SET_WRITE_SHARDS = "SetWriteShardsFunction"
 
 
 class Stack:

@@ -155,6 +155,9 @@ class User:
         assert response.status_code == 201, response.text
         return response.json()["paymentAccountId"]
 
+    def try_update_account(self, account, **fields):
+        return self.request("PATCH", f"/payments/accounts/{account}", json=fields)
+
     def accounts(self):
         """The user's accounts by id, as the API lists them."""
         response = self.get("/payments/accounts")

@@ -8,6 +8,6 @@ mod transaction;
 
 pub use error::StoreError;
 pub use record::{Item, from_item, key, number, text, to_item};
-pub use retry::Retries;
+pub use retry::{Backoff, Retries};
 pub use table::{Table, WriteOutcome};
 pub use transaction::{Attempt, Cancellation, FailedConditions, Transaction, TransactionOutcome};

@@ -10,22 +10,28 @@ use crate::Cancellation;
 /// The pace of attempts: exponential backoff with full jitter
 /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
 #[derive(Debug, Clone, Copy)]
-struct Backoff {
+pub struct Backoff {
     /// The upper bound of the next pause, which doubles with each pause.
     longest_ms: u64,
     /// The upper bound of any pause.
     limit_ms: u64,
 }
 
-/// After a conflict. With longer pauses the transactions that have waited longest wait longest again: see docs/adr for the
-/// measurements.
-const AFTER_CONFLICT: Backoff = Backoff { longest_ms: 10, limit_ms: 80 };
-/// When throttled. A partition admits a fixed number of writes per second, so attempts in quick succession only add to the
-/// load.
-const WHEN_THROTTLED: Backoff = Backoff { longest_ms: 100, limit_ms: 2_000 };
-
 impl Backoff {
-    fn next(&mut self, random: &(impl Random + ?Sized)) -> Duration {
+    /// After a conflict: about one transaction's length, however often there was one. With pauses that grow, the
+    /// transactions that have waited longest wait longest again: see docs/adr/0027-constant-pauses-after-conflicts.md.
+    pub const AFTER_CONFLICT: Self = Self::new(20, 20);
+    /// When throttled. A partition admits a fixed number of writes per second, so attempts in quick succession only add to
+    /// the load.
+    const WHEN_THROTTLED: Self = Self::new(100, 2_000);
+
+    /// A first pause of at most `first_ms`, and further ones of at most `limit_ms`.
+    pub const fn new(first_ms: u64, limit_ms: u64) -> Self {
+        Self { longest_ms: first_ms, limit_ms }
+    }
+
+    /// Draws the next pause.
+    pub fn next(&mut self, random: &(impl Random + ?Sized)) -> Duration {
         let mut bytes = [0; 8];
         random.fill(&mut bytes);
         let pause = Duration::from_millis(u64::from_le_bytes(bytes) % (self.longest_ms + 1));
@@ -47,7 +53,7 @@ impl<'a> Retries<'a> {
     pub(crate) fn new(random: &'a (dyn Random + Send + Sync), budget: Duration) -> Self {
         let budget = deadline::time_left().map_or(budget, |time_left| time_left.min(budget));
         let give_up_at = Instant::now() + budget;
-        Self { random, give_up_at, after_conflict: AFTER_CONFLICT, when_throttled: WHEN_THROTTLED }
+        Self { random, give_up_at, after_conflict: Backoff::AFTER_CONFLICT, when_throttled: Backoff::WHEN_THROTTLED }
     }
 
     /// Sleeps before the next attempt. Returns `false` immediately if there is no time for one.
@@ -70,5 +76,38 @@ impl<'a> Retries<'a> {
         }
         tokio::time::sleep_until(resume_at).await;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::testing::SeededRandom;
+
+    use super::*;
+
+    /// The longest of many pauses after so many others.
+    fn longest_ms(backoff: Backoff, after: usize) -> u128 {
+        let random = SeededRandom::new(1);
+        let pause = |_| {
+            let mut backoff = backoff;
+            for _ in 0..after {
+                backoff.next(&random);
+            }
+            backoff.next(&random).as_millis()
+        };
+        (0..1000).map(pause).max().unwrap()
+    }
+
+    #[test]
+    fn pause_after_conflicts_does_not_grow() {
+        assert_eq!([0, 1, 9].map(|after| longest_ms(Backoff::AFTER_CONFLICT, after)), [20; 3]);
+    }
+
+    #[test]
+    fn pause_when_throttled_doubles_up_to_its_limit() {
+        let longest = [0, 1, 9].map(|after| longest_ms(Backoff::WHEN_THROTTLED, after));
+        for (longest, limit) in longest.into_iter().zip([100, 200, 2_000]) {
+            assert!(longest <= limit && longest > limit * 9 / 10, "{longest} of {limit}");
+        }
     }
 }

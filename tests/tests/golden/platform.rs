@@ -34,6 +34,7 @@ use payment::app::config::Limits;
 use payment::app::webhook_secrets::{LoadSecrets, LoadSecretsError, WebhookSecrets};
 use payment::http as payment_api;
 use payment::ops::open_credit::{OpenCredit, open_credit};
+use payment::ops::set_write_shards::{SetShards, set_write_shards};
 use payment::store::Store;
 use serde_json::{Map, Value, json};
 use testkit::Engine;
@@ -264,6 +265,12 @@ impl Platform {
         serde_json::to_value(result).unwrap()
     }
 
+    pub(crate) async fn set_write_shards(&self, event: Value) -> Value {
+        let state = SetShards { store: self.store.clone() };
+        let result = set_write_shards(&state, event, "operator-3".to_owned()).await.unwrap();
+        serde_json::to_value(result).unwrap()
+    }
+
     /// The principal of a token, as the payment context sees it.
     pub(crate) async fn principal(&self, token: &str) -> Principal {
         let keys = TableKeys::new(self.engine.client.clone(), "AccountTable");
@@ -274,6 +281,7 @@ impl Platform {
     pub(crate) async fn pay(&self, endpoint: &str, principal: Principal, request: Request) -> Outcome {
         outcome(match endpoint {
             "open-account" => payment_api::open_account::handle(&self.open_account, principal, request).await,
+            "update-account" => payment_api::update_account::handle(&self.store, principal, request).await,
             "deposit" => payment_api::deposit::handle(&self.deposit, principal, request).await,
             "withdraw" => payment_api::withdraw::handle(&self.withdraw, principal, request).await,
             "send" => payment_api::send::handle(&self.send, principal, request).await,

@@ -1,8 +1,9 @@
 //! Items of every kind, and the events that are published from them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
+use lambda_http::RequestExt;
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
@@ -242,6 +243,13 @@ async fn ledger(platform: &Platform, recording: &mut Recording) {
     });
     assert_eq!(platform.open_credit(loan.clone()).await["replayed"], false);
     assert_eq!(platform.open_credit(loan).await["replayed"], true);
+    recording.take(platform).await;
+    let update = request(&json!({"intakeShards": 2}));
+    let update = update.with_path_parameters(HashMap::from([("id".to_owned(), "ben-eur".to_owned())]));
+    assert_eq!(platform.pay("update-account", ben, update).await.0, 200);
+    recording.take(platform).await;
+    let command = json!({"paymentAccountId": "ben-shop", "intakeShards": 0, "reason": "golden"});
+    assert_eq!(platform.set_write_shards(command).await["intakeShards"], 0);
     recording.take(platform).await;
 }
 

@@ -6,6 +6,7 @@ use config::{ConfigError, Env};
 use kernel::Amount;
 
 use super::PaymentError;
+use crate::domain::WriteShards;
 
 /// Defines a setting that is `enabled` or `disabled`, and the error where it is disabled.
 macro_rules! setting {
@@ -58,6 +59,18 @@ setting! {
     SelfCredit,
     /// An operator opens them.
     Disabled => SelfCreditDisabled
+}
+
+/// The number of write shards that accounts are given on which payments keep conflicting (`AUTO_SHARDS`): 0 for none.
+///
+/// # Errors
+///
+/// [`ConfigError`] if the setting is missing or invalid.
+pub fn auto_shards(env: &Env) -> Result<Option<WriteShards>, ConfigError> {
+    env.read("AUTO_SHARDS", |text| {
+        let count = text.parse::<i64>().map_err(|error| error.to_string())?;
+        WriteShards::or_none(count).map_err(|error| error.to_string())
+    })
 }
 
 /// The identifier that a user must have verified before they can change anything (`REQUIRE_VERIFIED`).
@@ -115,6 +128,15 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn auto_shards_outside_0_to_16_are_rejected() {
+        let read = |text| auto_shards(&Env::from_iter([("AUTO_SHARDS", text)]));
+        assert_eq!((read("0").unwrap(), read("8").unwrap()), (None, WriteShards::new(8).ok()));
+        for invalid in ["17", "-1", "", "on"] {
+            assert!(read(invalid).is_err(), "{invalid}");
+        }
+    }
 
     #[test]
     fn require_verified_accepts_only_verifiable_identifiers() {

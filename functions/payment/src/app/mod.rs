@@ -12,6 +12,7 @@ pub mod list_payments;
 pub mod open_account;
 pub mod open_credit;
 pub mod post_transfer;
+pub mod set_write_shards;
 pub mod transition_payment;
 pub mod webhook_secrets;
 

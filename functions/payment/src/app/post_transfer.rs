@@ -93,7 +93,7 @@ async fn funding_source(store: &Store, payer: &Account, amount: Amount) -> Resul
     if payer.available >= amount.minor() {
         return Ok(FundingSource::OwnBalance);
     }
-    let Some(ShardedAccount { account, undrained }) = store.sharded_account(payer).await? else {
+    let Some(ShardedAccount { account, undrained, .. }) = store.sharded_account(payer).await? else {
         return Ok(FundingSource::Insufficient);
     };
     let total = account.available.saturating_add(undrained.amount);

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
+use payment::app::config::auto_shards;
 use payment::http::send::{State, handle};
 
 fn main() -> ExitCode {
-    payment::serve(State::from_env, handle)
+    payment::serve(|env, store| State::from_env(env, store.with_auto_shards(auto_shards(env)?)), handle)
 }

@@ -1,6 +1,7 @@
 //! Payment accounts.
 
 use std::fmt;
+use std::ops::Range;
 
 use kernel::{Amount, Balance, Currency, MAX_AMOUNT_MINOR, Timestamp, UserId};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -95,8 +96,37 @@ pub struct Account {
     pub available: i64,
     /// The amount that the account can still receive, in minor units; if it has write shards, without theirs.
     pub headroom: i64,
+    /// The write shards that receive credits.
     pub write_shards: Option<WriteShards>,
+    /// The number of write shards that exist, which is at least that of those that receive credits: a shard that no longer
+    /// receives any keeps its balance until it is drained. `None` if the number was never set.
+    pub opened_shards: Option<u8>,
     pub created_at: Timestamp,
+}
+
+/// The write shards to open so that an account has a certain number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewShards {
+    pub numbers: Range<u8>,
+    /// The amount that each can receive over its lifetime, in minor units. It is taken from the headroom of the account.
+    pub headroom: i64,
+}
+
+impl NewShards {
+    /// The shards of an account that can have received nothing yet: they take half of its limit.
+    pub fn of_limit(shards: WriteShards) -> Self {
+        let count = shards.count();
+        Self { numbers: 0..count, headroom: shard_headroom(MAX_AMOUNT_MINOR, count) }
+    }
+
+    /// The headroom of all of them.
+    pub fn total_headroom(&self) -> i64 {
+        self.headroom * i64::from(self.count())
+    }
+
+    pub const fn count(&self) -> u8 {
+        self.numbers.end.saturating_sub(self.numbers.start)
+    }
 }
 
 /// An account and the revocation state of its owner's tokens, which are stored together.
@@ -180,7 +210,8 @@ impl NewAccount {
         };
         let headroom = max_balance - balance.minor();
         let write_shards = self.write_shards();
-        let of_shards = write_shards.map_or(0, |shards| i64::from(shards.count()) * shard_headroom(headroom, shards));
+        let of_shards =
+            write_shards.map_or(0, |shards| i64::from(shards.count()) * shard_headroom(headroom, shards.count()));
         Account {
             id,
             owner,
@@ -191,6 +222,7 @@ impl NewAccount {
             available: balance.minor() - min_balance,
             headroom: headroom - of_shards,
             write_shards,
+            opened_shards: write_shards.map(WriteShards::count),
             created_at: now,
         }
     }
@@ -201,13 +233,22 @@ impl Account {
     /// headroom and that of every shard always sum to the maximum balance, so the account can't exceed it.
     pub fn shard_headroom(&self) -> i64 {
         let headroom = MAX_AMOUNT_MINOR - self.balance.minor();
-        self.write_shards.map_or(0, |shards| shard_headroom(headroom, shards))
+        self.write_shards.map_or(0, |shards| shard_headroom(headroom, shards.count()))
+    }
+
+    /// The shards to open so that this many exist. They take half of the account's headroom, so the sum of the balance, the
+    /// headroom and that of every shard remains the maximum balance.
+    pub fn new_shards(&self, shards: Option<WriteShards>) -> NewShards {
+        let opened = self.opened_shards.unwrap_or_default();
+        let numbers = opened..shards.map_or(0, WriteShards::count).max(opened);
+        let count = numbers.end - opened;
+        NewShards { numbers, headroom: if count == 0 { 0 } else { shard_headroom(self.headroom, count) } }
     }
 }
 
 /// Half of the headroom, split between the shards.
-fn shard_headroom(headroom: i64, shards: WriteShards) -> i64 {
-    headroom / 2 / i64::from(shards.count())
+fn shard_headroom(headroom: i64, shards: u8) -> i64 {
+    headroom / 2 / i64::from(shards)
 }
 
 #[cfg(test)]
@@ -216,13 +257,17 @@ mod tests {
 
     use super::*;
 
-    fn opened(new: &NewAccount) -> (i64, i64, i64) {
-        let account = new.open(
+    fn open(new: &NewAccount) -> Account {
+        new.open(
             PaymentAccountId::parse("a").unwrap(),
             UserId::random(&SeededRandom::new(1)),
             Currency::parse("USD").unwrap(),
             Timestamp::from_unix_seconds(0).unwrap(),
-        );
+        )
+    }
+
+    fn opened(new: &NewAccount) -> (i64, i64, i64) {
+        let account = open(new);
         (account.balance.minor(), account.available, account.headroom)
     }
 
@@ -242,6 +287,19 @@ mod tests {
         assert_eq!(opened(&NewAccount::Credit { limit: amount(MAX_AMOUNT_MINOR) }), (0, MAX_AMOUNT_MINOR, 0));
         let disburse_to = PaymentAccountId::parse("b").unwrap();
         assert_eq!(opened(&NewAccount::Loan { principal: amount(900), disburse_to }), (-900, -900, 900));
+    }
+
+    #[test]
+    fn new_shards_take_half_of_the_headroom() {
+        let debit = NewAccount::Debit { deposit: Some(amount(70)), write_shards: None };
+        let account = open(&debit);
+        let shards = |account: &Account, count| account.new_shards(WriteShards::new(count).ok());
+        assert_eq!(shards(&account, 0), NewShards { numbers: 0..0, headroom: 0 });
+        assert_eq!(shards(&account, 4), NewShards { numbers: 0..4, headroom: (MAX_AMOUNT_MINOR - 70) / 8 });
+        let account = Account { headroom: 1001, opened_shards: Some(4), ..account };
+        assert_eq!(shards(&account, 2), NewShards { numbers: 4..4, headroom: 0 });
+        assert_eq!(shards(&account, 9), NewShards { numbers: 4..9, headroom: 100 });
+        assert_eq!(shards(&account, 9).total_headroom(), 500);
     }
 
     #[test]

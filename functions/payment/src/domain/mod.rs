@@ -12,7 +12,9 @@ mod user;
 mod webhook;
 mod write_shards;
 
-pub use account::{Account, AccountState, AccountStatus, AccountType, InvalidAccountId, NewAccount, PaymentAccountId};
+pub use account::{
+    Account, AccountState, AccountStatus, AccountType, InvalidAccountId, NewAccount, NewShards, PaymentAccountId,
+};
 pub use cursor::Cursor;
 pub use failure_reason::{FailureReason, Party};
 pub use idempotency::{Fingerprint, Idempotent, IdempotentRequest, KeyReused, OperationId, Stored};
@@ -25,4 +27,4 @@ pub use revocation::{AccountRevocation, EndedSessions, MAX_ENDED_SESSIONS, Token
 pub use transfer::{Direction, Note, NoteTooLong, Posting, Transfer, TransferId, TransferStatus, TransferType};
 pub use user::{Replica, TokenRevoked, User, UserStatus};
 pub use webhook::{Contradiction, InvalidTransition, Report, Webhook, WebhookOutcome};
-pub use write_shards::{InvalidWriteShards, WriteShards};
+pub use write_shards::{InvalidShardNumber, InvalidWriteShards, WriteShards};

@@ -12,6 +12,7 @@ pub mod problems;
 pub mod provider_webhook;
 pub mod send;
 pub mod transfers;
+pub mod update_account;
 pub mod update_payment_status;
 pub mod withdraw;
 
@@ -33,6 +34,7 @@ const PAYMENTS: &str = "Payments";
 pub fn describe(paths: &mut Map<String, Value>, schemas: &mut Schemas) {
     for operation in [
         open_account::describe(),
+        update_account::describe(),
         list_accounts::describe(),
         list_accounts::describe_former_path(),
         deposit::describe(),

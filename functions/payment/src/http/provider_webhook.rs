@@ -18,6 +18,7 @@ use super::dto::PaymentBody;
 use super::{PAYMENTS, examples, problems};
 use crate::app::PaymentError;
 use crate::app::apply_webhook::apply_webhook;
+use crate::app::config::auto_shards;
 use crate::app::webhook_secrets::{LoadSecrets, ManagedSecret, WebhookSecrets};
 use crate::domain::{PaymentReference, PaymentStatus, ProviderTransactionId, Report, Webhook, WebhookOutcome};
 use crate::store::Store;
@@ -55,7 +56,7 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if a setting is missing.
+    /// [`ConfigError`] if a setting is missing or invalid.
     pub async fn from_env(env: Env) -> Result<Self, ConfigError> {
         let config = aws::sdk_config(&env)?;
         let secrets = WebhookSecrets::new(ManagedSecret::from_env(&env, &config)?);
@@ -65,7 +66,7 @@ impl State {
             tracing::warn!(%error, "preloading the webhook secrets failed; the first request loads them");
         }
         let store = Store::new(client, env.required("PAYMENT_TABLE")?, SystemClock, SystemRandom);
-        Ok(Self { store, secrets })
+        Ok(Self { store: store.with_auto_shards(auto_shards(&env)?), secrets })
     }
 }
 

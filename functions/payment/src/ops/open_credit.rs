@@ -6,6 +6,7 @@ use kernel::{Amount, Currency, SystemClock, SystemRandom, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{MAX_REASON_CHARACTERS, check_length};
 use crate::app::PaymentError;
 use crate::app::config::Limits;
 use crate::app::open_account::NewAccountParams;
@@ -13,7 +14,6 @@ use crate::domain::{Account, AccountType, IdempotentRequest, NewAccount, Payment
 use crate::store::Store;
 use crate::store::accounts::OperatorCommand;
 
-const MAX_REASON_CHARACTERS: usize = 200;
 const MAX_KEY_CHARACTERS: usize = 255;
 
 /// The state of the function.
@@ -116,9 +116,7 @@ impl OpenCreditRequest {
         for (field, text, max) in
             [("key", &self.key, MAX_KEY_CHARACTERS), ("reason", &self.reason, MAX_REASON_CHARACTERS)]
         {
-            if text.trim().is_empty() || text.chars().count() > max {
-                return Err(invalid(format!("{field}: must have 1 to {max} characters")));
-            }
+            check_length(field, text, max).map_err(invalid)?;
         }
         let new = match (self.payment_account_type, &self.disburse_to) {
             (AccountType::Credit, None) => NewAccount::Credit { limit: amount },

@@ -5,11 +5,11 @@ pub(super) mod record;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, from_item, key, number, text};
 use futures_util::future::try_join_all;
-use kernel::{Amount, Balance, Currency, Timestamp, UserId};
+use kernel::{Amount, Currency, Timestamp, UserId};
 use record::{AccountRecord, account_key};
 use serde::Serialize;
 
-use super::shards::{CreditLeg, ShardedAccount, nothing_drawn};
+use super::shards::{CreditLeg, nothing_drawn};
 use super::transfers::{CreditCondition, transfer_item};
 use super::users::record::{UserRecord, user_key};
 use super::{Store, StoreError, item};
@@ -204,12 +204,10 @@ impl Store {
 
     async fn with_shard_balances(&self, item: &Item) -> Result<Account, StoreError> {
         let AccountState { account, .. } = AccountRecord::state(item)?;
-        let Some(ShardedAccount { account, undrained }) = self.sharded_account(&account).await? else {
-            return Ok(account);
-        };
-        let balance = Balance::from_minor(account.balance.minor().saturating_add(undrained.amount));
-        let balance = balance.map_err(StoreError::internal)?;
-        Ok(Account { balance, available: account.available.saturating_add(undrained.amount), ..account })
+        match self.sharded_account(&account).await? {
+            Some(sharded) => sharded.with_shard_balances(),
+            None => Ok(account),
+        }
     }
 }
 
@@ -244,8 +242,12 @@ fn command_item(account: &Account, amount: Amount, operator: &OperatorCommand) -
         request_id: &operator.request_id,
         at: account.created_at,
     };
-    let pk = format_args!("COMMANDS#{}", account.owner).to_string();
-    item(key(pk, format_args!("{}#{}", account.created_at, account.id)), record)
+    item(command_key(account, account.created_at), record)
+}
+
+/// The key of an operator's command on an account.
+pub(super) fn command_key(account: &Account, at: Timestamp) -> Item {
+    key(format_args!("COMMANDS#{}", account.owner), format_args!("{at}#{}", account.id))
 }
 
 fn rejected(

@@ -3,13 +3,13 @@
 //! | item | pk | sk | written by |
 //! |---|---|---|---|
 //! | account | `ACCOUNT#<id>` | `ACCOUNT` | [`accounts`] opens it, [`transfers`] change its balance |
-//! | write shard | `ACCOUNT#<id>` | `INTAKE#<n>` | `accounts` opens it, `shards` credits it |
+//! | write shard | `ACCOUNT#<id>` | `INTAKE#<n>` | [`accounts`] and [`shards::setting`] open it, [`shards`] credits it |
 //! | transfer | `TRANSFER#<id>` | `TRANSFER` | [`transfers`]; [`accounts`] for the opening transfer |
 //! | user | `USER#<id>` | `USER` | [`users`] and [`revocations`] from events; [`accounts`] adds the account's id |
 //! | executed request | `IDEMPOTENCY#<operation>` | `IDEMPOTENCY` | [`accounts`] and [`payments`], if the request has an idempotency key |
 //! | payment | `PAYMENT#<reference>` | `PAYMENT` | [`payments`] |
 //! | provider's transaction | `PROVIDER_TRANSACTION#<provider>#<id>` | `PROVIDER_TRANSACTION` | [`payments`], which it settles |
-//! | operator's command | `COMMANDS#<user>` | `<time>#<account>` | [`accounts`], with the account that it opens |
+//! | operator's command | `COMMANDS#<user>` | `<time>#<account>` | [`accounts`], with the account that it opens; [`shards::setting`], with the number of shards |
 //! | webhook | `WEBHOOK#<id>` | `WEBHOOK` | [`webhooks`], with its effect on the payment |
 //! | public key | `SIGNING_KEYS` | `KEY#<kid>` | [`signing_keys`] from events |
 //!
@@ -41,6 +41,8 @@ use serde::Serialize;
 pub use dynamo::StoreError;
 use shards::ShardCache;
 
+use crate::domain::WriteShards;
+
 /// The maximum time that a write is retried while other transactions use its items.
 const RETRY_BUDGET: Duration = Duration::from_secs(5);
 
@@ -52,6 +54,7 @@ const CONCURRENT_UPDATES: usize = 16;
 pub struct Store {
     table: Table,
     shard_cache: Arc<ShardCache>,
+    auto_shards: Option<WriteShards>,
 }
 
 impl Store {
@@ -61,7 +64,14 @@ impl Store {
         clock: impl Clock + Send + Sync + 'static,
         random: impl Random + Send + Sync + 'static,
     ) -> Self {
-        Self { table: Table::new(client, table, clock, random, RETRY_BUDGET), shard_cache: Arc::default() }
+        let table = Table::new(client, table, clock, random, RETRY_BUDGET);
+        Self { table, shard_cache: Arc::default(), auto_shards: None }
+    }
+
+    /// Gives this many write shards to DEBIT accounts on which credits keep conflicting.
+    #[must_use]
+    pub fn with_auto_shards(self, auto_shards: Option<WriteShards>) -> Self {
+        Self { auto_shards, ..self }
     }
 
     pub fn now(&self) -> Timestamp {

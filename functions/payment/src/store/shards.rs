@@ -14,27 +14,43 @@
 //! is drained twice.
 //!
 //! Without contention a credit goes to the account itself, as if it had no shards. Only after a conflict does a function
-//! query whether the account has shards, and caches the answer.
+//! query whether the account has shards, and caches the answer for a time.
 //!
-//! To freeze such an account, set the `status` of every item of its partition.
+//! To freeze such an account, set the `status` of the account, and then that of every other item of its partition: an account
+//! that is not active gets no further shards.
+
+pub mod setting;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{Attempt, Item, Transaction, TransactionOutcome, from_item, key, number, text};
-use kernel::{Amount, Currency, Timestamp};
+use kernel::{Amount, Balance, Currency, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::accounts::record::{AccountRecord, account_partition};
+use super::accounts::record::{AccountRecord, account_key, account_partition};
 use super::{Store, StoreError, item};
-use crate::domain::{Account, AccountState, AccountStatus, PaymentAccountId, Transfer, WriteShards};
+use crate::domain::{
+    Account, AccountRevocation, AccountState, AccountStatus, AccountType, NewShards, PaymentAccountId, Transfer,
+    WriteShards,
+};
 
 /// The prefix of a shard's sort key, followed by its number.
 const SHARD_PREFIX: &str = "INTAKE#";
 
+/// The number of conflicts that one payment meets before it gives the payee shards: as many as one in a hundred payments
+/// meets if the account is in use for 40 % of the time.
+const CONFLICTS_BEFORE_SHARDS: usize = 10;
+
 /// The maximum number of accounts in the cache. A full cache is cleared.
 const SHARD_CACHE_CAPACITY: usize = 1_000;
+/// The time for which a function credits the shards that it has found. Shards that receive no more credits can be credited
+/// until then, because they are drained as before.
+const SHARDS_LIFETIME: Duration = Duration::from_mins(10);
+/// The time for which a function assumes that an account without shards gets none.
+const NO_SHARDS_LIFETIME: Duration = Duration::from_mins(1);
 
 /// A credit to an account that the initiator need not own.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +73,23 @@ impl<'a> CreditLeg<'a> {
 pub struct ShardedAccount {
     /// The account, without the balance of its shards.
     pub account: Account,
+    pub revocation: AccountRevocation,
     /// The balance of its shards, as a drain of all of them.
     pub undrained: ShardDrain,
+}
+
+impl ShardedAccount {
+    /// The account with the balance of its shards.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the sum exceeds the maximum balance.
+    pub fn with_shard_balances(self) -> Result<Account, StoreError> {
+        let Self { account, undrained, .. } = self;
+        let balance = Balance::from_minor(account.balance.minor().saturating_add(undrained.amount));
+        let balance = balance.map_err(StoreError::internal)?;
+        Ok(Account { balance, available: account.available.saturating_add(undrained.amount), ..account })
+    }
 }
 
 /// The transfer of the balance of all shards to the account's own balance.
@@ -80,22 +111,60 @@ impl ShardDrain {
     }
 }
 
-/// The number of write shards of accounts on which a credit conflicted. It never changes.
+/// The number of write shards of accounts on which a credit conflicted.
 #[derive(Debug, Default)]
-pub(super) struct ShardCache(Mutex<HashMap<PaymentAccountId, Option<WriteShards>>>);
+pub(super) struct ShardCache(Mutex<HashMap<PaymentAccountId, CachedShards>>);
+
+#[derive(Debug, Clone, Copy)]
+struct CachedShards {
+    shards: KnownShards,
+    expires_at: Timestamp,
+}
+
+/// What a function knows of the shards of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KnownShards {
+    Some(WriteShards),
+    /// The account has none, and can't be given any by a payment: it is no DEBIT account, or its number of shards was set.
+    None,
+    /// The account has none, and can be given some.
+    NeverSet,
+}
+
+/// The attributes of an account from which [`KnownShards`] follow.
+#[derive(Deserialize)]
+struct ShardAttributes {
+    #[serde(rename = "intakeShards")]
+    write_shards: Option<WriteShards>,
+    drawn: Option<Vec<i64>>,
+    #[serde(rename = "type")]
+    kind: AccountType,
+}
+
+impl From<ShardAttributes> for KnownShards {
+    fn from(ShardAttributes { write_shards, drawn, kind }: ShardAttributes) -> Self {
+        match write_shards {
+            Some(shards) => Self::Some(shards),
+            None if kind == AccountType::Debit && drawn.is_none() => Self::NeverSet,
+            None => Self::None,
+        }
+    }
+}
 
 impl ShardCache {
-    fn target(&self, account: &PaymentAccountId) -> CreditTarget {
+    fn target(&self, account: &PaymentAccountId, now: Timestamp) -> CreditTarget {
         let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(account).map_or(CreditTarget::Account, |shards| CreditTarget::from(*shards))
+        let cached = cache.get(account).filter(|cached| cached.expires_at > now);
+        cached.map_or(CreditTarget::Account, |cached| CreditTarget::from(cached.shards))
     }
 
-    fn insert(&self, account: &PaymentAccountId, shards: Option<WriteShards>) {
+    fn insert(&self, account: &PaymentAccountId, shards: KnownShards, now: Timestamp) {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= SHARD_CACHE_CAPACITY {
             cache.clear();
         }
-        cache.insert(account.clone(), shards);
+        let lifetime = if matches!(shards, KnownShards::Some(_)) { SHARDS_LIFETIME } else { NO_SHARDS_LIFETIME };
+        cache.insert(account.clone(), CachedShards { shards, expires_at: now.plus(lifetime) });
     }
 }
 
@@ -110,11 +179,19 @@ enum CreditTarget {
     BusyShards(WriteShards),
     /// The account: it has no shards, or a shard rejected the credit.
     AccountOnly,
+    /// The account: it has no shards, and can be given some.
+    AccountWithoutShards,
+    /// The account, which is given shards by the same write.
+    NewShards(WriteShards),
 }
 
-impl From<Option<WriteShards>> for CreditTarget {
-    fn from(shards: Option<WriteShards>) -> Self {
-        shards.map_or(Self::AccountOnly, Self::Shards)
+impl From<KnownShards> for CreditTarget {
+    fn from(known: KnownShards) -> Self {
+        match known {
+            KnownShards::Some(shards) => Self::Shards(shards),
+            KnownShards::None => Self::AccountOnly,
+            KnownShards::NeverSet => Self::AccountWithoutShards,
+        }
     }
 }
 
@@ -122,7 +199,7 @@ impl CreditTarget {
     const fn shards(self) -> Option<WriteShards> {
         match self {
             Self::Shards(shards) | Self::BusyShards(shards) => Some(shards),
-            Self::Account | Self::AccountOnly => None,
+            Self::Account | Self::AccountOnly | Self::AccountWithoutShards | Self::NewShards(_) => None,
         }
     }
 }
@@ -145,17 +222,29 @@ impl Store {
     /// The shards of a new account.
     pub(super) fn new_shards(&self, account: &Account) -> Result<Vec<TransactWriteItem>, StoreError> {
         let count = account.write_shards.map_or(0, WriteShards::count);
+        let new = NewShards { numbers: 0..count, headroom: account.shard_headroom() };
+        self.put_shards(&account.id, account.currency, account.status, &new)
+    }
+
+    fn put_shards(
+        &self,
+        account: &PaymentAccountId,
+        currency: Currency,
+        status: AccountStatus,
+        new: &NewShards,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let headroom = new.headroom;
         let put = |shard| {
-            let headroom = account.shard_headroom();
-            let record = NewShardRecord { currency: account.currency, status: account.status, received: 0, headroom };
-            self.table.put_new(item(shard_key(&account.id, shard), record)?)
+            let record = NewShardRecord { currency, status, received: 0, headroom };
+            self.table.put_new(item(shard_key(account, shard), record)?)
         };
-        (0..count).map(put).collect()
+        new.numbers.clone().map(put).collect()
     }
 
     /// Commits a transaction whose write `part` credits the account of `leg`, as
     /// [`commit_with_time`](dynamo::Table::commit_with_time) does. After a conflict on that write, the credit goes to one of
-    /// the account's write shards, if it has any. A condition that fails is the account's, not a shard's.
+    /// the account's write shards, if it has any. After [`CONFLICTS_BEFORE_SHARDS`], an account without shards is given some
+    /// by the transaction itself. A condition that fails is the account's, not a shard's.
     pub(super) async fn commit_with_credit<P: Copy + PartialEq>(
         &self,
         build: impl Fn(Timestamp) -> Result<Transaction<P>, StoreError>,
@@ -163,25 +252,54 @@ impl Store {
         leg: CreditLeg<'_>,
     ) -> Result<(TransactionOutcome<P>, Timestamp), StoreError> {
         let mut retries = self.table.retries();
-        let mut target = self.shard_cache.target(leg.account);
+        let mut target = self.shard_cache.target(leg.account, self.now());
+        let mut conflicts = 0;
         loop {
             let now = self.now();
             let mut transaction = build(now)?;
             if let Some(shards) = target.shards() {
                 transaction.replace(part, self.credit_shard(shards, leg)?);
             }
+            if let CreditTarget::NewShards(shards) = target {
+                self.add_new_shards(&mut transaction, part, shards, leg)?;
+            }
             let cancellation = match self.table.attempt(&transaction).await? {
-                Attempt::Committed => return Ok((TransactionOutcome::Committed, now)),
+                Attempt::Committed => {
+                    if let CreditTarget::NewShards(shards) = target {
+                        tracing::info!(conflicts, "the payee was given write shards");
+                        self.shard_cache.insert(leg.account, KnownShards::Some(shards), now);
+                    }
+                    return Ok((TransactionOutcome::Committed, now));
+                }
                 Attempt::ConditionFailed(failed) if target.shards().is_some() && failed.contains(part) => {
                     target = CreditTarget::AccountOnly;
+                    continue;
+                }
+                Attempt::ConditionFailed(failed)
+                    if matches!(target, CreditTarget::NewShards(_)) && failed.contains(part) =>
+                {
+                    let attributes = failed.item(part).cloned().map(from_item::<ShardAttributes>).transpose()?;
+                    let known = match attributes.map(KnownShards::from) {
+                        // The account got shards in the meantime.
+                        Some(KnownShards::Some(shards)) => KnownShards::Some(shards),
+                        _ => KnownShards::None,
+                    };
+                    self.shard_cache.insert(leg.account, known, now);
+                    target = CreditTarget::from(known);
                     continue;
                 }
                 Attempt::ConditionFailed(failed) => return Ok((TransactionOutcome::ConditionFailed(failed), now)),
                 Attempt::Cancelled(cancellation) => cancellation,
             };
             if cancellation.has_conflict_on(part) {
+                conflicts += 1;
                 let immediately;
                 (target, immediately) = self.after_conflict(target, leg.account).await;
+                if let (CreditTarget::AccountWithoutShards, Some(shards)) = (target, self.auto_shards)
+                    && conflicts >= CONFLICTS_BEFORE_SHARDS
+                {
+                    target = CreditTarget::NewShards(shards);
+                }
                 if immediately && !cancellation.is_throttled() {
                     continue;
                 }
@@ -199,13 +317,55 @@ impl Store {
             CreditTarget::Account => {
                 let shards = self.shards_of(account).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "write shards of the account are unknown; retrying on the account");
-                    None
+                    KnownShards::None
                 });
-                (CreditTarget::from(shards), shards.is_some())
+                (CreditTarget::from(shards), matches!(shards, KnownShards::Some(_)))
             }
             CreditTarget::Shards(shards) => (CreditTarget::BusyShards(shards), true),
-            CreditTarget::BusyShards(_) | CreditTarget::AccountOnly => (target, false),
+            CreditTarget::BusyShards(_)
+            | CreditTarget::AccountOnly
+            | CreditTarget::AccountWithoutShards
+            | CreditTarget::NewShards(_) => (target, false),
         }
+    }
+
+    /// Makes the credit of a transaction also open write shards, with half of the limit of an empty account, which needs no
+    /// read. The number of shards must never have been set.
+    fn add_new_shards<P: Copy + PartialEq>(
+        &self,
+        transaction: &mut Transaction<P>,
+        part: P,
+        shards: WriteShards,
+        leg: CreditLeg<'_>,
+    ) -> Result<(), StoreError> {
+        let new = NewShards::of_limit(shards);
+        let amount = leg.amount.minor();
+        let taken = amount.saturating_add(new.total_headroom());
+        let credit = self.table.update(account_key(leg.account), |update| {
+            update
+                .update_expression(
+                    "SET balance = balance + :amount, available = available + :amount, headroom = headroom - :taken, \
+                     intakeShards = :shards, drawn = :new",
+                )
+                .condition_expression(
+                    "currency = :currency AND #type = :debit AND #status = :active AND headroom >= :taken \
+                     AND attribute_not_exists(drawn)",
+                )
+                .expression_attribute_names("#type", "type")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":currency", text(leg.currency))
+                .expression_attribute_values(":debit", text(AccountType::Debit))
+                .expression_attribute_values(":active", text(AccountStatus::Active))
+                .expression_attribute_values(":amount", number(amount))
+                .expression_attribute_values(":taken", number(taken))
+                .expression_attribute_values(":shards", number(shards.count()))
+                .expression_attribute_values(":new", numbers(&nothing_drawn(shards)))
+        })?;
+        transaction.replace(part, credit);
+        for shard in self.put_shards(leg.account, leg.currency, AccountStatus::Active, &new)? {
+            transaction.add(part, shard);
+        }
+        Ok(())
     }
 
     fn credit_shard(&self, shards: WriteShards, leg: CreditLeg<'_>) -> Result<TransactWriteItem, StoreError> {
@@ -229,14 +389,9 @@ impl Store {
         })
     }
 
-    /// The number of write shards of an account, which is then cached. Read by a query, which every function's policy
-    /// allows, and eventually consistently, because it never changes.
-    async fn shards_of(&self, account: &PaymentAccountId) -> Result<Option<WriteShards>, StoreError> {
-        #[derive(Deserialize)]
-        struct Projection {
-            #[serde(rename = "intakeShards")]
-            write_shards: Option<WriteShards>,
-        }
+    /// The write shards of an account, which are then cached. Read by a query, which every function's policy
+    /// allows, and eventually consistently: it rarely changes.
+    async fn shards_of(&self, account: &PaymentAccountId) -> Result<KnownShards, StoreError> {
         let response = self
             .table
             .client()
@@ -245,40 +400,51 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk = :sk")
             .expression_attribute_values(":pk", text(account_partition(account)))
             .expression_attribute_values(":sk", text("ACCOUNT"))
-            .projection_expression("intakeShards")
+            .projection_expression("intakeShards, drawn, #type")
+            .expression_attribute_names("#type", "type")
             .send()
             .await?;
-        let Some(item) = response.items().first() else { return Ok(None) };
-        let Projection { write_shards } = from_item(item.clone())?;
-        self.shard_cache.insert(account, write_shards);
-        Ok(write_shards)
+        let Some(item) = response.items().first() else { return Ok(KnownShards::None) };
+        let known = KnownShards::from(from_item::<ShardAttributes>(item.clone())?);
+        self.shard_cache.insert(account, known, self.now());
+        Ok(known)
     }
 
-    /// Reads an account and its shards with one query. Returns `None`, without a query, if it has no shards.
+    /// Reads an account and its shards. Returns `None`, without a query, if it has no shards.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the request fails.
     pub async fn sharded_account(&self, account: &Account) -> Result<Option<ShardedAccount>, StoreError> {
-        if account.write_shards.is_none() {
+        if account.opened_shards.unwrap_or_default() == 0 {
             return Ok(None);
         }
+        let sharded = self.account_with_shards(&account.id).await?;
+        sharded.map(Some).ok_or_else(|| StoreError::internal("an account was not found beside its shards"))
+    }
+
+    /// Reads an account and its shards with one strongly consistent query, if it exists.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the request fails.
+    pub async fn account_with_shards(&self, id: &PaymentAccountId) -> Result<Option<ShardedAccount>, StoreError> {
         let response = self
             .table
             .client()
             .query()
             .table_name(self.table.name())
             .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(account_partition(&account.id)))
+            .expression_attribute_values(":pk", text(account_partition(id)))
             .consistent_read(true)
             .send()
             .await?;
         let is_shard =
             |item: &Item| item.get("sk").and_then(|sk| sk.as_s().ok()).is_some_and(|sk| sk.starts_with(SHARD_PREFIX));
         let (shards, mut own): (Vec<_>, Vec<_>) = response.items.unwrap_or_default().into_iter().partition(is_shard);
-        let own = own.pop().ok_or_else(|| StoreError::internal("an account was not found beside its shards"))?;
+        let Some(own) = own.pop() else { return Ok(None) };
         let own: AccountRecord = from_item(own)?;
-        let drawn_before = own.drawn().ok_or_else(|| StoreError::internal("an account with shards has no drawn"))?;
+        let drawn_before = own.drawn().unwrap_or_default();
         let mut drawn_after = drawn_before.to_vec();
         let mut amount: i64 = 0;
         for shard in shards {
@@ -292,8 +458,8 @@ impl Store {
             *drawn = received;
         }
         let undrained = ShardDrain { amount, drawn_before: drawn_before.to_vec(), drawn_after };
-        let AccountState { account, .. } = own.try_into()?;
-        Ok(Some(ShardedAccount { account, undrained }))
+        let AccountState { account, revocation } = own.try_into()?;
+        Ok(Some(ShardedAccount { account, revocation, undrained }))
     }
 }
 

@@ -90,6 +90,8 @@ impl TryFrom<AccountRecord> for AccountState {
     fn try_from(record: AccountRecord) -> Result<Self, StoreError> {
         let balance = Balance::from_minor(record.balance)
             .map_err(|error| StoreError::internal(format_args!("ACCOUNT#{}: {error}", record.id)))?;
+        // The account of a keyed request is stored without `drawn`.
+        let drawn = record.drawn.and_then(|drawn| u8::try_from(drawn.len()).ok());
         let account = Account {
             id: record.id,
             owner: record.owner_id,
@@ -100,6 +102,7 @@ impl TryFrom<AccountRecord> for AccountState {
             available: record.available,
             headroom: record.headroom,
             write_shards: record.write_shards,
+            opened_shards: drawn.or(record.write_shards.map(WriteShards::count)),
             created_at: record.created_at,
         };
         let revocation = AccountRevocation {

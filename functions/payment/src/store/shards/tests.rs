@@ -2,9 +2,11 @@ use dynamo::{Item, number, text};
 use futures_util::future::join_all;
 use kernel::{Currency, MAX_AMOUNT_MINOR};
 
+use crate::app::set_write_shards::set_write_shards;
 use crate::app::{PaymentError, open_account, post_transfer};
 use crate::domain::{FailureReason, Idempotent, IdempotentRequest, NewAccount, Party, Transfer, WriteShards};
-use crate::testing::{TestApp, TestUser, account_key, amount, send, usd, withdrawal};
+use crate::store::Store;
+use crate::testing::{TestApp, TestUser, account, account_key, amount, send, usd, withdrawal};
 
 /// Makes the next transfers between two accounts conflict on the payee.
 fn conflict_on_payee(app: &TestApp, times: usize) {
@@ -265,4 +267,135 @@ async fn credit_failing_on_shard_and_payer_is_decided_by_the_account() {
         matches!(outcome, Err(PaymentError::Rejected { reason: FailureReason::CurrencyMismatch(_), .. })),
         "{outcome:?}"
     );
+}
+
+/// A merchant with a DEBIT account without shards, a customer, and a function that gives accounts four shards.
+async fn busy_shop() -> (TestApp, TestUser, TestUser, Store) {
+    let app = TestApp::new().await;
+    let (merchant, customer) = (app.user().await, app.user().await);
+    app.open_debit(merchant, "shop", 5).await;
+    app.open_debit(customer, "purse", 1000).await;
+    app.engine.round_trips();
+    let store = app.store.clone().with_auto_shards(WriteShards::new(4).ok());
+    (app, merchant, customer, store)
+}
+
+/// Pays with this number of conflicts on the payee before.
+async fn pay_after_conflicts(app: &TestApp, store: &Store, customer: TestUser, to: &str, conflicts: usize) {
+    conflict_on_payee(app, conflicts);
+    post_transfer::execute(store, app.unkeyed(customer, send("purse", to), 10)).await.unwrap();
+}
+
+/// The number of transactions since the last call.
+fn attempts(app: &TestApp) -> usize {
+    app.engine.round_trips().iter().filter(|name| *name == "TransactWriteItems").count()
+}
+
+async fn shards_of(app: &TestApp, id: &str) -> usize {
+    let partition = text(format_args!("ACCOUNT#{id}"));
+    app.items().await.iter().filter(|item| item["pk"] == partition).count() - 1
+}
+
+#[tokio::test]
+async fn payment_with_many_conflicts_gives_the_payee_shards() {
+    let (app, merchant, customer, store) = busy_shop().await;
+    pay_after_conflicts(&app, &store, customer, "shop", 9).await;
+    assert_eq!(shards_of(&app, "shop").await, 0);
+    app.engine.round_trips();
+    pay_after_conflicts(&app, &store, customer, "shop", 10).await;
+    assert_eq!(app.engine.round_trips(), ["TransactWriteItems"; 11], "no round trip more");
+    assert_eq!((shards_of(&app, "shop").await, own_balance(&app, "shop").await), (4, 25));
+    pay_after_conflicts(&app, &store, customer, "shop", 0).await;
+    assert_eq!((own_balance(&app, "shop").await, app.balance(merchant, "shop").await), (25, 35));
+    let items = app.items().await;
+    let headroom = items.iter().filter(|item| item["pk"] == text("ACCOUNT#shop")).map(|item| integer(item, "headroom"));
+    assert_eq!(headroom.sum::<i64>() + 35, MAX_AMOUNT_MINOR);
+    app.move_money(merchant, withdrawal("shop"), 35).await.unwrap();
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn payment_gives_no_shards_if_the_setting_is_off() {
+    let (app, _, customer, store) = busy_shop().await;
+    pay_after_conflicts(&app, &store.with_auto_shards(None), customer, "shop", 12).await;
+    assert_eq!(shards_of(&app, "shop").await, 0);
+}
+
+#[tokio::test]
+async fn payment_gives_no_shards_to_an_account_whose_owner_set_none() {
+    let (app, merchant, customer, store) = busy_shop().await;
+    set_write_shards(&app.store, merchant.id, &merchant.claims, &account("shop"), None).await.unwrap();
+    app.engine.round_trips();
+    pay_after_conflicts(&app, &store, customer, "shop", 12).await;
+    assert_eq!(attempts(&app), 13);
+    assert_eq!((shards_of(&app, "shop").await, own_balance(&app, "shop").await), (0, 15));
+}
+
+#[tokio::test]
+async fn owner_who_sets_none_during_a_payment_gets_none() {
+    let (app, merchant, customer, store) = busy_shop().await;
+    // The function has learned before that the number was never set.
+    pay_after_conflicts(&app, &store, customer, "shop", 1).await;
+    set_write_shards(&app.store, merchant.id, &merchant.claims, &account("shop"), None).await.unwrap();
+    pay_after_conflicts(&app, &store, customer, "shop", 12).await;
+    assert_eq!((shards_of(&app, "shop").await, own_balance(&app, "shop").await), (0, 25));
+}
+
+#[tokio::test]
+async fn payment_to_a_credit_account_gives_no_shards() {
+    let (app, merchant, customer, store) = busy_shop().await;
+    app.open(merchant, "card", NewAccount::Credit { limit: amount(500) }).await.unwrap();
+    app.engine.round_trips();
+    pay_after_conflicts(&app, &store, customer, "card", 12).await;
+    assert_eq!(attempts(&app), 13);
+    assert_eq!(shards_of(&app, "card").await, 0);
+}
+
+#[tokio::test]
+async fn payment_uses_shards_that_another_has_just_given() {
+    let (app, merchant, customer, store) = busy_shop().await;
+    pay_after_conflicts(&app, &store, customer, "shop", 1).await;
+    let other = app.store_on(app.engine.client.clone()).with_auto_shards(WriteShards::new(2).ok());
+    pay_after_conflicts(&app, &other, customer, "shop", 10).await;
+    pay_after_conflicts(&app, &store, customer, "shop", 10).await;
+    assert_eq!(shards_of(&app, "shop").await, 2);
+    assert_eq!((own_balance(&app, "shop").await, app.balance(merchant, "shop").await), (25, 35));
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn payment_to_a_frozen_or_full_account_gives_no_shards() {
+    let (app, merchant, customer, store) = busy_shop().await;
+    app.open_debit(merchant, "vault", MAX_AMOUNT_MINOR - 10).await;
+    pay_after_conflicts(&app, &store, customer, "vault", 10).await;
+    assert_eq!((shards_of(&app, "vault").await, own_balance(&app, "vault").await), (0, MAX_AMOUNT_MINOR));
+    app.freeze("shop").await;
+    conflict_on_payee(&app, 10);
+    let rejected = post_transfer::execute(&store, app.unkeyed(customer, send("purse", "shop"), 10)).await;
+    let frozen = FailureReason::AccountFrozen(Party::Payee);
+    assert!(matches!(rejected, Err(PaymentError::Rejected { reason, .. }) if reason == frozen), "{rejected:?}");
+    assert_eq!(shards_of(&app, "shop").await, 0);
+}
+
+#[tokio::test]
+async fn insufficient_payer_gives_the_payee_no_shards() {
+    let (app, _, customer, store) = busy_shop().await;
+    conflict_on_payee(&app, 10);
+    let rejected = post_transfer::execute(&store, app.unkeyed(customer, send("purse", "shop"), 5000)).await;
+    let insufficient = FailureReason::InsufficientFunds;
+    assert!(matches!(rejected, Err(PaymentError::Rejected { reason, .. }) if reason == insufficient), "{rejected:?}");
+    assert_eq!(shards_of(&app, "shop").await, 0);
+}
+
+#[tokio::test]
+async fn lost_response_of_a_payment_that_gave_shards_is_replayed() {
+    let (app, merchant, customer, store) = busy_shop().await;
+    let order = || app.keyed(customer, "dinner", send("purse", "shop"), 25);
+    conflict_on_payee(&app, 10);
+    let first = post_transfer::execute(&store, order()).await.unwrap();
+    conflict_on_payee(&app, 10);
+    let other = app.store_on(app.engine.client.clone()).with_auto_shards(WriteShards::new(4).ok());
+    let again = post_transfer::execute(&other, order()).await.unwrap();
+    assert_eq!((first.replayed, again.replayed), (false, true));
+    assert_eq!((shards_of(&app, "shop").await, app.balance(merchant, "shop").await), (4, 30));
 }
