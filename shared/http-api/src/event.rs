@@ -16,6 +16,7 @@ use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Context, RequestExt};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{Problem, Request, problem_types};
@@ -43,24 +44,53 @@ const OPAQUE: u8 = 0x80;
 /// The stage whose name is not part of the path.
 const DEFAULT_STAGE: &str = "$default";
 
+/// The members of an event that are read. Each may have any type, except the objects, and occurs at most once.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Event {
+    raw_path: Value,
+    raw_query_string: Value,
+    headers: Value,
+    cookies: Value,
+    query_string_parameters: Value,
+    path_parameters: Value,
+    request_context: EventContext,
+    body: Value,
+    is_base64_encoded: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct EventContext {
+    http: EventHttp,
+    stage: Value,
+    route_key: Value,
+    request_id: Value,
+    domain_name: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct EventHttp {
+    method: Value,
+    source_ip: Value,
+}
+
 /// Reads an event. The request has every part that could be read, for the access log, even if it is rejected.
 pub(crate) fn read(event: &str, context: Context) -> (Request, Result<(), Problem>) {
-    let mut event = serde_json::from_str(event).unwrap_or_default();
-    let members = if let Value::Object(members) = &mut event { std::mem::take(members) } else { Map::new() };
-    let (request, verdict) = request(members);
+    let (request, verdict) = request(serde_json::from_str(event).unwrap_or_default());
     (request.with_lambda_context(context), verdict)
 }
 
-fn request(mut event: Map<String, Value>) -> (Request, Result<(), Problem>) {
-    let mut gateway = object(event.remove("requestContext"));
-    let mut http = object(gateway.remove("http"));
-    let method = text(&mut http, "method").and_then(|method| Method::from_bytes(method.as_bytes()).ok());
-    let stage = text(&mut gateway, "stage");
-    let path = text(&mut event, "rawPath");
-    let query = text(&mut event, "rawQueryString");
+fn request(event: Event) -> (Request, Result<(), Problem>) {
+    let gateway = event.request_context;
+    let method = text(gateway.http.method).and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+    let stage = text(gateway.stage);
+    let path = text(event.raw_path);
+    let query = text(event.raw_query_string);
     let uri = path.as_deref().and_then(|path| uri(stage.as_deref(), path, query.as_deref().unwrap_or_default()));
-    let body = body(event.remove("body"), event.get("isBase64Encoded"));
-    let headers = headers(event.remove("headers"), event.remove("cookies"));
+    let body = body(event.body, &event.is_base64_encoded);
+    let headers = headers(event.headers, event.cookies);
     let parts = [
         ("method", method.is_some()),
         ("path", uri.is_some()),
@@ -78,15 +108,15 @@ fn request(mut event: Map<String, Value>) -> (Request, Result<(), Problem>) {
     *request.headers_mut() = headers.unwrap_or_default();
     let query = match query {
         Some(query) => query.parse().unwrap_or_default(),
-        None => QueryMap::from(texts(event.remove("queryStringParameters"))),
+        None => QueryMap::from(texts(event.query_string_parameters)),
     };
-    let parameters = texts(event.remove("pathParameters"));
+    let parameters = texts(event.path_parameters);
     let mut context = ApiGatewayV2httpRequestContext::default();
-    context.route_key = text(&mut gateway, "routeKey");
-    context.request_id = text(&mut gateway, "requestId");
-    context.domain_name = text(&mut gateway, "domainName");
+    context.route_key = text(gateway.route_key);
+    context.request_id = text(gateway.request_id);
+    context.domain_name = text(gateway.domain_name);
     context.stage = stage;
-    context.http.source_ip = text(&mut http, "sourceIp");
+    context.http.source_ip = text(gateway.http.source_ip);
     context.http.method = method.unwrap_or_default();
     let request = request
         .with_raw_http_path(path.unwrap_or_default())
@@ -113,7 +143,7 @@ fn uri(stage: Option<&str>, path: &str, query: &str) -> Option<Uri> {
 /// The headers, with the cookies that API Gateway takes out of them. `None` if there are too many.
 ///
 /// A header whose name is invalid is dropped: no reader knows it.
-fn headers(headers: Option<Value>, cookies: Option<Value>) -> Option<HeaderMap> {
+fn headers(headers: Value, cookies: Value) -> Option<HeaderMap> {
     let mut map = HeaderMap::new();
     for (name, value) in object(headers) {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
@@ -121,7 +151,7 @@ fn headers(headers: Option<Value>, cookies: Option<Value>) -> Option<HeaderMap> 
             map.try_append(&name, header_value(value)?).ok()?;
         }
     }
-    let cookies = cookies.map(strings).unwrap_or_default();
+    let cookies = strings(cookies);
     if !cookies.is_empty() {
         map.remove(COOKIE);
     }
@@ -132,6 +162,9 @@ fn headers(headers: Option<Value>, cookies: Option<Value>) -> Option<HeaderMap> 
 }
 
 fn header_value(text: String) -> Option<HeaderValue> {
+    if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
+        return Some(value);
+    }
     let mut bytes = text.into_bytes();
     for byte in &mut bytes {
         if byte.is_ascii_control() && *byte != b'\t' {
@@ -141,34 +174,31 @@ fn header_value(text: String) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&bytes).ok()
 }
 
-fn body(body: Option<Value>, is_base64: Option<&Value>) -> Option<Body> {
-    let is_base64 = match is_base64 {
-        None | Some(Value::Null) => false,
-        Some(value) => value.as_bool()?,
-    };
+fn body(body: Value, is_base64: &Value) -> Option<Body> {
+    let is_base64 = !is_base64.is_null() && is_base64.as_bool()?;
     match body {
-        None | Some(Value::Null) => Some(Body::Empty),
-        Some(Value::String(body)) if is_base64 => STANDARD.decode(body).ok().map(Body::Binary),
-        Some(Value::String(body)) => Some(Body::Text(body)),
-        Some(_) => None,
-    }
-}
-
-fn object(value: Option<Value>) -> Map<String, Value> {
-    match value {
-        Some(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
-}
-
-fn text(members: &mut Map<String, Value>, name: &str) -> Option<String> {
-    match members.remove(name) {
-        Some(Value::String(text)) => Some(text),
+        Value::Null => Some(Body::Empty),
+        Value::String(body) if is_base64 => STANDARD.decode(body).ok().map(Body::Binary),
+        Value::String(body) => Some(Body::Text(body)),
         _ => None,
     }
 }
 
-fn texts(value: Option<Value>) -> HashMap<String, Vec<String>> {
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn texts(value: Value) -> HashMap<String, Vec<String>> {
     object(value).into_iter().map(|(name, value)| (name, strings(value))).collect()
 }
 
@@ -204,7 +234,7 @@ mod tests {
             },
             "isBase64Encoded": false,
         });
-        for (name, value) in object(Some(members)) {
+        for (name, value) in object(members) {
             event[name] = value;
         }
         event
@@ -364,5 +394,7 @@ mod tests {
         for event in ["null", "{}", "[]", "7", "\"a\"", "{\"rawPath\": \"\\ud800\"}", "{\"Records\": []}", "not JSON"] {
             assert!(is_rejected(event), "{event}");
         }
+        let repeated = event(json!({})).to_string().replacen('{', "{\"rawPath\": \"/\", ", 1);
+        assert!(is_rejected(&repeated), "{repeated}");
     }
 }

@@ -31,8 +31,9 @@ pub fn access_token(request: &Request) -> Result<Option<Secret<String>>, Problem
 pub(super) fn bearer_token(request: &Request) -> Option<&str> {
     let mut headers = request.headers().get_all("authorization").iter();
     let (Some(header), None) = (headers.next(), headers.next()) else { return None };
-    let (scheme, token) = header.to_str().ok()?.trim().split_once(' ')?;
-    let token = token.trim_start();
+    // `to_str` would compare byte by byte what `is_token` compares again.
+    let (scheme, token) = str::from_utf8(header.as_bytes()).ok()?.trim_ascii().split_once(' ')?;
+    let token = token.trim_ascii_start();
     (scheme.eq_ignore_ascii_case("bearer") && is_token(token)).then_some(token)
 }
 
@@ -118,6 +119,8 @@ mod tests {
             "Bearer a.b.c,Basic YTpi",
             "Bearer a b",
             "Bearer Jos\u{e9}",
+            "\u{a0}Bearer a.b.c",
+            "Bearer \u{a0}a.b.c",
             "Digest username=\"a\"",
         ] {
             let request = request(&[COOKIE, ("authorization", authorization)]);
