@@ -42,6 +42,9 @@ use shards::ShardCache;
 /// The maximum time that a write is retried while other transactions use its items.
 const RETRY_BUDGET: Duration = Duration::from_secs(5);
 
+/// The maximum number of concurrent queries of a request: one for each direction of twenty accounts, the default maximum.
+const MAX_CONCURRENT_QUERIES: usize = 40;
+
 /// The payment table.
 #[derive(Debug, Clone)]
 pub struct Store {
