@@ -186,7 +186,8 @@ impl Store {
         })
     }
 
-    /// The accounts with these ids, oldest first, with the balances of their write shards. Strongly consistent.
+    /// The accounts with these ids, at most 100, oldest first, with the balances of their write shards. Strongly consistent.
+    /// One batch read, and then one query for each account with write shards, of at most 17 items.
     ///
     /// # Errors
     ///
