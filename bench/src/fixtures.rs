@@ -26,7 +26,7 @@ impl PaymentFixtures {
             ("SELF_DEPOSIT", "enabled"),
             ("SELF_CREDIT", "enabled"),
             ("MAX_CREDIT_PER_USER", "10000000"),
-            ("MAX_ACCOUNTS_PER_USER", "20"),
+            ("MAX_ACCOUNTS_PER_USER", "100"),
             ("MAX_CREDIT_LIMIT", "1000000"),
             ("MAX_LOAN_PRINCIPAL", "5000000"),
             ("PROVIDER_NAME", "simulator"),

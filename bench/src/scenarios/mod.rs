@@ -2,6 +2,7 @@
 
 mod account;
 mod docs;
+mod lists;
 mod payment;
 
 use std::future::Future;

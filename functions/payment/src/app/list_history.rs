@@ -18,8 +18,8 @@ pub struct HistoryQuery {
     pub range: PageRange,
 }
 
-/// Lists the transfers from and to a user's accounts, newest first, with their direction. Takes two consecutive round
-/// trips: the user, then the transfers of each account, concurrently.
+/// Lists the transfers from and to a user's accounts, newest first, with their direction. Takes two consecutive round trips
+/// for one account and at most three for up to twenty: the user, then the transfers of each account, concurrently.
 ///
 /// # Errors
 ///

@@ -4,7 +4,7 @@ pub(super) mod record;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, from_item, key, number, text};
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use kernel::{Amount, Currency, Timestamp, UserId};
 use record::{AccountRecord, account_key};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::shards::{CreditLeg, nothing_drawn};
 use super::transfers::{CreditCondition, transfer_item};
 use super::users::record::{UserRecord, user_key};
-use super::{Store, StoreError, item};
+use super::{MAX_CONCURRENT_QUERIES, Store, StoreError, item};
 use crate::domain::{
     Account, AccountState, AccountType, EndedSessions, IdempotentRequest, PaymentAccountId, Replica, Stored,
     TokenClaims, Transfer, UserStatus,
@@ -187,7 +187,8 @@ impl Store {
         })
     }
 
-    /// The accounts with these ids, oldest first, with the balances of their write shards. Strongly consistent.
+    /// The accounts with these ids, at most 100, oldest first, with the balances of their write shards. Strongly consistent.
+    /// One batch read, and then one query for each account with write shards, of at most 17 items.
     ///
     /// # Errors
     ///
@@ -197,7 +198,8 @@ impl Store {
             return Ok(Vec::new());
         }
         let items = self.table.batch_get(ids.iter().map(account_key).collect()).await?;
-        let mut accounts = try_join_all(items.iter().map(|item| self.with_shard_balances(item))).await?;
+        let reads: Vec<_> = items.iter().map(|item| self.with_shard_balances(item)).collect();
+        let mut accounts: Vec<_> = stream::iter(reads).buffer_unordered(MAX_CONCURRENT_QUERIES).try_collect().await?;
         accounts.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
         Ok(accounts)
     }

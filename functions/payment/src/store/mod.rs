@@ -49,6 +49,9 @@ const RETRY_BUDGET: Duration = Duration::from_secs(5);
 /// The maximum number of accounts that an event updates concurrently. A user has at most 100.
 const CONCURRENT_UPDATES: usize = 16;
 
+/// The maximum number of concurrent queries of a request: one for each direction of twenty accounts, the default maximum.
+const MAX_CONCURRENT_QUERIES: usize = 40;
+
 /// The payment table.
 #[derive(Debug, Clone)]
 pub struct Store {

@@ -6,13 +6,12 @@
 //! [`shards`](super::shards).
 
 use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, WriteOutcome, from_item, key, number, text};
-use futures_util::future::try_join_all;
 use kernel::{Amount, Currency, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::record::{AccountRecord, account_key};
+use super::pagination::Partition;
 pub use super::pagination::{Page, PageRange};
-use super::pagination::{Partition, merge};
 use super::revocations::{NOT_REVOKED, with_revocation_check};
 use super::shards::{CreditLeg, ShardDrain};
 use super::users::record::{user_among, user_key};
@@ -201,20 +200,24 @@ impl Store {
         Ok((transfer.map(|stored| stored.value), user_among(&items)?))
     }
 
-    /// Lists the completed transfers of several accounts. A transfer between two of them is listed once. The accounts are
-    /// queried concurrently. Indexes are eventually consistent
+    /// Lists the completed transfers of several accounts, at most 100. A transfer between two of them is listed once. Takes
+    /// one round trip for one account, and at most two for up to twenty; more accounts are queried in groups. Indexes are
+    /// eventually consistent
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.Writes>).
     ///
     /// # Errors
     ///
     /// [`StoreError`] if a request fails.
     pub async fn list_transfers(&self, accounts: &[&str], range: &PageRange) -> Result<Page<Transfer>, StoreError> {
-        let partitions = accounts.iter().flat_map(|value| {
-            [Partition { index: "byFrom", key: "from", value }, Partition { index: "byTo", key: "to", value }]
-        });
-        let read_at = self.now();
-        let newest = try_join_all(partitions.map(|partition| self.query_desc(partition, None, range))).await?;
-        merge(newest, range.limit, read_at, |item| Ok(stored_transfer(item)?.value))
+        let sides = |account: &&str| {
+            [("byFrom", "from"), ("byTo", "to")].map(|(index, key)| Partition {
+                index,
+                key,
+                value: (*account).to_owned(),
+            })
+        };
+        let partitions = accounts.iter().flat_map(sides).collect();
+        self.merged_page(partitions, range, |item| Ok(stored_transfer(item)?.value)).await
     }
 }
 

@@ -5,7 +5,7 @@ use kernel::UserId;
 
 use super::record::{PaymentRecord, payment_key};
 use crate::domain::{Payment, PaymentReference, PaymentStatus, Replica};
-use crate::store::pagination::{Filter, Page, PageRange, Partition, merge};
+use crate::store::pagination::{Filter, Page, PageRange, Partition};
 use crate::store::users::record::{user_among, user_key};
 use crate::store::{Store, StoreError, with_sort_key};
 
@@ -37,11 +37,15 @@ impl Store {
         status: Option<PaymentStatus>,
         range: &PageRange,
     ) -> Result<Page<Payment>, StoreError> {
-        let partition = Partition { index: "byOwner", key: "ownerId", value: &owner.to_string() };
-        let filter = status.map(|status| Filter { attribute: "status", value: text(status) });
-        let read_at = self.now();
-        let newest = self.query_desc(partition, filter, range).await?;
-        merge([newest], range.limit, read_at, |item| Ok(from_item::<PaymentRecord>(item)?.into()))
+        let partition = Partition { index: "byOwner", key: "ownerId", value: owner.to_string() };
+        let read = |item| Ok(from_item::<PaymentRecord>(item)?.into());
+        match status {
+            None => self.merged_page(vec![partition], range, read).await,
+            Some(status) => {
+                let filter = Filter { attribute: "status", value: text(status) };
+                self.filtered_page(partition, filter, range, read).await
+            }
+        }
     }
 }
 
