@@ -35,6 +35,32 @@ def test_list_sessions_omits_ended_and_foreign_sessions(stack, user, ada):
     assert ada.session_id not in user.sessions()
 
 
+def test_sign_in_beyond_the_maximum_ends_the_idle_session(stack, user):
+    devices = [user.on_new_device() for _ in range(20)]
+    assert not user.is_signed_in(), "the first session was idle for longest"
+    assert devices[-1].sessions().keys() == {device.session_id for device in devices}
+    (ended,) = audit_log.events_of(stack, user.id, "SESSION_ENDED")
+    assert (ended["sessionId"], ended["detail"]) == (user.session_id, "too many sessions")
+
+
+def test_list_sessions_returns_pages(user):
+    sessions = {user.session_id} | {user.on_new_device().session_id for _ in range(4)}
+    listed, query = [], {"limit": 2}
+    while True:
+        page = user.get("/auth/sessions", **query).json()
+        listed += [session["id"] for session in page["data"]]
+        assert len(page["data"]) <= 2
+        if page["nextCursor"] is None:
+            break
+        query["cursor"] = page["nextCursor"]
+    assert sorted(listed) == sorted(sessions)
+
+
+@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "101"}, {"limit": "1.5"}, {"cursor": "x"}, {"cursor": ""}])
+def test_list_sessions_with_invalid_page_returns_400(user, query):
+    problem(user.get("/auth/sessions", **query), 400, "invalid_request")
+
+
 def test_end_session_revokes_its_tokens(stack, user):
     stolen = user.on_new_device()
     assert user.end_session(stolen.session_id).status_code == 204

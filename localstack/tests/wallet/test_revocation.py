@@ -124,6 +124,23 @@ def test_revoked_token_moves_no_money_and_newer_one_does(stack, owner, revoke):
     assert user.balance(wallet) == 99
 
 
+def test_many_ended_sessions_revoke_every_older_token(owner):
+    user, wallet, other = owner
+    # One more than the payment context stores one by one.
+    thieves = [end_listed_session(None, user) for _ in range(11)]
+    for revoked in [*thieves, user]:
+        await_revocation(revoked, wallet, other)
+    assert user.is_signed_in(), "the session that has not ended needs another access token only"
+
+    def accepted():
+        user.refresh()
+        return user.try_withdraw(wallet, 1).status_code == 201
+
+    wait_until(accepted)
+    for thief in thieves:
+        assert_revoked(thief, wallet, other)
+
+
 def test_suspended_user_moves_no_money(stack, owner):
     user, wallet, other = owner
     stack.set_user_status(user.id, "SUSPENDED")
