@@ -135,8 +135,8 @@ impl AccountTable {
         }))
     }
 
-    /// Lists sessions of a user from the last started one, or from the one that started before `after`. Reads at most
-    /// `limit` of them, of up to half a kilobyte each.
+    /// Lists sessions of a user from the last started one, or from the one that started before `after`. Reads one
+    /// more than `limit`, of up to half a kilobyte each.
     ///
     /// # Errors
     ///
@@ -158,12 +158,15 @@ impl AccountTable {
             .expression_attribute_values(":session", text(SESSION_PREFIX))
             .set_exclusive_start_key(start)
             .scan_index_forward(false)
-            .limit(i32::from(limit))
+            // One more shows whether there is a next page.
+            .limit(i32::from(limit) + 1)
             .consistent_read(true)
             .send()
             .await?;
-        let has_more = response.last_evaluated_key.is_some();
-        let records = response.items.unwrap_or_default().into_iter().map(from_item::<SessionRecord>);
+        let mut items = response.items.unwrap_or_default();
+        let has_more = items.len() > usize::from(limit);
+        items.truncate(usize::from(limit));
+        let records = items.into_iter().map(from_item::<SessionRecord>);
         let sessions = records.map(|record| record?.try_into()).collect::<Result<Vec<Session>, _>>()?;
         let next = sessions.last().filter(|_| has_more).map(|session| session.id);
         Ok(SessionPage { sessions, next })
