@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bench::functions::deployment::{Deployment, event};
-use bench::functions::lambda::{Function, Stopwatch};
+use bench::functions::lambda::{Function, Stopwatch, processor_time_of_this_process};
 use bench::functions::programs::Program;
 use bench::functions::proxy::{DynamoProxy, Mode};
 use serde_json::Value;
@@ -54,6 +54,8 @@ impl Payees {
 #[derive(Debug, Clone)]
 pub(crate) struct Level {
     pub(crate) concurrency: usize,
+    /// Successful requests.
+    pub(crate) payments: f64,
     /// Successful requests per second.
     pub(crate) goodput: f64,
     pub(crate) p50: Duration,
@@ -62,6 +64,10 @@ pub(crate) struct Level {
     pub(crate) retries: f64,
     /// Requests that failed with 503.
     pub(crate) gave_up: usize,
+    /// The processor time of the functions.
+    pub(crate) functions: Duration,
+    /// The processor time of this process: the driver, the proxy and DynamoDB's engine.
+    pub(crate) driver_and_engine: Duration,
 }
 
 /// Sends money from this many accounts concurrently, each with a function of its own, as in Lambda. A transaction takes
@@ -86,12 +92,14 @@ pub(crate) async fn level(
         function.first_poll().await;
         workers.push((function, event(&program.name, &payer, &to)));
     }
-    let watch = Stopwatch::start();
+    let (watch, before) = (Stopwatch::start(), processor_time_of_this_process());
     let workers: Vec<_> =
         workers.into_iter().map(|(function, event)| tokio::spawn(work(function, event, watch))).collect();
-    let (mut taken, mut gave_up) = (Vec::new(), 0);
+    let (mut taken, mut gave_up, mut functions) = (Vec::new(), 0, Duration::ZERO);
     for worker in workers {
-        for (status, duration) in worker.await.expect("a worker") {
+        let (responses, processor_time) = worker.await.expect("a worker");
+        functions += processor_time;
+        for (status, duration) in responses {
             match status {
                 201 => taken.push(duration),
                 503 => gave_up += 1,
@@ -100,26 +108,32 @@ pub(crate) async fn level(
         }
     }
     let span = watch.elapsed();
+    let driver_and_engine = processor_time_of_this_process().saturating_sub(before);
     assert!(!taken.is_empty(), "every request failed with 503");
     taken.sort_unstable();
     let succeeded = number(u64::try_from(taken.len()).expect("a count"));
     Level {
         concurrency,
+        payments: succeeded,
         goodput: succeeded / span.as_secs_f64(),
         p50: median(taken.iter().copied()),
         p99: taken[taken.len() * 99 / 100],
         retries: number(proxy.conflicts()) / succeeded,
         gave_up,
+        functions,
+        driver_and_engine,
     }
 }
 
-/// Invokes one function repeatedly.
-async fn work(function: Function, event: Value, watch: Stopwatch) -> Vec<(u64, Duration)> {
+/// Invokes one function repeatedly. Returns the responses, and its processor time.
+async fn work(function: Function, event: Value, watch: Stopwatch) -> (Vec<(u64, Duration)>, Duration) {
+    let before = function.processor_time();
     let mut responses = Vec::new();
     while watch.elapsed() < SPAN {
         let watch = Stopwatch::start();
         let response = function.invoke(&event).await.expect("a response");
         responses.push((response["statusCode"].as_u64().expect("a status"), watch.elapsed()));
     }
-    responses
+    let processor_time = function.processor_time().saturating_sub(before);
+    (responses, processor_time)
 }

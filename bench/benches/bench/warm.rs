@@ -1,6 +1,7 @@
 //! The cost of an invocation of a warm function: the slope between N and 10 N invocations, so that the start does not
 //! count.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bench::functions::instructions;
@@ -35,11 +36,11 @@ pub(crate) async fn instructions(program: &Program, variables: &Variables, event
 }
 
 /// The median time of one invocation of each function, measured in turn.
-pub(crate) async fn times(programs: &[(&Program, Variables, Value)]) -> Vec<Invocation> {
+pub(crate) async fn times(programs: &[(&Path, Variables, Value)]) -> Vec<Invocation> {
     let mut taken = vec![Vec::new(); programs.len()];
     for _ in 0..ROUNDS {
         for ((program, variables, event), taken) in programs.iter().zip(&mut taken) {
-            let function = Function::start(&program.path, variables, &[]).await;
+            let function = Function::start(program, variables, &[]).await;
             repeat(&function, event, TIMED).await;
             let (before, watch) = (function.processor_time(), Stopwatch::start());
             repeat(&function, event, 9 * TIMED).await;

@@ -173,6 +173,13 @@ pub fn processor_time_of_this_thread() -> Duration {
     processor_time("thread-self")
 }
 
+/// The processor time of all threads of this process.
+pub fn processor_time_of_this_process() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let names = threads.map(|thread| thread.expect("a thread").file_name().to_string_lossy().into_owned());
+    names.map(|thread| processor_time(&format!("self/task/{thread}"))).sum()
+}
+
 fn processor_time(whose: &str) -> Duration {
     let text = std::fs::read_to_string(format!("/proc/{whose}/schedstat")).expect("Linux");
     Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))

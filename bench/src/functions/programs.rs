@@ -52,11 +52,25 @@ impl Program {
     }
 }
 
+/// Whether aws-lc, the baseline's cryptography library, collects jitter entropy before its first random number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JitterEntropy {
+    /// It does, by default.
+    Default,
+    Off,
+}
+
 /// Builds `bench/baseline`, in a workspace and a target folder of its own.
-pub fn build_baseline() -> PathBuf {
+pub fn build_baseline(entropy: JitterEntropy) -> PathBuf {
     let folder = template::root().join("bench/baseline");
-    let target = template::root().join("target/baseline");
     let mut cargo = Command::new("cargo");
+    let target = template::root().join(match entropy {
+        JitterEntropy::Default => "target/baseline",
+        JitterEntropy::Off => "target/baseline-without-jitter",
+    });
+    if entropy == JitterEntropy::Off {
+        cargo.env("AWS_LC_SYS_NO_JITTER_ENTROPY", "1");
+    }
     cargo.args(["build", "--release", "--locked"]).current_dir(folder).env("CARGO_TARGET_DIR", &target);
     for variable in OF_THIS_PACKAGE {
         cargo.env_remove(variable);
