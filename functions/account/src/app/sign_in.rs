@@ -22,8 +22,9 @@ const MAX_ATTEMPTS: usize = 3;
 /// The number of sessions, the last started ones, that a sign-in considers. An older one that is still in use is not counted.
 const COUNTED_SESSIONS: u8 = 100;
 
-/// The maximum number of sessions that a sign-in ends, all at once. Further ones are left to the next sign-in.
-const MAX_ENDED: usize = 10;
+/// The maximum number of sessions that a sign-in ends, all at once. Further ones are left to the next sign-in. More than a
+/// few at a time would revoke the tokens of the user's other sessions in the payment context.
+const MAX_ENDED: usize = 4;
 
 pub struct SignIn {
     pub accounts: AccountTable,
@@ -150,7 +151,7 @@ impl SignIn {
             Err(error) => return tracing::warn!(%error, "the sessions of a user were not counted"),
         };
         let now = self.accounts.now();
-        let excess = excess_sessions(&sessions, user, started.id, self.max_sessions, now);
+        let excess = excess_sessions(&sessions, user, started, self.max_sessions, now);
         let ends = excess.into_iter().take(MAX_ENDED).map(async |session| {
             let subject = AuditSubject::User(user.id);
             let event =
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sign_in_beyond_the_maximum_ends_the_session_idle_for_longest() {
+    async fn sign_in_beyond_the_maximum_ends_the_idle_session() {
         let app = TestApp::with_ada().await;
         let mut idle = Vec::new();
         for seed in 0..2 {
@@ -382,13 +383,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn concurrent_sign_ins_beyond_the_maximum_are_corrected_by_the_next() {
+    async fn sign_ins_end_every_session_beyond_the_maximum() {
         let app = TestApp::with_ada().await;
         for seed in 0..8 {
             app.start_session(seed).await;
         }
         let sign_in = SignIn { max_sessions: 3, ..app.sign_in().await };
-        sign_in.sign_in(&valid()).await.unwrap();
+        for _ in 0..2 {
+            app.clock.advance(Duration::from_secs(1));
+            sign_in.sign_in(&valid()).await.unwrap();
+        }
         let active = app.sessions().await.iter().filter(|session| session.ended_at.is_none()).count();
         assert_eq!(active, 3);
     }
@@ -396,9 +400,15 @@ mod tests {
     #[tokio::test]
     async fn sign_in_succeeds_although_sessions_cannot_be_counted() {
         let app = TestApp::with_ada().await;
-        let sign_in = app.sign_in().await;
+        let idle = app.start_session(1).await;
+        let sign_in = SignIn { max_sessions: 1, ..app.sign_in().await };
+        app.clock.advance(Duration::from_secs(1));
         app.engine.reject("Query", 3, "ThrottlingException");
         assert!(sign_in.sign_in(&valid()).await.is_ok());
+        assert_eq!(app.session(&idle).await.session.ended_at, None);
+        app.clock.advance(Duration::from_secs(1));
+        assert!(sign_in.sign_in(&valid()).await.is_ok());
+        assert!(app.session(&idle).await.session.ended_at.is_some());
     }
 
     #[tokio::test]

@@ -210,21 +210,23 @@ impl Session {
     }
 }
 
-/// Selects the sessions to end so that a user has at most `max` active ones besides what other sign-ins start at the same
-/// time: those that are idle for longest, but not the one that was `started`.
+/// Selects the sessions to end so that a user has at most `max` active ones: those that are idle for longest, but neither
+/// the one that was `started` nor one that started later, so that concurrent sign-ins do not end each other.
 pub fn excess_sessions<'a>(
     sessions: &'a [Session],
     user: &User,
-    started: SessionId,
+    started: &Session,
     max: usize,
     now: Timestamp,
 ) -> Vec<&'a Session> {
-    let is_active = |session: &&Session| session.ensure_active(user, now).is_ok();
-    let mut others: Vec<_> = sessions.iter().filter(|session| session.id != started).filter(is_active).collect();
-    others.sort_by_key(|session| session.last_used_at);
+    let is_active = |session: &&Session| session.id != started.id && session.ensure_active(user, now).is_ok();
+    let others: Vec<_> = sessions.iter().filter(is_active).collect();
     let excess = (others.len() + 1).saturating_sub(max);
-    others.truncate(excess);
-    others
+    let start = |session: &Session| (session.started_at, session.id);
+    let mut older: Vec<_> = others.into_iter().filter(|session| start(session) < start(started)).collect();
+    older.sort_by_key(|session| session.last_used_at);
+    older.truncate(excess);
+    older
 }
 
 /// A session and its user, in any state.

@@ -102,7 +102,6 @@ pub(super) fn attempts(user: UserId) -> PrimaryKey {
     PrimaryKey::new(user_partition(user), ATTEMPTS)
 }
 
-/// Sorts after the sessions: listing them reads the range from the user to the last session.
 pub(super) fn verification_code(user: UserId, kind: IdentifierKind) -> PrimaryKey {
     PrimaryKey::new(user_partition(user), format!("VERIFICATION#{kind}"))
 }

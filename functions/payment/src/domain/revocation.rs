@@ -10,10 +10,9 @@ use kernel::{SessionId, Timestamp};
 /// kilobyte, even with the longest id and the most write shards, so its transfers cost what others do.
 pub const MAX_ENDED_SESSIONS: usize = 10;
 
-/// How far the clocks of the function that issued a token and of the one that revokes it may differ, and the fraction of a
-/// second that `iat` omits. A client whose token is revoked along with those of others' sessions gets no accepted token for
-/// as long.
-const ISSUE_TIME_TOLERANCE: Duration = Duration::from_secs(2);
+/// How far the clocks of the function that issued a token and of the one that revokes it may differ. A client whose token is
+/// revoked along with those of the user's other sessions gets no accepted token for as long, and for the rest of the second.
+const ISSUE_TIME_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// The claims of an access token that are checked for revocation where it moves money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +69,11 @@ impl EndedSessions {
         self.expiries.contains_key(&session.to_string())
     }
 
+    /// Whether the tokens of a session that ended at this time were issued too early to be accepted.
+    pub fn exclude_tokens_until(&self, ended_at: Timestamp) -> bool {
+        first_second_after(ended_at) <= self.tokens_not_before
+    }
+
     pub fn revoke(&self, claims: &TokenClaims) -> bool {
         claims.issued_at < self.tokens_not_before || self.contains(claims.session)
     }
@@ -87,11 +91,16 @@ impl EndedSessions {
         if next.expiries.len() >= MAX_ENDED_SESSIONS {
             // All their tokens were issued before they ended.
             next.expiries.clear();
-            next.tokens_not_before = next.tokens_not_before.max(now.plus(ISSUE_TIME_TOLERANCE).unix_seconds());
+            next.tokens_not_before = next.tokens_not_before.max(first_second_after(now));
         }
         next.expiries.insert(session.to_string(), expiry);
         next.revoked_until = next.revoked_until.max(expiry);
         next.version = self.version.saturating_add(1);
         next
     }
+}
+
+/// The first second, since 1970, in which no token is issued that was issued by this time.
+fn first_second_after(time: Timestamp) -> i64 {
+    time.plus(ISSUE_TIME_TOLERANCE).unix_seconds() + 1
 }

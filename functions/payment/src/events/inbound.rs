@@ -33,7 +33,7 @@ pub async fn apply(store: &Store, body: &str) -> Result<(), ApplyError> {
             store.replicate_user(&replicated(user), version).await?;
         }
         AccountEvent::SessionEnded(end) => {
-            store.revoke_session(end.user_id, end.session_id, end.tokens_expire_at).await?;
+            store.revoke_session(end.user_id, end.session_id, end.ended_at, end.tokens_expire_at).await?;
         }
         AccountEvent::SigningKeyPublished(key) => store.put_key(&key.kid, &key.public_key, version).await?,
         AccountEvent::SigningKeyRetired(key) => store.retire_key(&key.kid, version).await?,

@@ -77,7 +77,8 @@ pub(super) struct AccountBody<'a> {
     #[schema(minimum = 0)]
     available: i64,
     status: AccountStatus,
-    /// The number of write shards, which let the account receive concurrent transfers.
+    /// The number of write shards that receive credits, which let the account receive concurrent transfers. Omitted if there
+    /// are none. A busy account may be given some.
     #[serde(rename = "intakeShards", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 16)]
     write_shards: Option<u8>,

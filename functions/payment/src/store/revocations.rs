@@ -19,8 +19,6 @@ use crate::domain::{EndedSessions, TokenClaims, UserStatus};
 
 /// The time that an ended session is kept beyond the expiry of its tokens, because clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
-/// The maximum number of attempts to update the ended sessions of a user while others update them.
-const MAX_ATTEMPTS: usize = 5;
 
 /// The condition that an account belongs to a user and that their token is not revoked. It needs the values of
 /// [`revocation_values`].
@@ -74,11 +72,13 @@ impl Store {
         &self,
         user: UserId,
         session: SessionId,
+        ended_at: Timestamp,
         tokens_expire_at: Timestamp,
     ) -> Result<(), StoreError> {
         let expiry = tokens_expire_at.plus(CLOCK_SKEW).unix_seconds();
         let mut record = self.user(user).await?.unwrap_or_default();
-        for _ in 0..MAX_ATTEMPTS {
+        let mut retries = self.table.retries();
+        loop {
             let now = self.now();
             if expiry <= now.unix_seconds() {
                 return Ok(());
@@ -86,12 +86,15 @@ impl Store {
             // Once the item contains the session, it also contains every account that was opened without knowing of it:
             // a later opening sees the session.
             let ended = record.ended_sessions();
-            if ended.contains(session) {
+            if ended.contains(session) || ended.exclude_tokens_until(ended_at) {
                 return self.revoke_on_accounts(&record.account_ids, &ended, now.unix_seconds()).await;
             }
-            record = self.put_ended_sessions(user, ended.version, &ended.with(session, expiry, now)).await?;
+            let next = ended.with(session, expiry, now);
+            record = self.put_ended_sessions(user, ended.version, &next).await?;
+            if record.ended_sessions() != next && !retries.pause_after_conflict().await {
+                return Err(StoreError::Unavailable("other sessions of the user kept ending in between".to_owned()));
+            }
         }
-        Err(StoreError::Unavailable("other sessions of the user kept ending in between".to_owned()))
     }
 
     /// Stores the ended sessions of a user, unless the stored version is not `current`: another call has updated the item.

@@ -40,14 +40,14 @@ use crate::domain::{
 /// The prefix of a shard's sort key, followed by its number.
 const SHARD_PREFIX: &str = "INTAKE#";
 
-/// The number of conflicts that one payment meets before it gives the payee shards: as many as one in a hundred payments
-/// meets if the account is in use for 40 % of the time.
+/// The number of conflicts after which a payment gives its payee shards. If the account is in use for 40 % of the time, one
+/// in a hundred payments meets that many.
 const CONFLICTS_BEFORE_SHARDS: usize = 10;
 
 /// The maximum number of accounts in the cache. A full cache is cleared.
 const SHARD_CACHE_CAPACITY: usize = 1_000;
-/// The time for which a function credits the shards that it has found. Shards that receive no more credits can be credited
-/// until then, because they are drained as before.
+/// The time for which a function credits the shards that it has found. A shard that has been turned off may still be
+/// credited until then. Nothing is lost: every opened shard is drained.
 const SHARDS_LIFETIME: Duration = Duration::from_mins(10);
 /// The time for which a function assumes that an account without shards gets none.
 const NO_SHARDS_LIFETIME: Duration = Duration::from_mins(1);
@@ -278,7 +278,8 @@ impl Store {
                 Attempt::ConditionFailed(failed)
                     if matches!(target, CreditTarget::NewShards(_)) && failed.contains(part) =>
                 {
-                    let attributes = failed.item(part).cloned().map(from_item::<ShardAttributes>).transpose()?;
+                    // The item may be that of a shard, which has other attributes.
+                    let attributes = failed.item(part).and_then(|item| from_item::<ShardAttributes>(item.clone()).ok());
                     let known = match attributes.map(KnownShards::from) {
                         // The account got shards in the meantime.
                         Some(KnownShards::Some(shards)) => KnownShards::Some(shards),
@@ -450,8 +451,10 @@ impl Store {
         for shard in shards {
             let shard: ShardRecord = from_item(shard)?;
             let number = shard.sk.trim_start_matches(SHARD_PREFIX).parse::<usize>().ok();
-            let drawn = number.and_then(|number| drawn_after.get_mut(number));
-            let drawn = drawn.ok_or_else(|| StoreError::internal("an unknown shard is beside its account"))?;
+            let number = number.ok_or_else(|| StoreError::internal("a shard has no number"))?;
+            // The shard may have been opened after the account was read: a query is not a snapshot. What it has received is
+            // drained later.
+            let Some(drawn) = drawn_after.get_mut(number) else { continue };
             // The shard may have been read before a drain that the account includes.
             let received = shard.received.max(*drawn);
             amount = amount.saturating_add(received.saturating_sub(*drawn));

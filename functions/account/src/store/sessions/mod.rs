@@ -112,7 +112,8 @@ impl AccountTable {
             return Ok(StartSessionOutcome::Started);
         };
         if !failed.contains(StartPart::Credential) {
-            return Err(StoreError::internal("the identifiers of a user have different versions"));
+            let parts: Vec<_> = failed.iter().map(|(part, _)| part).collect();
+            return Err(StoreError::internal(format!("a sign-in failed an unexpected condition: {parts:?}")));
         }
         let current = failed.item(StartPart::Credential).cloned().map(read_credential).transpose()?;
         Ok(StartSessionOutcome::CredentialChanged(current.flatten().map(Box::new)))
@@ -135,7 +136,8 @@ impl AccountTable {
         }))
     }
 
-    /// Lists sessions of a user from the last started one, or from the one that started before `after`. Reads one
+    /// Lists sessions of a user from the last started one, or from the one that started before `after`. Sessions whose ids are
+    /// of version 4 come first: they were started before ids sorted by time. Reads one
     /// more than `limit`, of up to half a kilobyte each.
     ///
     /// # Errors

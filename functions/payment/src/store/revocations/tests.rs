@@ -64,7 +64,7 @@ impl TestApp {
     fn ending(&self, user: TestUser) -> (Work, Gate) {
         let ((store, gate), end) = (self.gated(), self.end_of(user));
         let ending = async move {
-            store.revoke_session(end.user_id, end.session_id, end.tokens_expire_at).await.unwrap();
+            store.revoke_session(end.user_id, end.session_id, end.ended_at, end.tokens_expire_at).await.unwrap();
         };
         (Box::pin(ending), gate)
     }

@@ -206,9 +206,10 @@ async fn account_frozen_between_read_and_write_gets_no_shards() {
 async fn session_ended_between_read_and_write_sets_no_shards() {
     let scene = Scene::new(0).await;
     let (store, merchant) = (scene.app.store.clone(), scene.merchant);
-    let expiry = scene.app.clock.stop().plus(Duration::from_hours(1));
+    let now = scene.app.clock.stop();
+    let expiry = now.plus(Duration::from_hours(1));
     scene.app.engine.before_next("TransactWriteItems", async move {
-        store.revoke_session(merchant.id, merchant.claims.session, expiry).await.unwrap();
+        store.revoke_session(merchant.id, merchant.claims.session, now, expiry).await.unwrap();
     });
     let rejected = scene.set(2).await;
     assert!(matches!(rejected, Err(PaymentError::Revoked(_))), "{rejected:?}");
