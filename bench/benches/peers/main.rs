@@ -29,7 +29,7 @@ use bench::functions::template;
 use tokio::runtime::Builder;
 
 use crate::functions::Sender;
-use crate::measure::{Level, Spent, Taken, Warm};
+use crate::measure::{LONG_WARM_UP, Level, Spent, Taken, WARM_UP, Warm};
 use crate::postgresql::Cluster;
 use crate::report::{Report, mb, mib, ms, number, progress, ratio};
 
@@ -54,6 +54,7 @@ fn main() {
 struct Row {
     cold: Taken,
     same: Warm,
+    long: Warm,
     strangers: Warm,
     transfer: Spent,
     replay: Spent,
@@ -71,14 +72,16 @@ async fn compare_functions(programs: &[Program], report: &mut Report) {
     );
     let cold = measure::cold(&deployment, &senders).await;
     let one = [functions::user(&deployment).await];
-    let same = measure::warm(&deployment, &senders, &one).await;
+    let same = measure::warm(&deployment, &senders, &one, WARM_UP).await;
+    let long = measure::warm(&deployment, &senders, &one, LONG_WARM_UP).await;
     let users = measure::strangers(&deployment).await;
-    let strangers = measure::warm(&deployment, &senders, &users).await;
+    let strangers = measure::warm(&deployment, &senders, &users, WARM_UP).await;
     let mut rows = Vec::new();
-    for (((sender, cold), same), strangers) in senders.iter().zip(cold).zip(same).zip(strangers) {
+    let warm = same.into_iter().zip(long).zip(strangers);
+    for ((sender, cold), ((same, long), strangers)) in senders.iter().zip(cold).zip(warm) {
         progress(&format!("counting requests of {}", sender.name));
         let (transfer, replay) = measure::spent(&deployment, sender).await;
-        rows.push(Row { cold, same, strangers, transfer, replay, package_bytes: sender.package_bytes });
+        rows.push(Row { cold, same, long, strangers, transfer, replay, package_bytes: sender.package_bytes });
     }
     report.text("## Against Powertools for AWS Lambda");
     report.text(text::FUNCTIONS);
@@ -102,6 +105,7 @@ fn lines(rows: &[Row]) -> Vec<Vec<String>> {
         time("cold, exec to first response", &|row| row.cold.response),
         time("warm, processor, a new token each time", &|row| row.strangers.taken.processor),
         time("warm, processor, the same token", &|row| row.same.taken.processor),
+        time("warm, processor, the same token, after 3,000", &|row| row.long.taken.processor),
         time("warm, response, a new token each time", &|row| row.strangers.taken.response),
         count("requests to DynamoDB", &|row| calls(&row.transfer)),
         count("write units", &|row| row.transfer.capacity.write),
@@ -125,6 +129,7 @@ async fn compare_with_postgresql(programs: &[Program], report: &mut Report) {
         Err(reason) => return report.text(&format!("Not measured: {reason}.")),
     };
     let deployment = Deployment::new(programs).await;
+    functions::create_tables(&deployment).await;
     let senders = functions::senders(&deployment, programs);
     let ours = senders.iter().find(|sender| sender.name.contains("ours")).expect("ours");
     let mut rows = Vec::new();

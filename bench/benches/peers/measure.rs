@@ -16,8 +16,10 @@ use crate::tls;
 
 /// The number of starts.
 const STARTS: usize = 21;
-/// Invocations before a measurement, and in it.
-const WARM_UP: usize = 300;
+/// Invocations before a measurement: usually, and for what a runtime compiles when it has run often.
+pub(crate) const WARM_UP: usize = 300;
+pub(crate) const LONG_WARM_UP: usize = 3_000;
+/// Invocations of a measurement.
 const INVOCATIONS: usize = 300;
 const ROUNDS: usize = 3;
 /// The duration of each level of concurrency.
@@ -67,15 +69,15 @@ pub(crate) struct Warm {
 }
 
 /// Invocations of warm functions, all in turn, by these payers one after the other.
-pub(crate) async fn warm(deployment: &Deployment, senders: &[Sender], payers: &[User]) -> Vec<Warm> {
+pub(crate) async fn warm(deployment: &Deployment, senders: &[Sender], payers: &[User], warm_up: usize) -> Vec<Warm> {
     let ben = functions::user(deployment).await;
     let mut taken = vec![(Vec::new(), Vec::new()); senders.len()];
     for _ in 0..ROUNDS {
         for (sender, (taken, memory)) in senders.iter().zip(&mut taken) {
-            progress(&format!("invoking {}", sender.name));
+            progress(&format!("invoking {} after {warm_up} invocations", sender.name));
             let function = sender.start(&deployment.engine.url, None).await;
             let mut requests = payers.iter().cycle().map(|payer| functions::request(payer, &ben));
-            for request in requests.by_ref().take(WARM_UP) {
+            for request in requests.by_ref().take(warm_up) {
                 functions::send(&function, &request).await;
             }
             let requests: Vec<_> = requests.take(INVOCATIONS).collect();

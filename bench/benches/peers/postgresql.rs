@@ -55,7 +55,8 @@ impl Cluster {
         let options = format!("-c listen_addresses='' -k {}", cluster.folder.display());
         let log = cluster.folder.join("log");
         run(cluster.as_server("pg_ctl").args(["start", "-w", "-o", &options, "-D"]).arg(&data).arg("-l").arg(log));
-        let pid = cluster.as_server("cat").arg(data.join("postmaster.pid")).output().expect("cat");
+        let pid =
+            cluster.as_server("cat").arg(data.join("postmaster.pid")).stdout(Stdio::piped()).output().expect("cat");
         let pid = String::from_utf8_lossy(&pid.stdout).into_owned();
         pid.lines().next().expect("the id of a process").clone_into(&mut cluster.postmaster);
         let schema = File::open(sql("schema.sql")).expect("the schema");
