@@ -166,18 +166,24 @@ pub(crate) async fn concurrent(deployment: &Deployment, sender: &Sender, clients
                     functions::send(&function, &functions::request(&ada, &ben)).await;
                     sent += 1;
                 }
-                (sent, function.processor_time_of_threads().saturating_sub(before), function.status_kib("VmHWM"))
+                let span = watch.elapsed();
+                let processor = function.processor_time_of_threads().saturating_sub(before);
+                let memory_kib = function.status_kib("VmHWM");
+                // Its end must not fall into the next measurement, which counts the processes that have ended.
+                function.terminate().await;
+                (sent, processor, memory_kib, span)
             })
         })
         .collect();
     let (mut sent, mut processor, mut memory_kib) = (0, Duration::ZERO, 0);
+    let mut span = Duration::ZERO;
     for worker in workers {
-        let (count, time, memory) = worker.await.expect("a worker");
+        let (count, time, memory, last) = worker.await.expect("a worker");
         sent += count;
         processor += time;
         memory_kib += memory;
+        span = span.max(last);
     }
-    let span = watch.elapsed();
     let driver = processor_time_of_this_process().saturating_sub(driver);
     Level {
         per_second: number(u64::from(sent)) / span.as_secs_f64(),
