@@ -5,13 +5,15 @@ VENV   := .venv
 LOCAL  := $(VENV)/bin/python localstack
 # Marks the installation of the lock file; make compares their times.
 TOOLS  := $(VENV)/.installed
+# The installed packages of bench/peers.
+PEERS  := target/peers
 # The environment in samconfig.toml for make deploy.
 ENV    ?= dev
 PORT   ?= 4566
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run url stop demo codes check unit e2e test test-browser endpoint-example deny bench openapi events numbering-plans build deploy clean-state
+.PHONY: help run url stop demo codes check unit e2e test test-browser endpoint-example deny bench bench-peers openapi events numbering-plans build deploy clean-state
 
 help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -55,6 +57,9 @@ test-browser: $(TOOLS) ## Test the page at /docs in a headless Chromium
 bench: ## Measure requests and functions against their budgets, into bench/RESULTS.md (BENCH_ARGS="cold": one section, no file)
 	@cargo bench --quiet --package bench --bench bench -- $(BENCH_ARGS)
 
+bench-peers: $(PEERS)/typescript/bundle.js $(PEERS)/python/.installed ## Compare a transfer with Powertools (TypeScript, Python) and PostgreSQL, into bench/PEERS.md (needs Node.js)
+	@cargo bench --quiet --package bench --bench peers
+
 openapi: ## Regenerate the API's OpenAPI document from the endpoints
 	WRITE_OPENAPI=1 cargo test --quiet --package docs --test openapi
 
@@ -74,6 +79,17 @@ deploy: $(TOOLS) ## Build for AWS and deploy (ENV=dev, staging or prod; see samc
 clean-state: ## Delete the state of make run
 	@if [ -e .state/running.json ]; then echo "error: still running: make stop first" >&2; exit 1; fi
 	rm -rf .state
+
+$(PEERS)/typescript/bundle.js: $(wildcard bench/peers/typescript/*)
+	@command -v npm >/dev/null || { echo "error: npm is not installed: install Node.js 20 or newer" >&2; exit 1; }
+	@mkdir -p $(@D)
+	@cp $^ $(@D)
+	@cd $(@D) && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+
+$(PEERS)/python/.installed: bench/peers/python/requirements.txt
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 $(VENV)/bin/cargo-deny: $(TOOLS)
 	cargo install cargo-deny --version 0.20.2 --locked --force --root $(VENV)

@@ -76,6 +76,11 @@ impl Meter {
         Client::from_conf(client.config().to_builder().http_client(metered).build())
     }
 
+    /// Returns the connector with the meter on it, for requests that are not made by an SDK client of this process.
+    pub fn on_connector(&self, inner: SharedHttpConnector) -> SharedHttpConnector {
+        SharedHttpConnector::new(Metered { meter: self.clone(), inner })
+    }
+
     /// Runs the work and measures it.
     pub async fn measure<F: Future>(&self, work: F) -> (F::Output, Measured) {
         *self.state() = State { measuring: true, ..State::default() };

@@ -49,7 +49,7 @@ impl Deployment {
         }
         let fixtures = PaymentFixtures::new(engine.client.clone(), "PaymentTable");
         let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a key");
-        let public_key = URL_SAFE_NO_PAD.encode(key.public_key().as_ref());
+        let public_key = encoded(&key);
         fixtures.store.put_key(&KeyId::new(KEY_ID), &public_key, 1).await.expect("a key that verifies");
         let setting = |name: &str| {
             let mut values = programs.iter().filter_map(|program| program.environment("").remove(name));
@@ -93,6 +93,11 @@ impl Deployment {
         User { token: token.to_owned(), ..anonymous }
     }
 
+    /// What verifies access tokens: the public key, which is base64, the issuer and the audience.
+    pub fn verification(&self) -> (String, &str, &str) {
+        (encoded(&self.key), &self.issuer, &self.audience)
+    }
+
     /// Signs an access token as the account context does.
     fn token(&self, principal: Principal) -> String {
         let now = SystemClock.now().unix_seconds();
@@ -117,6 +122,10 @@ impl Deployment {
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()));
         format!("{signed}.{signature}")
     }
+}
+
+fn encoded(key: &Ed25519KeyPair) -> String {
+    URL_SAFE_NO_PAD.encode(key.public_key().as_ref())
 }
 
 /// The sample event of a function, with this user's token and these accounts.

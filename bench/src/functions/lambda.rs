@@ -160,6 +160,11 @@ impl Function {
         processor_time(&self.pid().to_string())
     }
 
+    /// The processor time of all threads of the process, except those that have ended.
+    pub fn processor_time_of_threads(&self) -> Duration {
+        processor_time_of_threads(&self.pid().to_string())
+    }
+
     /// Terminates the process and waits for its end.
     pub async fn terminate(mut self) {
         let pid = self.pid().to_string();
@@ -173,11 +178,15 @@ pub fn processor_time_of_this_thread() -> Duration {
     processor_time("thread-self")
 }
 
-/// The processor time of all threads of this process.
+/// The processor time of all threads of this process, except those that have ended.
 pub fn processor_time_of_this_process() -> Duration {
-    let threads = std::fs::read_dir("/proc/self/task").expect("Linux");
-    let names = threads.map(|thread| thread.expect("a thread").file_name().to_string_lossy().into_owned());
-    names.map(|thread| processor_time(&format!("self/task/{thread}"))).sum()
+    processor_time_of_threads("self")
+}
+
+fn processor_time_of_threads(whose: &str) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{whose}/task")).expect("Linux");
+    let threads = threads.filter_map(|thread| thread.ok()?.file_name().into_string().ok());
+    threads.map(|thread| processor_time(&format!("{whose}/task/{thread}"))).sum()
 }
 
 fn processor_time(whose: &str) -> Duration {
