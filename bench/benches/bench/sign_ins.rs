@@ -24,13 +24,13 @@ pub(crate) struct ConcurrentSignIns {
     pub(crate) largest_resident_kib: u64,
 }
 
-/// Registers users and signs all of them in at once, repeatedly.
-pub(crate) async fn concurrent(register: &Program, signin: &Program, url: &str) -> ConcurrentSignIns {
-    let registration = Function::start(&register.path, &register.environment(url), &[]).await;
+/// Signs users up and signs all of them in at once, repeatedly.
+pub(crate) async fn concurrent(signup: &Program, signin: &Program, url: &str) -> ConcurrentSignIns {
+    let sign_up = Function::start(&signup.path, &signup.environment(url), &[]).await;
     let mut workers = Vec::new();
     for number in 0..CONCURRENCY {
-        let registered = registration.invoke(&of_user(&register.name, number)).await.expect("a response");
-        assert_eq!(registered["statusCode"], 201, "returned {registered}");
+        let signed_up = sign_up.invoke(&of_user(&signup.name, number)).await.expect("a response");
+        assert_eq!(signed_up["statusCode"], 201, "returned {signed_up}");
         let mut function = Function::start(&signin.path, &signin.environment(url), &[]).await;
         function.first_poll().await;
         workers.push((function, of_user(&signin.name, number)));

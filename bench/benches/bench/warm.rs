@@ -42,10 +42,10 @@ pub(crate) async fn times(programs: &[(&Path, Variables, Value)]) -> Vec<Invocat
         for ((program, variables, event), taken) in programs.iter().zip(&mut taken) {
             let function = Function::start(program, variables, &[]).await;
             repeat(&function, event, TIMED).await;
-            let (before, watch) = (function.processor_time(), Stopwatch::start());
+            let (before, watch) = (function.processor_time_of_threads(), Stopwatch::start());
             repeat(&function, event, 9 * TIMED).await;
             let each = u32::try_from(9 * TIMED).expect("a count");
-            taken.push((function.processor_time().saturating_sub(before) / each, watch.elapsed() / each));
+            taken.push((function.processor_time_of_threads().saturating_sub(before) / each, watch.elapsed() / each));
         }
     }
     let medians = taken.into_iter().map(|taken| Invocation {

@@ -56,3 +56,15 @@ async fn tombstone_expires_after_60_days() {
     let expires_at = app.clock.now().unix_seconds() + 60 * 24 * 3600;
     assert_eq!(tombstone["expiresAt"].as_n().unwrap(), &expires_at.to_string());
 }
+
+#[tokio::test]
+async fn keys_that_do_not_fit_one_page_are_not_loaded_in_part() {
+    let app = TestApp::new().await;
+    app.apply(1, published("x")).await.unwrap();
+    // A page of a query is at most 1 MB.
+    for number in 0..4 {
+        app.set(key("SIGNING_KEYS", format_args!("KEY#{number}")), "padding", text("p".repeat(390_000))).await;
+    }
+    let loaded = TableKeys::new(app.engine.client.clone(), TABLE).load_keys().await;
+    assert!(loaded.is_err(), "{loaded:?}");
+}
