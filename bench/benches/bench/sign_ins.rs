@@ -26,11 +26,11 @@ pub(crate) struct ConcurrentSignIns {
 
 /// Signs users up and signs all of them in at once, repeatedly.
 pub(crate) async fn concurrent(signup: &Program, signin: &Program, url: &str) -> ConcurrentSignIns {
-    let sign_up = Function::start(&signup.path, &signup.environment(url), &[]).await;
+    let registering = Function::start(&signup.path, &signup.environment(url), &[]).await;
     let mut workers = Vec::new();
     for number in 0..CONCURRENCY {
-        let signed_up = sign_up.invoke(&of_user(&signup.name, number)).await.expect("a response");
-        assert_eq!(signed_up["statusCode"], 201, "returned {signed_up}");
+        let response = registering.invoke(&of_user(&signup.name, number)).await.expect("a response");
+        assert_eq!(response["statusCode"], 201, "returned {response}");
         let mut function = Function::start(&signin.path, &signin.environment(url), &[]).await;
         function.first_poll().await;
         workers.push((function, of_user(&signin.name, number)));
