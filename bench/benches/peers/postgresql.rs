@@ -36,7 +36,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// Why there is none on this machine.
+    /// The reason why it cannot be measured on this machine.
     pub(crate) fn start() -> Result<Self, String> {
         let needed = ["initdb", "pg_ctl", "psql", "pgbench"];
         let binaries = binaries().into_iter().find(|folder| needed.iter().all(|name| folder.join(name).exists()));

@@ -51,7 +51,7 @@ pub(crate) fn postgresql(version: &str) -> String {
          by a Unix socket. Every client has its own payer and payee. Ours is one process per client, as in Lambda, on an \
          emulator of DynamoDB inside the driver's process, which keeps everything in memory and shares the machine's processors \
          with the functions. On AWS, that part is DynamoDB's, and is paid by units. Memory is the sum of the functions' peaks, and \
-         what PostgreSQL's processes have (shared pages once) when nobody sends.",
+         what PostgreSQL's processes have (shared pages once) when idle.",
         version.replace("initdb (PostgreSQL)", "PostgreSQL")
     )
 }
@@ -60,6 +60,6 @@ pub(crate) fn postgresql_limits(replay: &str) -> String {
     format!(
         "**PostgreSQL** is a ledger of double entry with a key per owner (bench/peers/postgresql). It verifies no token, parses no \
          HTTP or JSON, logs nothing, checks no revocation and stores no failures. The database is one server, \
-         which is paid while nobody sends. A replay is a read without a write: {replay} of its processor time."
+         which is paid for while idle. A replay is a read without a write: {replay} of its processor time."
     )
 }

@@ -24,7 +24,7 @@ use crate::{Attempt, Item, Retries, StoreError, Transaction, TransactionOutcome}
 pub enum WriteOutcome {
     /// The item after the write.
     Written(Item),
-    /// Nothing was written. The item that did not meet the condition; `None` if there is none.
+    /// Nothing was written. The item that did not meet the condition; `None` if the item does not exist.
     ConditionFailed(Option<Item>),
 }
 

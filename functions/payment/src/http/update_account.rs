@@ -145,7 +145,7 @@ mod tests {
     async fn account_of_another_user_is_not_found() {
         let scene = Scene::new().await;
         let bob = scene.app.user().await;
-        for id in ["main", "nobody", "a b", ""] {
+        for id in ["main", "unknown", "a b", ""] {
             assert_eq!(scene.code(bob, id).await, "account_not_found", "{id}");
         }
     }

@@ -152,7 +152,7 @@ mod tests {
             ("intakeShards", json!(-1), "intakeShards: "),
             ("intakeShards", json!("ada@example.com"), "the event must be"),
             ("paymentAccountId", json!("ada@example.com"), "the event must be"),
-            ("paymentAccountId", json!("nobody"), "rejected: "),
+            ("paymentAccountId", json!("unknown"), "rejected: "),
             ("reason", json!(" "), "reason: "),
             ("reason", json!("x".repeat(201)), "reason: "),
             ("ada@example.com", json!(1), "the event must be"),

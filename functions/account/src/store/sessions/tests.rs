@@ -27,7 +27,7 @@ async fn started_session_is_found_and_has_ttl() {
 }
 
 #[tokio::test]
-async fn start_session_for_changed_user_returns_the_current_credential() {
+async fn start_session_for_changed_user_returns_current_credential() {
     let (accounts, ada) = Accounts::with_ada().await;
     let suspended = User { status: UserStatus::Suspended, version: 2, ..ada.clone() };
     let plan = UpdatePlan::new(suspended.clone(), event(AuditEventKind::UserSuspended));
