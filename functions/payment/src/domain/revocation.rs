@@ -69,9 +69,9 @@ impl EndedSessions {
         self.expiries.contains_key(&session.to_string())
     }
 
-    /// Whether the tokens of a session that ended at this time were issued too early to be accepted.
-    pub fn exclude_tokens_until(&self, ended_at: Timestamp) -> bool {
-        first_second_after(ended_at) <= self.tokens_not_before
+    /// Whether the tokens of a session that ended at this time were issued too early to be accepted, until their expiry.
+    pub fn exclude_tokens_until(&self, ended_at: Timestamp, expiry: i64) -> bool {
+        first_second_after(ended_at) <= self.tokens_not_before && expiry <= self.revoked_until
     }
 
     pub fn revoke(&self, claims: &TokenClaims) -> bool {

@@ -86,7 +86,7 @@ impl Store {
             // Once the item contains the session, it also contains every account that was opened without knowing of it:
             // a later opening sees the session.
             let ended = record.ended_sessions();
-            if ended.contains(session) || ended.exclude_tokens_until(ended_at) {
+            if ended.contains(session) || ended.exclude_tokens_until(ended_at, expiry) {
                 return self.revoke_on_accounts(&record.account_ids, &ended, now.unix_seconds()).await;
             }
             let next = ended.with(session, expiry, now);

@@ -454,6 +454,22 @@ async fn redelivered_end_of_a_replaced_session_keeps_all_revoked() {
 }
 
 #[tokio::test]
+async fn late_end_with_the_latest_expiry_prolongs_the_revocation() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    let late = app.in_new_session(ada);
+    // Its last token expires after those of all other ended sessions.
+    let end = SessionEnd { tokens_expire_at: app.clock.now().plus(2 * TOKEN_TTL), ..app.end_of(late) };
+    end_sessions(&app, ada, MAX_ENDED_SESSIONS + 1).await;
+    app.apply(2, AccountEvent::SessionEnded(end)).await.unwrap();
+    app.clock.advance(AFTER_EXPIRY);
+    let outcome = app.open(late, "main", NewAccount::Debit { deposit: None, write_shards: None }).await;
+    assert!(matches!(outcome, Err(PaymentError::Revoked(_))), "{outcome:?}");
+    app.open_debit(app.new_session_later(ada), "main", 10).await;
+    app.assert_revoked(late, "main").await;
+}
+
+#[tokio::test]
 async fn issue_time_is_forgotten_once_all_ended_tokens_have_expired() {
     let app = TestApp::new().await;
     let ada = app.user().await;
