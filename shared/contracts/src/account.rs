@@ -84,6 +84,9 @@ pub struct SessionEnd {
     pub ended_at: Timestamp,
     /// The expiry of the session's last access token: verifiers that rely on tokens alone must reject them until then.
     pub tokens_expire_at: Timestamp,
+    /// The issue time of the session's last access token. Absent from older events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_token_issued_at: Option<Timestamp>,
 }
 
 #[cfg(test)]

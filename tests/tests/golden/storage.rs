@@ -56,12 +56,14 @@ impl Recording {
     }
 }
 
-/// The item with a map under session ids as the sorted list of its values.
+/// The item with the maps under session ids as the sorted lists of their values.
 fn without_random_keys(mut item: Value) -> Value {
-    if let Some(sessions) = item["endedSessions"]["M"].as_object() {
-        let mut values: Vec<_> = sessions.values().cloned().collect();
-        values.sort_by_key(Value::to_string);
-        item["endedSessions"]["M"] = json!({"<uuid>": values});
+    for name in ["endedSessions", "tokensIssuedBefore"] {
+        if let Some(sessions) = item[name]["M"].as_object() {
+            let mut values: Vec<_> = sessions.values().cloned().collect();
+            values.sort_by_key(Value::to_string);
+            item[name]["M"] = json!({"<uuid>": values});
+        }
     }
     item
 }

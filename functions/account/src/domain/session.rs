@@ -15,7 +15,8 @@ pub const REUSE_GRACE_PERIOD: Duration = Duration::from_secs(10);
 pub struct Session {
     pub id: SessionId,
     pub started_at: Timestamp,
-    /// The time of the sign-in or of the last refresh.
+    /// The time of the sign-in, of the last refresh, or of the last change after which the session got new tokens: that at
+    /// which its last access token was issued.
     pub last_used_at: Timestamp,
     /// The client's `User-Agent` at sign-in.
     pub user_agent: Option<String>,
@@ -144,6 +145,7 @@ impl Session {
     pub fn rebind_to_epoch(&self, epoch: u64, token: &RefreshToken, lifetimes: Lifetimes, now: Timestamp) -> Self {
         Self {
             epoch,
+            last_used_at: now,
             token_expires_at: self.next_token_expires_at(self.expires_at, lifetimes, now),
             refresh_hash: token.hash(),
             family: token.family(),

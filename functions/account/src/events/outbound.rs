@@ -64,6 +64,7 @@ fn session_end_event(session: &SessionRecord, ended_at: Timestamp) -> Envelope<A
         session_id: session.id,
         ended_at,
         tokens_expire_at: session.token_expires_at,
+        last_token_issued_at: Some(session.last_used_at),
     };
     Envelope::new(session.id.to_string(), session.version, ended_at, AccountEvent::SessionEnded(event_data))
 }
@@ -173,7 +174,8 @@ mod tests {
                 "aggregateId": SESSION, "aggregateVersion": 2, "occurredAt": "2026-01-31T12:05:00.000Z",
                 "data": {
                     "userId": ADA, "sessionId": SESSION, "endedAt": "2026-01-31T12:05:00.000Z",
-                    "tokensExpireAt": "2026-01-31T12:15:00.000Z"
+                    "tokensExpireAt": "2026-01-31T12:15:00.000Z",
+                    "lastTokenIssuedAt": "2026-01-31T12:00:00.000Z"
                 }
             })
         );

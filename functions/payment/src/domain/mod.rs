@@ -23,7 +23,7 @@ pub use payment::{
     ProviderTransactionId, StatusChange, Transition,
 };
 pub use rejection::Rejection;
-pub use revocation::{AccountRevocation, EndedSessions, MAX_ENDED_SESSIONS, TokenClaims};
+pub use revocation::{AccountRevocation, EndedSession, EndedSessions, MAX_ENDED_SESSIONS, TokenClaims};
 pub use transfer::{Direction, Note, NoteTooLong, Posting, Transfer, TransferId, TransferStatus, TransferType};
 pub use user::{Replica, TokenRevoked, User, UserStatus};
 pub use webhook::{Contradiction, InvalidTransition, Report, Webhook, WebhookOutcome};

@@ -2,7 +2,7 @@
 
 use contracts::{AccountEvent, DecodeError, Envelope, Event};
 
-use crate::domain::{User, UserStatus};
+use crate::domain::{EndedSession, User, UserStatus};
 use crate::store::{Store, StoreError};
 
 /// The reason why an event was not applied. The queue delivers it again, and finally moves it to the dead-letter queue.
@@ -33,7 +33,8 @@ pub async fn apply(store: &Store, body: &str) -> Result<(), ApplyError> {
             store.replicate_user(&replicated(user), version).await?;
         }
         AccountEvent::SessionEnded(end) => {
-            store.revoke_session(end.user_id, end.session_id, end.ended_at, end.tokens_expire_at).await?;
+            let session = EndedSession::new(end.tokens_expire_at, end.ended_at, end.last_token_issued_at);
+            store.revoke_session(end.user_id, end.session_id, session).await?;
         }
         AccountEvent::SigningKeyPublished(key) => store.put_key(&key.kid, &key.public_key, version).await?,
         AccountEvent::SigningKeyRetired(key) => store.retire_key(&key.kid, version).await?,

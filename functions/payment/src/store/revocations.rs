@@ -5,20 +5,16 @@
 //! order and repeated. A new account inherits the current version: see [`accounts`](super::accounts).
 
 use std::fmt::Display;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{Item, WriteOutcome, from_item, number, text};
-use kernel::{SessionId, Timestamp, UserId};
+use kernel::{SessionId, UserId};
 
 use super::users::record::{UserRecord, user_key};
 use super::{Store, StoreError};
-use crate::domain::{EndedSessions, TokenClaims, UserStatus};
-
-/// The time that an ended session is kept beyond the expiry of its tokens, because clocks differ.
-const CLOCK_SKEW: Duration = Duration::from_mins(1);
+use crate::domain::{EndedSession, EndedSessions, TokenClaims, UserStatus};
 
 /// The condition that an account belongs to a user and that their token is not revoked. It needs the values of
 /// [`revocation_values`].
@@ -68,28 +64,21 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`] if the tokens were not revoked on every account.
-    pub async fn revoke_session(
-        &self,
-        user: UserId,
-        session: SessionId,
-        ended_at: Timestamp,
-        tokens_expire_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let expiry = tokens_expire_at.plus(CLOCK_SKEW).unix_seconds();
+    pub async fn revoke_session(&self, user: UserId, id: SessionId, session: EndedSession) -> Result<(), StoreError> {
         let mut record = self.user(user).await?.unwrap_or_default();
         let mut retries = self.table.retries();
         loop {
             let now = self.now();
-            if expiry <= now.unix_seconds() {
+            if session.expiry <= now.unix_seconds() {
                 return Ok(());
             }
-            // Once the item contains the session, it also contains every account that was opened without knowing of it:
-            // a later opening sees the session.
+            // Once the item revokes the session, it also contains every account that was opened without knowing of it: a
+            // later opening sees it.
             let ended = record.ended_sessions();
-            if ended.contains(session) || ended.exclude_tokens_until(ended_at, expiry) {
+            if ended.contains(id) || ended.exclude_tokens_of(session) {
                 return self.revoke_on_accounts(&record.account_ids, &ended, now.unix_seconds()).await;
             }
-            let next = ended.with(session, expiry, now);
+            let next = ended.with(id, session, now);
             record = self.put_ended_sessions(user, ended.version, &next).await?;
             if record.ended_sessions() != next && !retries.pause_after_conflict().await {
                 return Err(StoreError::Unavailable("other sessions of the user kept ending in between".to_owned()));
@@ -105,7 +94,9 @@ impl Store {
         current: u64,
         next: &EndedSessions,
     ) -> Result<UserRecord, StoreError> {
-        let sessions: Item = next.expiries.iter().map(|(session, expiry)| (session.clone(), number(expiry))).collect();
+        let expiries: Item = next.sessions.iter().map(|(id, session)| (id.clone(), number(session.expiry))).collect();
+        let issued_before = next.sessions.iter().filter_map(|(id, session)| Some((id.clone(), session.issued_before?)));
+        let issued_before: Item = issued_before.map(|(id, time)| (id, number(time))).collect();
         let update = |update: UpdateItemFluentBuilder| {
             let update = match current {
                 0 => update.condition_expression("attribute_not_exists(fenceVersion)"),
@@ -115,10 +106,11 @@ impl Store {
             };
             update
                 .update_expression(
-                    "SET endedSessions = :sessions, revokedUntil = :last, tokensNotBefore = :notBefore, \
-                     fenceVersion = :next",
+                    "SET endedSessions = :expiries, tokensIssuedBefore = :issuedBefore, revokedUntil = :last, \
+                     tokensNotBefore = :notBefore, fenceVersion = :next",
                 )
-                .expression_attribute_values(":sessions", AttributeValue::M(sessions.clone()))
+                .expression_attribute_values(":expiries", AttributeValue::M(expiries.clone()))
+                .expression_attribute_values(":issuedBefore", AttributeValue::M(issued_before.clone()))
                 .expression_attribute_values(":last", number(next.revoked_until))
                 .expression_attribute_values(":notBefore", number(next.tokens_not_before))
                 .expression_attribute_values(":next", number(next.version))
@@ -132,18 +124,23 @@ impl Store {
     /// Copies the ended sessions to the accounts.
     async fn revoke_on_accounts(&self, accounts: &[String], ended: &EndedSessions, now: i64) -> Result<(), StoreError> {
         let revoked = ended.unexpired(now);
-        if revoked.is_empty() {
-            return Ok(());
-        }
         self.update_accounts(accounts, |update| {
-            update
-                .update_expression(
-                    "SET revokedSessions = :revoked, tokensNotBefore = :notBefore, fenceVersion = :version",
+            // A set can't be empty.
+            let update = if revoked.is_empty() {
+                update.update_expression(
+                    "SET tokensNotBefore = :notBefore, fenceVersion = :version REMOVE revokedSessions",
                 )
+            } else {
+                update
+                    .update_expression(
+                        "SET revokedSessions = :revoked, tokensNotBefore = :notBefore, fenceVersion = :version",
+                    )
+                    .expression_attribute_values(":revoked", AttributeValue::Ss(revoked.clone()))
+            };
+            update
                 .condition_expression(
                     "attribute_exists(pk) AND (attribute_not_exists(fenceVersion) OR fenceVersion < :version)",
                 )
-                .expression_attribute_values(":revoked", AttributeValue::Ss(revoked.clone()))
                 .expression_attribute_values(":notBefore", number(ended.tokens_not_before))
                 .expression_attribute_values(":version", number(ended.version))
         })

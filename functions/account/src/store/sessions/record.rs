@@ -22,7 +22,7 @@ pub(crate) struct SessionRecord {
     pub(crate) user_id: UserId,
     pub(crate) version: u64,
     created_at: Timestamp,
-    last_used_at: Timestamp,
+    pub(crate) last_used_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
     epoch: u64,

@@ -238,7 +238,7 @@ impl AccountTable {
             (&session.family, ":family", "familyHash = :family", "familyHash"),
             (&session.former_family, ":former", "formerFamilyHash = :former", "formerFamilyHash"),
         ];
-        let mut set = vec!["epoch = :epoch", "tokenExpiresAt = :token", "refreshHash = :refresh"];
+        let mut set = vec!["epoch = :epoch", "lastUsedAt = :used", "tokenExpiresAt = :token", "refreshHash = :refresh"];
         let mut remove = vec!["#rotation"];
         for (family, _, assignment, attribute) in families {
             if family.is_some() { set.push(assignment) } else { remove.push(attribute) }
@@ -255,6 +255,7 @@ impl AccountTable {
                 .expression_attribute_names("#rotation", "rotation")
                 .expression_attribute_values(":refresh", text(&session.refresh_hash.0))
                 .expression_attribute_values(":epoch", number(session.epoch))
+                .expression_attribute_values(":used", text(session.last_used_at))
                 .expression_attribute_values(":token", text(session.token_expires_at))
         })
     }

@@ -5,11 +5,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use contracts::{AccountEvent, SessionEnd};
 use dynamo::{number, text};
 use kernel::testing::SeededRandom;
-use kernel::{Clock, MAX_AMOUNT_MINOR, SessionId, UserId};
+use kernel::{Clock, MAX_AMOUNT_MINOR, SessionId, Timestamp, UserId};
 use testkit::Gate;
 
 use crate::app::{PaymentError, create_payment, open_account, post_transfer};
-use crate::domain::{IdempotentRequest, MAX_ENDED_SESSIONS, NewAccount, TokenClaims, TokenRevoked, WriteShards};
+use crate::domain::{
+    EndedSession, IdempotentRequest, MAX_ENDED_SESSIONS, NewAccount, TokenClaims, TokenRevoked, WriteShards,
+};
 use crate::store::payments::CreatePayment;
 use crate::testing::{TestApp, TestUser, account_key, amount, send, user, user_key, withdrawal};
 
@@ -28,6 +30,7 @@ impl TestApp {
             session_id: user.claims.session,
             ended_at: now,
             tokens_expire_at: now.plus(TOKEN_TTL),
+            last_token_issued_at: Timestamp::from_unix_seconds(user.claims.issued_at).ok(),
         }
     }
 
@@ -64,7 +67,8 @@ impl TestApp {
     fn ending(&self, user: TestUser) -> (Work, Gate) {
         let ((store, gate), end) = (self.gated(), self.end_of(user));
         let ending = async move {
-            store.revoke_session(end.user_id, end.session_id, end.ended_at, end.tokens_expire_at).await.unwrap();
+            let session = EndedSession::new(end.tokens_expire_at, end.ended_at, end.last_token_issued_at);
+            store.revoke_session(end.user_id, end.session_id, session).await.unwrap();
         };
         (Box::pin(ending), gate)
     }
@@ -432,6 +436,50 @@ async fn sessions_beyond_the_maximum_are_revoked_by_issue_time() {
     assert!(matches!(without_account, Err(PaymentError::Revoked(_))), "{without_account:?}");
     app.create_payment_by(app.new_session_later(ada)).await.unwrap();
     assert_eq!(app.store.replica(ada.id).await.unwrap().admit(&ada.claims), Err(TokenRevoked));
+}
+
+#[tokio::test]
+async fn new_session_is_accepted_however_many_others_end() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "main", 1_000).await;
+    // A program signs in for each request, and each time the session that is idle for longest ends.
+    let mut sessions: Vec<TestUser> = Vec::new();
+    for number in 0..5 * MAX_ENDED_SESSIONS {
+        app.clock.advance(Duration::from_secs(1));
+        let newest = app.in_new_session(ada);
+        sessions.push(newest);
+        if number >= 2 {
+            app.end(sessions[number - 2]).await;
+        }
+        app.move_money(newest, withdrawal("main"), 1).await.unwrap();
+    }
+    for ended in &sessions[..sessions.len() - 2] {
+        app.assert_revoked(*ended, "main").await;
+    }
+}
+
+#[tokio::test]
+async fn ended_sessions_of_unknown_issue_time_stay_revoked_when_replaced() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "main", 10).await;
+    let before = end_sessions(&app, ada, MAX_ENDED_SESSIONS).await;
+    // As an earlier version stored them, and without a limit.
+    let mut stored = app.item(user_key(ada.id)).await.unwrap();
+    let AttributeValue::M(mut expiries) = stored.remove("endedSessions").unwrap() else { panic!("a map") };
+    for _ in 0..2 * MAX_ENDED_SESSIONS {
+        let expiry = number(app.clock.now().plus(TOKEN_TTL).unix_seconds());
+        expiries.insert(SessionId::random(&app.random).to_string(), expiry);
+    }
+    app.set(user_key(ada.id), "endedSessions", AttributeValue::M(expiries)).await;
+    app.set(user_key(ada.id), "tokensIssuedBefore", AttributeValue::M(dynamo::Item::new())).await;
+    let last = end_sessions(&app, ada, 1).await;
+    assert!(app.revoked_on("main").await.len() <= MAX_ENDED_SESSIONS);
+    for user in [&before[..], &last].concat() {
+        app.assert_revoked(user, "main").await;
+    }
+    app.move_money(app.new_session_later(ada), withdrawal("main"), 1).await.unwrap();
 }
 
 #[tokio::test]

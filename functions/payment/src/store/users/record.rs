@@ -6,7 +6,7 @@ use dynamo::{Item, from_item, key};
 use kernel::UserId;
 use serde::Deserialize;
 
-use crate::domain::{EndedSessions, Replica, UserStatus};
+use crate::domain::{EndedSession, EndedSessions, Replica, UserStatus};
 use crate::store::{StoreError, with_sort_key};
 
 /// A user. The end of a session creates the item too, so it can exist before the user is replicated.
@@ -16,7 +16,10 @@ pub(in crate::store) struct UserRecord {
     status: Option<UserStatus>,
     pub(in crate::store) epoch: u64,
     pub(in crate::store) account_ids: Vec<String>,
+    /// The expiry of each session's last token.
     ended_sessions: Option<BTreeMap<String, i64>>,
+    /// The second before which each session's tokens were issued, unless it is not known.
+    tokens_issued_before: BTreeMap<String, i64>,
     fence_version: u64,
     revoked_until: i64,
     tokens_not_before: i64,
@@ -38,11 +41,15 @@ impl UserRecord {
             None => EndedSessions::default(),
             Some(expiries) => EndedSessions {
                 version: self.fence_version,
-                expiries: expiries.clone(),
+                sessions: expiries.iter().map(|(id, expiry)| (id.clone(), self.ended_session(id, *expiry))).collect(),
                 tokens_not_before: self.tokens_not_before,
                 revoked_until: self.revoked_until,
             },
         }
+    }
+
+    fn ended_session(&self, id: &str, expiry: i64) -> EndedSession {
+        EndedSession { expiry, issued_before: self.tokens_issued_before.get(id).copied() }
     }
 
     /// Whether the user is replicated.

@@ -7,7 +7,7 @@ use kernel::{MAX_AMOUNT_MINOR, Random};
 use super::*;
 use crate::app::PaymentError;
 use crate::app::set_write_shards::{set_write_shards, set_write_shards_by_operator};
-use crate::domain::FailureReason;
+use crate::domain::{EndedSession, FailureReason};
 use crate::testing::{TestApp, TestUser, account, account_key, deposit, send, withdrawal};
 
 const SHOP: &str = "shop";
@@ -209,7 +209,8 @@ async fn session_ended_between_read_and_write_sets_no_shards() {
     let now = scene.app.clock.stop();
     let expiry = now.plus(Duration::from_hours(1));
     scene.app.engine.before_next("TransactWriteItems", async move {
-        store.revoke_session(merchant.id, merchant.claims.session, now, expiry).await.unwrap();
+        let session = EndedSession::new(expiry, now, None);
+        store.revoke_session(merchant.id, merchant.claims.session, session).await.unwrap();
     });
     let rejected = scene.set(2).await;
     assert!(matches!(rejected, Err(PaymentError::Revoked(_))), "{rejected:?}");
