@@ -76,13 +76,22 @@ impl Deployment {
 
     /// Signs up and in the user of the sample events, with the functions themselves. The user has no account.
     pub async fn member(&self, programs: &[Program]) -> User {
+        self.member_with(programs, "ada@example.com", "+250788123456").await
+    }
+
+    /// As [`member`](Self::member), with this e-mail address and phone number.
+    pub async fn member_with(&self, programs: &[Program], email: &str, phone: &str) -> User {
         let anonymous = User::anonymous();
+        let of_member = |name| {
+            let mut event = event(name, &anonymous, &anonymous);
+            let body = event["body"].as_str().unwrap_or_default();
+            event["body"] = json!(body.replace("ada@example.com", email).replace("+250788123456", phone));
+            event
+        };
         let mut response = Value::Null;
-        for (name, event) in [
-            ("rotate-keys", json!({})),
-            ("register", event("register", &anonymous, &anonymous)),
-            ("login", event("login", &anonymous, &anonymous)),
-        ] {
+        for (name, event) in
+            [("rotate-keys", json!({})), ("register", of_member("register")), ("login", of_member("login"))]
+        {
             let program = programs.iter().find(|program| program.name == name);
             let program = program.unwrap_or_else(|| panic!("{name} is not a function"));
             let function = Function::start(&program.path, &program.environment(&self.engine.url), &[]).await;

@@ -59,8 +59,7 @@ impl Variations {
     /// The next event of a function without a route: the usual one, with more of what it contains or without it.
     pub fn next_event(&mut self) -> Value {
         let mut event = self.usual.clone();
-        for records in ["Records", "records"] {
-            let Some(list) = event[records].as_array_mut() else { continue };
+        if let Some(list) = event.get_mut("Records").and_then(Value::as_array_mut) {
             let one = list.first().cloned().unwrap_or_default();
             let length = if self.count < KINDS { 10 } else { 1 + self.below(10) };
             *list = vec![one; length];
