@@ -4,7 +4,7 @@ import json
 import urllib.request
 
 from console import echo, main
-from pidfile import local_cloud, require
+from pidfile import require
 
 
 def sent(cloud, service: str) -> list[dict]:
@@ -14,7 +14,7 @@ def sent(cloud, service: str) -> list[dict]:
 
 
 def codes() -> None:
-    cloud = local_cloud(require().port)
+    cloud = require().cloud
     mails = [mail for account in sent(cloud, "ses/messages")["messages"].values() for mail in account]
     texts = {address: mail["BodyText"] for mail in mails for address in mail["To"]}
     for phone, messages in sent(cloud, "sns/sms-messages")["sms_messages"].items():

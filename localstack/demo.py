@@ -146,7 +146,7 @@ def collect(url: str) -> None:
 
 
 def script() -> None:
-    url = require().url
+    url = require().cloud.api_url
     send(url)
     collect(url)
 

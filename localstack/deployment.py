@@ -8,9 +8,8 @@ from pathlib import Path
 
 import boto3
 from botocore.exceptions import ClientError
-from boundary import set_boundary
 from console import Failure, echo
-from routes import sync_routes
+from engines import Engine
 from samcli.yamlhelper import yaml_parse
 from settings import ADMINISTRATOR, ARCHITECTURE, REGION, ROOT, STACK_NAME, TOOLS, Cloud
 from simulator import point_webhook_at
@@ -21,6 +20,7 @@ READY_SECONDS = 60
 SENDER = "codes@example.com"
 # Parameters that differ from the defaults of the template. The delays are short because users and tests wait for them.
 PARAMETERS = [
+    f"Architecture={ARCHITECTURE}",
     "SelfDeposit=enabled",
     "SelfCredit=enabled",
     "CookiePrefixes=disabled",
@@ -39,22 +39,26 @@ def session() -> boto3.Session:
     )
 
 
-def fingerprint(template: Path) -> str:
-    """A digest of everything that a deploy would upload: the template, its nested templates and the packages."""
+def parameters(cloud: Cloud) -> list[str]:
+    return [*PARAMETERS, f"EndpointUrl={cloud.endpoint}"]
+
+
+def fingerprint(cloud: Cloud, template: Path) -> str:
+    """A digest of everything that a deploy depends on: parameters, the template, its nested templates and packages."""
     document = yaml_parse(template.read_text())
     properties = [resource.get("Properties", {}) for resource in document["Resources"].values()]
     parts = [each[key] for each in properties for key in ("CodeUri", "TemplateURL") if key in each]
-    digest = hashlib.sha256()
+    digest = hashlib.sha256("\n".join(parameters(cloud)).encode())
     for part in [str(template), *parts]:
         digest.update(Path(part).read_bytes())
     return digest.hexdigest()
 
 
-def deploy(cloud: Cloud, template: Path) -> str:
-    """Deploy the template if the cloud does not hold it yet. Returns the base URL of the API."""
+def deploy(engine: Engine, cloud: Cloud, template: Path) -> dict[str, str]:
+    """Deploy the template if the cloud does not hold it yet. Returns its resources: logical id -> physical id."""
     cloudformation = session().client("cloudformation", endpoint_url=cloud.endpoint)
     session().client("sesv2", endpoint_url=cloud.endpoint).create_email_identity(EmailIdentity=SENDER)
-    deployed, expected = cloud.folder / "deployed", fingerprint(template)
+    deployed, expected = cloud.folder / "deployed", fingerprint(cloud, template)
     if not (deployed.exists() and deployed.read_text() == expected and is_complete(cloudformation)):
         deployed.unlink(missing_ok=True)
         sam_deploy(cloud, template)
@@ -64,17 +68,13 @@ def deploy(cloud: Cloud, template: Path) -> str:
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
         for resource in page["StackResourceSummaries"]
     }
-    set_boundary(session().client("iam", endpoint_url=cloud.endpoint), template, resources)
-    api_id = resources["HttpApi"]
-    sync_routes(session().client("apigatewayv2", endpoint_url=cloud.endpoint), api_id, template, resources)
-    # By path: the API's host name under *.localhost does not resolve everywhere.
-    url = f"{cloud.endpoint}/_aws/execute-api/{api_id}"
+    engine.complete(cloud, session(), template, resources)
     functions = session().client("lambda", endpoint_url=cloud.endpoint)
-    point_webhook_at(functions, resources["ProviderSimulatorFunction"], url)
+    point_webhook_at(functions, resources["ProviderSimulatorFunction"], cloud.api_url)
     wait_until(
         "the first signing key has not reached the payment context", lambda: has_public_key(cloud, cloudformation)
     )
-    return url
+    return resources
 
 
 def is_complete(cloudformation) -> bool:
@@ -107,8 +107,7 @@ def sam_deploy(cloud: Cloud, template: Path) -> None:
                 "--config-env",
                 "local",
                 "--parameter-overrides",
-                f"Architecture={ARCHITECTURE}",
-                *PARAMETERS,
+                *parameters(cloud),
             ],
             cwd=ROOT,
             env=cloud.environment(),
@@ -142,5 +141,5 @@ def wait_until(failure: str, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise Failure(f"{failure} after {READY_SECONDS} seconds: see the log of MiniStack")
+            raise Failure(f"{failure} after {READY_SECONDS} seconds: see the log of the engine")
         time.sleep(0.1)

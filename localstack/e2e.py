@@ -1,6 +1,7 @@
 """`make e2e`: runs the end-to-end tests against a new stack, which is removed afterwards.
 
-If AWS_ENDPOINT_URL and API_URL are set, the tests run against that stack, and nothing is started.
+ENGINE names the engine that serves the stack. If AWS_ENDPOINT_URL and API_URL are set, the tests run against that
+stack, and nothing is started.
 """
 
 import os
@@ -13,6 +14,7 @@ import server
 from build import build
 from console import Failure, echo, main
 from deployment import deploy, session
+from engines import chosen_engine
 from settings import ROOT, STACK_NAME, Cloud
 
 
@@ -27,14 +29,15 @@ def run(arguments: list[str]) -> int:
     """Run the suite. Returns the exit status of pytest."""
     if "AWS_ENDPOINT_URL" in os.environ and "API_URL" in os.environ:
         return pytest(os.environ | {"STACK_NAME": os.environ.get("STACK_NAME", STACK_NAME)}, arguments)
+    engine = chosen_engine()
     template = build()
     with tempfile.TemporaryDirectory(prefix="payment-platform-e2e-") as folder:
-        cloud = Cloud(Path(folder), server.free_port())
-        with server.running(cloud):
+        cloud = Cloud(Path(folder), *server.free_ports())
+        with server.running(engine, cloud):
             try:
-                url = deploy(cloud, template)
-                echo(f"testing {url}")
-                status = pytest(cloud.environment() | {"STACK_NAME": STACK_NAME, "API_URL": url}, arguments)
+                deploy(engine, cloud, template)
+                echo(f"testing {cloud.api_url} on {engine.name}")
+                status = pytest(cloud.environment() | {"STACK_NAME": STACK_NAME, "API_URL": cloud.api_url}, arguments)
             except Failure:
                 show_errors(cloud)
                 raise

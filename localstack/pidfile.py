@@ -1,28 +1,39 @@
-"""The file in which `make run` records the process and the URL of the running stack for other commands."""
+"""The file in which `make run` records the process and the ports of the running stack for other commands."""
 
 import json
 import os
 from dataclasses import asdict, dataclass
 
 from console import Failure
+from engines import Engine, engine_with
 from server import is_ready
 from settings import STATE, Cloud
 
 PIDFILE = STATE / "running.json"
 
 
-def local_cloud(port: int) -> Cloud:
-    """The cloud of make run. Each port has its own state, because MiniStack stores URLs that contain the port."""
-    return Cloud(STATE / str(port), port)
-
-
 @dataclass(frozen=True)
 class Running:
-    """The process and port of MiniStack, and the base URL of the API."""
+    """The process that serves the stack, its engine, and its cloud."""
 
     pid: int
+    engine_key: str
     port: int
-    url: str
+    api_port: int
+    bridge: str | None
+
+    @property
+    def engine(self) -> Engine:
+        return engine_with(self.engine_key)
+
+    @property
+    def cloud(self) -> Cloud:
+        return local_cloud(self.engine, self.port, self.api_port, self.bridge)
+
+
+def local_cloud(engine: Engine, port: int, api_port: int, bridge: str | None) -> Cloud:
+    """The cloud of make run. Each port has its own state, because engines store URLs that contain the port."""
+    return Cloud(STATE / engine.key / str(port), port, api_port, bridge)
 
 
 def write_pidfile(running: Running) -> None:
@@ -40,7 +51,7 @@ def find() -> Running | None:
         os.kill(running.pid, 0)
     except (FileNotFoundError, ProcessLookupError, ValueError, TypeError):
         return None
-    return running if is_ready(local_cloud(running.port)) else None
+    return running if is_ready(running.engine, running.cloud) else None
 
 
 def require() -> Running:

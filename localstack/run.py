@@ -9,23 +9,28 @@ import urllib.request
 import server
 from build import build
 from console import Failure, echo, main
+from containers import bridge_address
 from deployment import deploy
+from engines import Engine, chosen_engine
 from pidfile import PIDFILE, Running, find, local_cloud, remove_pidfile, write_pidfile
 from settings import ROOT, Cloud
 
 
-def smoke_test(url: str, cloud: Cloud) -> None:
+def smoke_test(cloud: Cloud) -> None:
     """Send one request through the API to a function."""
+    url = f"{cloud.api_url}/health"
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=30) as response:
+        with urllib.request.urlopen(url, timeout=30) as response:
             json.load(response)
     except (OSError, ValueError) as cause:
-        raise Failure(f"{url}/health does not respond with JSON ({cause}): see {cloud.log}") from None
+        raise Failure(f"{url} does not respond with JSON ({cause}): see {cloud.log}") from None
 
 
-def greeting(url: str, cloud: Cloud) -> str:
+def greeting(cloud: Cloud) -> str:
+    url = cloud.api_url
     return f"""
 Running at  {url}
+AWS at      {cloud.endpoint}
 Try it:     curl -i {url}/auth/signup -H 'content-type: application/json' \\
                  -d '{{"email":"ada@example.com","password":"correct horse battery"}}'
 Demo:       make demo
@@ -34,30 +39,36 @@ Stop:       Ctrl-C, or make stop
 """
 
 
+def chosen_cloud(engine: Engine) -> Cloud:
+    """The cloud at PORT and the port after it, and with CONTAINERS=1 in the network of containers too."""
+    port = int(os.environ.get("PORT", "4566"))
+    return local_cloud(engine, port, port + 1, bridge_address() if os.environ.get("CONTAINERS") == "1" else None)
+
+
 def script() -> None:
-    cloud = local_cloud(int(os.environ.get("PORT", "4566")))
+    engine = chosen_engine()
+    cloud = chosen_cloud(engine)
     running = find()
     if running is not None:
-        raise Failure(f"already running at {running.url}: stop it with make stop")
-    if not server.port_is_free(cloud.port):
-        raise server.port_in_use(cloud)
+        raise Failure(f"already running at {running.cloud.api_url}: stop it with make stop")
+    server.require_free_ports(cloud)
     # A closed terminal stops it like Ctrl-C, with an orderly shutdown.
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda *_: sys.exit(0))
     echo("building ...")
     template = build()
-    echo("starting ...")
-    with server.running(cloud) as process:
+    echo(f"starting {engine.name} ...")
+    with server.running(engine, cloud) as process:
         echo("deploying ...")
-        url = deploy(cloud, template)
-        smoke_test(url, cloud)
-        write_pidfile(Running(process.pid, cloud.port, url))
-        echo(greeting(url, cloud))
+        deploy(engine, cloud, template)
+        smoke_test(cloud)
+        write_pidfile(Running(process.pid, engine.key, cloud.port, cloud.api_port, cloud.bridge))
+        echo(greeting(cloud))
         try:
             process.wait()
-            # make stop removes the file before it stops MiniStack.
+            # make stop removes the file before it stops the engine.
             if PIDFILE.exists():
-                raise Failure(f"MiniStack exited unexpectedly: see {cloud.log}")
+                raise Failure(f"{engine.name} exited unexpectedly: see {cloud.log}")
         except KeyboardInterrupt:
             echo("stopping ...")
         finally:

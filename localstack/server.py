@@ -1,4 +1,4 @@
-"""The MiniStack process: on the loopback address, with IAM enforced and its state in a folder."""
+"""The process of an engine that serves a local cloud."""
 
 import json
 import os
@@ -11,22 +11,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from console import Failure
-from settings import ADMINISTRATOR, REGION, TOOLS, Cloud
+from engines import Engine
+from settings import Cloud
 
 START_SECONDS = 60
 STOP_SECONDS = 60
 
 
-def is_ready(cloud: Cloud) -> bool:
-    """Whether MiniStack responds on the port of the cloud."""
+def is_ready(engine: Engine, cloud: Cloud) -> bool:
+    """Whether the engine responds on the port of the cloud."""
     try:
-        with urllib.request.urlopen(f"{cloud.endpoint}/_ministack/health", timeout=2) as response:
+        with urllib.request.urlopen(f"{cloud.endpoint}{engine.health_path}", timeout=2) as response:
             return "services" in json.load(response)
     except (OSError, ValueError):
         return False
 
 
-def port_is_free(port: int) -> bool:
+def require_free_ports(cloud: Cloud) -> None:
+    for port in (cloud.port, cloud.api_port):
+        if not is_free(port):
+            raise Failure(
+                f"port {port} is in use: stop the process that listens there, or choose another and its successor: "
+                "make run PORT=4600"
+            )
+
+
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         # As servers do: a port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -37,108 +47,63 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-def port_in_use(cloud: Cloud) -> Failure:
-    return Failure(
-        f"port {cloud.port} is in use: stop the process that listens there, or choose another: make run PORT=4600"
-    )
+def free_ports() -> tuple[int, int]:
+    with socket.socket() as first, socket.socket() as second:
+        for probe in (first, second):
+            probe.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def environment(cloud: Cloud) -> dict[str, str]:
-    """The environment of MiniStack, which the functions inherit: nothing else of the user's environment."""
-    for part in ("state", "objects", "tmp"):
-        (cloud.folder / part).mkdir(parents=True, exist_ok=True)
-    return ADMINISTRATOR | {
-        "PATH": os.environ["PATH"],
-        "HOME": str(cloud.folder),
-        "TMPDIR": str(cloud.folder / "tmp"),
-        "BIND_HOST": "127.0.0.1",
-        # The host in the URLs that it returns. `localhost` may resolve to ::1, where it does not listen.
-        "MINISTACK_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(cloud.port),
-        "MINISTACK_REGION": REGION,
-        "AUTH": "true",
-        "PERSIST_STATE": "1",
-        "STATE_DIR": str(cloud.folder / "state"),
-        "S3_PERSIST": "1",
-        "S3_DATA_DIR": str(cloud.folder / "objects"),
-        # Listeners of unused services. The first would bind to every interface.
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-        # The endpoint of DynamoDB, SNS and SQS for the functions.
-        "AWS_ENDPOINT_URL": cloud.endpoint,
-    }
-
-
-def start(cloud: Cloud) -> subprocess.Popen[bytes]:
-    """Start MiniStack and wait until it is ready."""
-    if not port_is_free(cloud.port):
-        raise port_in_use(cloud)
+def start(engine: Engine, cloud: Cloud) -> subprocess.Popen[bytes]:
+    """Start the engine and wait until it is ready."""
+    require_free_ports(cloud)
     cloud.folder.mkdir(parents=True, exist_ok=True)
-    reset_stream_positions(cloud)
+    engine.prepare(cloud)
     with cloud.log.open("wb") as log:
         process = subprocess.Popen(
-            [TOOLS / "ministack"],
-            env=environment(cloud),
+            engine.command(cloud),
+            env=engine.environment(cloud),
             cwd=cloud.folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # Ctrl-C in the terminal reaches only the script, which then stops MiniStack in an orderly way.
+            # Ctrl-C in the terminal reaches only the script, which then stops the engine in an orderly way.
             start_new_session=True,
         )
     deadline = time.monotonic() + START_SECONDS
-    while not is_ready(cloud):
+    while not is_ready(engine, cloud):
         if process.poll() is not None:
-            raise Failure(f"MiniStack exited while starting: see {cloud.log}")
+            raise Failure(f"{engine.name} exited while starting: see {cloud.log}")
         if time.monotonic() > deadline:
-            stop(process)
-            raise Failure(f"MiniStack was not ready within {START_SECONDS} seconds: see {cloud.log}")
+            stop(engine, process)
+            raise Failure(f"{engine.name} was not ready within {START_SECONDS} seconds: see {cloud.log}")
         time.sleep(0.1)
     return process
 
 
-def reset_stream_positions(cloud: Cloud) -> None:
-    """Reset the positions of the event source mappings in their tables' streams.
-
-    MiniStack saves the position of each mapping, but not the streams, which are empty after a start. A mapping would
-    skip as many new records as it had read before.
-    """
-    saved = cloud.folder / "state" / "lambda.json"
-    if saved.exists():
-        state = json.loads(saved.read_text())
-        state["payload"]["dynamodb_stream_positions"]["data"] = {}
-        saved.write_text(json.dumps(state))
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop MiniStack with SIGINT, on which it saves its state."""
+def stop(engine: Engine, process: subprocess.Popen[bytes]) -> None:
+    """Stop the engine with SIGINT, on which it saves its state."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise Failure("MiniStack did not stop and was killed: its last changes are not saved") from None
+            raise Failure(f"{engine.name} did not stop and was killed: its last changes are not saved") from None
     terminate_functions(process.pid)
 
 
 def terminate_functions(pid: int) -> None:
-    """Terminate the processes of the functions, which MiniStack leaves running in its process group."""
+    """Terminate the processes of the functions, which an engine may leave running in its process group."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGTERM)
 
 
 @contextmanager
-def running(cloud: Cloud) -> Iterator[subprocess.Popen[bytes]]:
-    """Run MiniStack for the duration of a `with` block."""
-    process = start(cloud)
+def running(engine: Engine, cloud: Cloud) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the engine for the duration of a `with` block."""
+    process = start(engine, cloud)
     try:
         yield process
     finally:
-        stop(process)
+        stop(engine, process)

@@ -12,7 +12,7 @@ STATE = ROOT / ".state"
 STACK_NAME = "payment-platform"
 REGION = "us-east-1"
 
-# The administrator of the local cloud, which listens on the loopback address only: these are not secret.
+# The administrator of the local cloud, which listens on this machine only: these are not secret.
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 # The architecture of this machine, as a value of the template's Architecture parameter.
@@ -21,18 +21,32 @@ ARCHITECTURE = "arm64" if platform.machine().lower() in ("arm64", "aarch64") els
 
 @dataclass(frozen=True)
 class Cloud:
-    """A local cloud: its folder and its port."""
+    """A local cloud: its folder, and the ports of the AWS services and of the HTTP API."""
 
     folder: Path
     port: int
+    api_port: int
+    # The address of a network of containers on this machine, from which it is reached too.
+    bridge: str | None = None
 
     @property
     def endpoint(self) -> str:
+        """The endpoint of the AWS services."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def api_url(self) -> str:
+        """The base URL of the HTTP API. Browsers treat localhost like a site with TLS."""
+        return f"http://localhost:{self.api_port}"
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses that it listens on."""
+        return ["127.0.0.1", *([self.bridge] if self.bridge else [])]
+
+    @property
     def log(self) -> Path:
-        return self.folder / "ministack.log"
+        return self.folder / "cloud.log"
 
     def environment(self) -> dict[str, str]:
         """The environment of a program that uses this cloud as its administrator.

@@ -5,7 +5,7 @@ import signal
 import time
 
 from console import Failure, echo, main
-from pidfile import local_cloud, remove_pidfile, require
+from pidfile import remove_pidfile, require
 from server import STOP_SECONDS, is_ready, terminate_functions
 
 
@@ -13,11 +13,12 @@ def script() -> None:
     running = require()
     remove_pidfile()
     os.kill(running.pid, signal.SIGINT)
-    cloud = local_cloud(running.port)
     deadline = time.monotonic() + STOP_SECONDS
-    while exists(running.pid) or is_ready(cloud):
+    while exists(running.pid) or is_ready(running.engine, running.cloud):
         if time.monotonic() > deadline:
-            raise Failure(f"MiniStack (process {running.pid}) has not stopped within {STOP_SECONDS} seconds")
+            raise Failure(
+                f"{running.engine.name} (process {running.pid}) has not stopped within {STOP_SECONDS} seconds"
+            )
         time.sleep(0.1)
     terminate_functions(running.pid)
     echo("stopped; make run continues with the same state, make clean-state deletes it")

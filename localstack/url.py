@@ -4,4 +4,4 @@ from console import echo, main
 from pidfile import require
 
 if __name__ == "__main__":
-    main(lambda: echo(require().url))
+    main(lambda: echo(require().cloud.api_url))

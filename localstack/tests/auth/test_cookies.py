@@ -1,5 +1,7 @@
 """Credentials of a request: cookies, and the header that takes precedence over them."""
 
+from urllib.parse import urlsplit
+
 import pytest
 from support.problems import problem
 from support.users import set_cookies
@@ -11,6 +13,14 @@ ENDPOINTS = ["/auth/me", "/payments/accounts"]
 def by_cookies(user, *cookies):
     """The headers of a browser with these cookies."""
     return {"Authorization": None, "Cookie": "; ".join(cookies).encode()}
+
+
+def test_browser_sends_cookies_to_the_endpoints_that_read_them(stack, new_user):
+    cookies = set_cookies(new_user().sign_in())
+    for name, endpoint in [("access_token", "/payments/send"), ("refresh_token", "/auth/refresh")]:
+        path = urlsplit(stack.api_url + endpoint).path
+        # https://www.rfc-editor.org/rfc/rfc6265#section-5.1.4
+        assert path.startswith(cookies[name]["path"].rstrip("/") + "/"), cookies[name]
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

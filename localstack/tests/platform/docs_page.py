@@ -29,7 +29,7 @@ def browser(tmp_path):
         "--disable-component-update",
         "--disable-sync",
         "--window-size=1200,1600",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
         f"--user-data-dir={tmp_path / 'profile'}",
     ):
         options.add_argument(argument)
@@ -99,6 +99,19 @@ def test_docs_page_signs_in_and_calls_the_api(browser, stack, anonymous):
     # Violations of the content security policy would be logged here too.
     errors = [entry["message"] for entry in browser.get_log("browser") if "401 (Unauthorized)" not in entry["message"]]
     assert not errors
+
+
+def test_browser_refreshes_by_cookie(browser, stack, new_user):
+    user = new_user()
+    browser.get(f"{stack.api_url}/docs")
+    Page(browser).call("Account", "signIn", {"email": user.email, "password": user.password})
+    # Without a body: the token is in an HttpOnly cookie, which the browser sends below its Path only.
+    refresh = """
+        const done = arguments[arguments.length - 1];
+        fetch("/auth/refresh", {method: "POST"}).then(async response => done([response.status, await response.json()]));
+    """
+    status, tokens = browser.execute_async_script(refresh)
+    assert (status, tokens.keys()) == (200, {"expires_in", "refresh_expires_in"}), tokens
 
 
 def test_docs_page_violating_its_csp_is_blocked(browser, stack):

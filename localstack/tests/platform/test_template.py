@@ -265,6 +265,7 @@ REQUIRED_IN_PROD = {
     "SelfCredit": "disabled",
     "ProviderSimulator": "disabled",
     "CookiePrefixes": "enabled",
+    "EndpointUrl": "",
 }
 
 

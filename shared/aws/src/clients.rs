@@ -30,7 +30,8 @@ use crate::tls::FallbackVerifier;
 
 /// Builds the configuration that all clients share.
 /// # Errors
-/// [`ConfigError`] if the region or the credentials are missing, or `AWS_CA_BUNDLE` is invalid.
+/// [`ConfigError`] if the region, the credentials or, under `sam local`, the endpoint are missing, or if `AWS_CA_BUNDLE`
+/// is invalid.
 pub fn sdk_config(env: &Env) -> Result<SdkConfig, ConfigError> {
     let credentials = Credentials::new(
         env.required("AWS_ACCESS_KEY_ID")?,
@@ -47,8 +48,18 @@ pub fn sdk_config(env: &Env) -> Result<SdkConfig, ConfigError> {
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build());
-    config.set_endpoint_url(env.optional("AWS_ENDPOINT_URL").map(str::to_owned));
+    config.set_endpoint_url(endpoint_url(env)?.map(str::to_owned));
     Ok(config.build())
+}
+
+/// The endpoint of all services, or `None` for those of AWS.
+/// `sam local` passes the developer's own credentials to a function, which must not use them at AWS by default
+/// (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-cli-using-invoke.html>).
+fn endpoint_url(env: &Env) -> Result<Option<&str>, ConfigError> {
+    if env.optional("AWS_SAM_LOCAL").is_some() {
+        return env.required("AWS_ENDPOINT_URL").map(Some);
+    }
+    Ok(env.optional("AWS_ENDPOINT_URL"))
 }
 
 /// Builds a DynamoDB client with its own connection pool.
@@ -133,12 +144,35 @@ mod tests {
 
     use super::*;
 
+    const CREDENTIALS: [(&str, &str); 3] =
+        [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "us-east-1")];
+
+    fn endpoint(variables: &[(&str, &str)]) -> Result<Option<String>, ConfigError> {
+        let env: Env = CREDENTIALS.iter().chain(variables).copied().collect();
+        sdk_config(&env).map(|config| config.endpoint_url().map(str::to_owned))
+    }
+
+    #[test]
+    fn empty_endpoint_is_that_of_aws() {
+        assert_eq!(endpoint(&[("AWS_ENDPOINT_URL", "")]), Ok(None));
+        assert_eq!(endpoint(&[("AWS_ENDPOINT_URL", "http://a")]), Ok(Some("http://a".to_owned())));
+    }
+
+    #[test]
+    fn sam_local_without_endpoint_does_not_start() {
+        for url in [&[][..], &[("AWS_ENDPOINT_URL", "")]] {
+            let env = [&[("AWS_SAM_LOCAL", "true")], url].concat();
+            assert_eq!(endpoint(&env), Err(ConfigError::Missing("AWS_ENDPOINT_URL")));
+        }
+        let local = [("AWS_SAM_LOCAL", "true"), ("AWS_ENDPOINT_URL", "http://172.17.0.1:4566")];
+        assert_eq!(endpoint(&local), Ok(Some("http://172.17.0.1:4566".to_owned())));
+    }
+
     #[tokio::test]
     async fn request_has_one_constant_user_agent() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let env = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "us-east-1")];
-        let env: Env = env.into_iter().chain([("AWS_ENDPOINT_URL", url.as_str())]).collect();
+        let env: Env = CREDENTIALS.into_iter().chain([("AWS_ENDPOINT_URL", url.as_str())]).collect();
         let client = dynamodb_client(&env).unwrap();
         let call = tokio::spawn(async move { client.list_tables().send().await });
         let (mut stream, _) = listener.accept().await.unwrap();
