@@ -61,7 +61,7 @@ def deploy(engine: Engine, cloud: Cloud, template: Path) -> dict[str, str]:
     deployed, expected = cloud.folder / "deployed", fingerprint(cloud, template)
     if not (deployed.exists() and deployed.read_text() == expected and is_complete(cloudformation)):
         deployed.unlink(missing_ok=True)
-        sam_deploy(cloud, template)
+        sam_deploy(cloud, template, parameters(cloud))
         deployed.write_text(expected)
     resources = {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
@@ -85,7 +85,7 @@ def is_complete(cloudformation) -> bool:
     return stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
-def sam_deploy(cloud: Cloud, template: Path) -> None:
+def sam_deploy(cloud: Cloud, template: Path, overrides: list[str]) -> None:
     session().client("s3", endpoint_url=cloud.endpoint).create_bucket(Bucket=BUCKET)
     log = cloud.folder / "deploy.log"
     with log.open("wb") as output:
@@ -107,7 +107,7 @@ def sam_deploy(cloud: Cloud, template: Path) -> None:
                 "--config-env",
                 "local",
                 "--parameter-overrides",
-                *parameters(cloud),
+                *overrides,
             ],
             cwd=ROOT,
             env=cloud.environment(),
