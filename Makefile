@@ -5,21 +5,31 @@ VENV   := .venv
 LOCAL  := $(VENV)/bin/python localstack
 # Marks the installation of the lock file; make compares their times.
 TOOLS  := $(VENV)/.installed
+# LocalStack has a Python and packages of its own.
+NATIVE := .venv-localstack
+# What an engine other than the default needs (ENGINE=localstack).
+ENGINE_TOOLS := $(if $(filter localstack,$(ENGINE)),$(NATIVE)/.installed)
 # The installed packages of bench/peers.
 PEERS  := target/peers
 # The environment in samconfig.toml for make deploy.
 ENV    ?= dev
 PORT   ?= 4566
-export PORT
+export PORT ENGINE CONTAINERS
 
 .DEFAULT_GOAL := help
-.PHONY: help run url stop demo codes check unit e2e test test-browser endpoint-example deny bench bench-peers openapi events numbering-plans build deploy clean-state
+.PHONY: help run localstack localstack-image url stop demo codes check unit e2e test test-browser test-localstack endpoint-example deny bench bench-peers openapi events numbering-plans build deploy clean-state
 
 help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
-run: $(TOOLS) ## Build, deploy and serve the platform on this machine until Ctrl-C (PORT=4566)
+run: $(TOOLS) $(ENGINE_TOOLS) ## Build, deploy and serve the platform on this machine until Ctrl-C (PORT=4566)
 	@$(LOCAL)/run.py
+
+localstack: ## The same on the open edition of LocalStack (needs Python 3.13)
+	@$(MAKE) --no-print-directory run ENGINE=localstack
+
+localstack-image: $(TOOLS) ## Deploy to LocalStack's own image (needs Docker and LOCALSTACK_AUTH_TOKEN)
+	@$(LOCAL)/localstack_image.py
 
 url: $(TOOLS) ## Print the base URL of the running platform
 	@$(LOCAL)/url.py
@@ -39,16 +49,19 @@ check: $(TOOLS) ## Check format, lints and the template
 unit: $(TOOLS) ## Run the Rust tests (P=payment: those of one crate)
 	@$(LOCAL)/verify.py unit $(P)
 
-e2e: $(TOOLS) ## Run the end-to-end tests on a new stack (T=revocation: those with this name; AWS_ENDPOINT_URL and API_URL: on that stack)
+e2e: $(TOOLS) $(ENGINE_TOOLS) ## Run the end-to-end tests on a new stack (T=revocation: those with this name; AWS_ENDPOINT_URL and API_URL: on that stack)
 	@$(LOCAL)/e2e.py $(if $(T),-k "$(T)") $(PYTEST_ARGS)
 
 test: $(TOOLS) ## Run everything: check, Rust tests, budgets of release builds, end-to-end tests
 	@$(LOCAL)/verify.py test
 
+test-localstack: $(TOOLS) $(NATIVE)/.installed ## Run the tests of the plugins and all end-to-end tests on LocalStack (needs Python 3.13)
+	@$(LOCAL)/verify.py localstack
+
 endpoint-example: $(TOOLS) ## Apply docs/adding-an-endpoint.md to a scratch copy and check it (E2E=1: with its end-to-end test)
 	@$(LOCAL)/endpoint_example.py
 
-deny: $(VENV)/bin/cargo-deny ## Check dependencies and licences (compiles cargo-deny once: 5 minutes)
+deny: $(VENV)/bin/cargo-deny ## Check dependencies and licences (compiles cargo-deny once: two minutes)
 	@$(VENV)/bin/cargo-deny --all-features check --allow unused-wrapper bans licenses
 
 test-browser: $(TOOLS) ## Test the page at /docs in a headless Chromium
@@ -80,6 +93,13 @@ clean-state: ## Delete the state of make run
 	@if [ -e .state/running.json ]; then echo "error: still running: make stop first" >&2; exit 1; fi
 	rm -rf .state
 
+$(NATIVE)/.installed: localstack/native/requirements.txt localstack/native/pyproject.toml
+	@python=$$(localstack/native/find-python) && "$$python" -m venv $(NATIVE)
+	@echo "installing LocalStack into $(NATIVE) ..." >&2
+	@$(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable localstack/native
+	@touch $@
+
 $(PEERS)/typescript/bundle.js: $(wildcard bench/peers/typescript/*)
 	@command -v npm >/dev/null || { echo "error: npm is not installed: install Node.js 20 or newer" >&2; exit 1; }
 	@mkdir -p $(@D)
@@ -92,7 +112,7 @@ $(PEERS)/python/.installed: bench/peers/python/requirements.txt
 	@touch $@
 
 $(VENV)/bin/cargo-deny: $(TOOLS)
-	cargo install cargo-deny --version 0.20.2 --locked --force --root $(VENV)
+	cargo install cargo-deny --version 0.20.2 --locked --force --debug --root $(VENV)
 
 $(TOOLS): localstack/requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed: install Python 3.10 or newer, or name one: make PYTHON=..." >&2; exit 1; }

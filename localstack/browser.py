@@ -5,6 +5,7 @@ import sys
 
 import e2e
 from console import Failure, main
+from engines import chosen_engine
 
 # Program -> the names under which packages install it.
 NEEDED = {
@@ -18,7 +19,7 @@ def script() -> int:
     for title, names in NEEDED.items():
         if not any(map(shutil.which, names)):
             raise Failure(f"{title} is not installed: {INSTALL}")
-    return e2e.run(["platform/docs_page.py", *sys.argv[1:]])
+    return e2e.run(["platform/docs_page.py", *sys.argv[1:]], chosen_engine())
 
 
 if __name__ == "__main__":

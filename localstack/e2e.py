@@ -14,7 +14,7 @@ import server
 from build import build
 from console import Failure, echo, main
 from deployment import deploy, session
-from engines import chosen_engine
+from engines import Engine, chosen_engine
 from settings import ROOT, STACK_NAME, Cloud
 
 
@@ -25,11 +25,10 @@ def pytest(environment: dict[str, str], arguments: list[str]) -> int:
     ).returncode
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], engine: Engine) -> int:
     """Run the suite. Returns the exit status of pytest."""
     if "AWS_ENDPOINT_URL" in os.environ and "API_URL" in os.environ:
         return pytest(os.environ | {"STACK_NAME": os.environ.get("STACK_NAME", STACK_NAME)}, arguments)
-    engine = chosen_engine()
     template = build()
     with tempfile.TemporaryDirectory(prefix="payment-platform-e2e-") as folder:
         cloud = Cloud(Path(folder), *server.free_ports())
@@ -62,4 +61,4 @@ def show_errors(cloud: Cloud, limit: int = 40) -> None:
 
 
 if __name__ == "__main__":
-    main(lambda: run(sys.argv[1:]))
+    main(lambda: run(sys.argv[1:], chosen_engine()))

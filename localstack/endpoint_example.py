@@ -17,7 +17,7 @@ GUIDE = ROOT / "docs" / "adding-an-endpoint.md"
 MAX_HAND_WRITTEN_FILES = 7
 GENERATED = {"functions/docs/openapi.json", "docs/api.md", "events/limits.json", "Cargo.lock"}
 SCRATCH = ROOT / "target" / "endpoint-example"
-UNTRACKED = {".venv", ".state", ".pytest_cache", "__pycache__", ".hypothesis", ".ruff_cache"}
+UNTRACKED = {".venv", ".venv-localstack", ".state", ".pytest_cache", "__pycache__", ".hypothesis", ".ruff_cache"}
 # A fenced block whose info string has the path of a file: its content, or a diff.
 BLOCK = re.compile(r"^```(?P<language>\w+) (?P<path>\S+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 # Tests of every endpoint that need no running stack.

@@ -1,8 +1,9 @@
-"""`make check`, `make unit` and `make test`: the checks before a change is merged.
+"""`make check`, `make unit`, `make test` and `make test-localstack`: the checks before a change is merged.
 
 verify.py check          format, lints and the template
 verify.py unit [CRATE]   Rust tests: of one crate, or of all
 verify.py test           everything, with the budgets and the end-to-end tests
+verify.py localstack     the tests of LocalStack's plugins, and the end-to-end tests on LocalStack
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import e2e
 from console import Failure, echo, main
+from engines import Engine, engine_with, localstack
 from settings import REGION, ROOT, TOOLS
 
 
@@ -47,13 +49,13 @@ def rust_tests(*selection: str) -> int:
     return passed
 
 
-def end_to_end_tests() -> int:
+def end_to_end_tests(engine: Engine) -> int:
     """Run the end-to-end tests. Returns how many passed."""
-    echo("\n== End-to-end tests")
+    echo(f"\n== End-to-end tests on {engine.name}")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        if e2e.run([f"--junit-xml={report}"]) != 0:
-            raise Failure("End-to-end tests: see above (make e2e)")
+        if e2e.run([f"--junit-xml={report}"], engine) != 0:
+            raise Failure(f"End-to-end tests: see above (make e2e ENGINE={engine.key})")
         [suite] = xml.etree.ElementTree.parse(report).getroot()
         if suite.get("skipped") != "0":
             raise Failure(f"{suite.get('skipped')} end-to-end tests were skipped: a skipped test verifies nothing")
@@ -71,7 +73,10 @@ def script() -> None:
         # The budgets of release builds, which plain `cargo test` leaves out.
         passed += rust_tests("--package", "bench", "--test", "functions", "--test", "memory")
         step("Example of an endpoint", sys.executable, "localstack/endpoint_example.py")
-        passed += end_to_end_tests()
+        passed += end_to_end_tests(engine_with("ministack"))
+    if command == "localstack":
+        step("Plugins of LocalStack", localstack.PYTHON, "-m", "pytest", "localstack/native")
+        passed = end_to_end_tests(engine_with("localstack"))
     if command == "unit":
         packages = [option for package in arguments for option in ("--package", package)]
         passed = rust_tests(*(packages or ("--workspace",)))

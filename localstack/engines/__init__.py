@@ -8,6 +8,7 @@ import boto3
 from console import Failure
 from settings import Cloud
 
+from engines.localstack import LocalStack
 from engines.ministack import MiniStack
 
 
@@ -32,7 +33,7 @@ class Engine(Protocol):
         """Set what the engine's CloudFormation leaves out. `resources` is logical id -> physical id."""
 
 
-ENGINES: dict[str, Engine] = {engine.key: engine for engine in (MiniStack(),)}
+ENGINES: dict[str, Engine] = {engine.key: engine for engine in (MiniStack(), LocalStack())}
 
 
 def engine_with(key: str) -> Engine:
