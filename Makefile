@@ -14,10 +14,12 @@ PEERS  := target/peers
 # The environment in samconfig.toml for make deploy.
 ENV    ?= dev
 PORT   ?= 4566
+# The port of make sam-api.
+SAM_PORT ?= 3000
 export PORT ENGINE CONTAINERS
 
 .DEFAULT_GOAL := help
-.PHONY: help run localstack localstack-image url stop demo codes check unit e2e test test-browser test-localstack endpoint-example deny bench bench-peers openapi events numbering-plans build deploy clean-state
+.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes check unit e2e test test-browser test-localstack endpoint-example deny bench bench-peers openapi events numbering-plans build deploy clean-state
 
 help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -30,6 +32,12 @@ localstack: ## The same on the open edition of LocalStack (needs Python 3.13)
 
 localstack-image: $(TOOLS) ## Deploy to LocalStack's own image (needs Docker and LOCALSTACK_AUTH_TOKEN)
 	@$(LOCAL)/localstack_image.py
+
+sam-invoke: $(TOOLS) ## Invoke a function by the SAM CLI, against make run CONTAINERS=1 (FUNCTION=me EVENT=events/me.json; needs Docker)
+	@$(LOCAL)/sam_local.py invoke "$(FUNCTION)" "$(EVENT)"
+
+sam-api: $(TOOLS) ## Serve the API by the SAM CLI, against make run CONTAINERS=1 (SAM_PORT=3000; needs Docker)
+	@$(LOCAL)/sam_local.py api $(SAM_PORT)
 
 url: $(TOOLS) ## Print the base URL of the running platform
 	@$(LOCAL)/url.py

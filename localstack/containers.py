@@ -5,15 +5,28 @@ import subprocess
 
 from console import Failure
 
+# Docker Desktop runs containers in a virtual machine, and forwards this name to the loopback address of the host:
+# https://docs.docker.com/desktop/features/networking/networking-how-tos/
+DOCKER_DESKTOP_HOST = "host.docker.internal"
 
-def bridge_address() -> str:
-    """The address of this machine in the default network of the Docker engine."""
+
+def require_docker() -> None:
+    """Fail if no Docker engine responds."""
+    docker("info")
+
+
+def container_host() -> str:
+    """The host name or address of this machine in containers."""
+    if docker("info", "--format", "{{.OperatingSystem}}") == "Docker Desktop":
+        return DOCKER_DESKTOP_HOST
+    return docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+
+
+def docker(*arguments: str) -> str:
+    """The output of a docker command."""
     if not shutil.which("docker"):
-        raise Failure("CONTAINERS=1: docker is not installed")
-    template = "{{(index .IPAM.Config 0).Gateway}}"
-    inspect = subprocess.run(
-        ["docker", "network", "inspect", "bridge", "--format", template], capture_output=True, text=True
-    )
-    if inspect.returncode != 0:
-        raise Failure(f"CONTAINERS=1: no Docker engine responds: {inspect.stderr.strip()}")
-    return inspect.stdout.strip()
+        raise Failure("docker is not installed")
+    command = subprocess.run(["docker", *arguments], capture_output=True, text=True)
+    if command.returncode != 0:
+        raise Failure(f"docker {' '.join(arguments)}: {command.stderr.strip() or 'failed'}")
+    return command.stdout.strip()

@@ -20,7 +20,7 @@ class Running:
     engine_key: str
     port: int
     api_port: int
-    bridge: str | None
+    container_host: str | None
 
     @property
     def engine(self) -> Engine:
@@ -28,12 +28,12 @@ class Running:
 
     @property
     def cloud(self) -> Cloud:
-        return local_cloud(self.engine, self.port, self.api_port, self.bridge)
+        return local_cloud(self.engine, self.port, self.api_port, self.container_host)
 
 
-def local_cloud(engine: Engine, port: int, api_port: int, bridge: str | None) -> Cloud:
+def local_cloud(engine: Engine, port: int, api_port: int, container_host: str | None) -> Cloud:
     """The cloud of make run. Each port has its own state, because engines store URLs that contain the port."""
-    return Cloud(STATE / engine.key / str(port), port, api_port, bridge)
+    return Cloud(STATE / engine.key / str(port), port, api_port, container_host)
 
 
 def write_pidfile(running: Running) -> None:

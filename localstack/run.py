@@ -9,10 +9,11 @@ import urllib.request
 import server
 from build import build
 from console import Failure, echo, main
-from containers import bridge_address
-from deployment import deploy
+from containers import container_host
+from deployment import deploy, session
 from engines import Engine, chosen_engine
 from pidfile import PIDFILE, Running, find, local_cloud, remove_pidfile, write_pidfile
+from sam_environment import SAM_ENVIRONMENT, sam_environment
 from settings import ROOT, Cloud
 
 
@@ -28,21 +29,23 @@ def smoke_test(cloud: Cloud) -> None:
 
 def greeting(cloud: Cloud) -> str:
     url = cloud.api_url
+    hint = "" if cloud.container_host else " (make run CONTAINERS=1: containers reach the stack)"
     return f"""
 Running at  {url}
 AWS at      {cloud.endpoint}
 Try it:     curl -i {url}/auth/signup -H 'content-type: application/json' \\
                  -d '{{"email":"ada@example.com","password":"correct horse battery"}}'
 Demo:       make demo
+SAM:        {SAM_ENVIRONMENT.relative_to(ROOT)} is for sam local --env-vars{hint}
 Logs:       {cloud.log.relative_to(ROOT)}
 Stop:       Ctrl-C, or make stop
 """
 
 
 def chosen_cloud(engine: Engine) -> Cloud:
-    """The cloud at PORT and the port after it, and with CONTAINERS=1 in the network of containers too."""
+    """The cloud at PORT and the port after it. With CONTAINERS=1 containers reach it too."""
     port = int(os.environ.get("PORT", "4566"))
-    return local_cloud(engine, port, port + 1, bridge_address() if os.environ.get("CONTAINERS") == "1" else None)
+    return local_cloud(engine, port, port + 1, container_host() if os.environ.get("CONTAINERS") == "1" else None)
 
 
 def script() -> None:
@@ -60,9 +63,10 @@ def script() -> None:
     echo(f"starting {engine.name} ...")
     with server.running(engine, cloud) as process:
         echo("deploying ...")
-        deploy(engine, cloud, template)
+        resources = deploy(engine, cloud, template)
         smoke_test(cloud)
-        write_pidfile(Running(process.pid, engine.key, cloud.port, cloud.api_port, cloud.bridge))
+        SAM_ENVIRONMENT.write_text(sam_environment(cloud, session(), template, resources))
+        write_pidfile(Running(process.pid, engine.key, cloud.port, cloud.api_port, cloud.container_host))
         echo(greeting(cloud))
         try:
             process.wait()

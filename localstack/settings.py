@@ -19,6 +19,11 @@ ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 ARCHITECTURE = "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
 
 
+def is_address(host: str | None) -> bool:
+    """Whether it is an IPv4 address, not a name."""
+    return host is not None and host.replace(".", "").isdigit()
+
+
 @dataclass(frozen=True)
 class Cloud:
     """A local cloud: its folder, and the ports of the AWS services and of the HTTP API."""
@@ -26,8 +31,8 @@ class Cloud:
     folder: Path
     port: int
     api_port: int
-    # The address of a network of containers on this machine, from which it is reached too.
-    bridge: str | None = None
+    # The host name or address by which containers reach it, if they do.
+    container_host: str | None = None
 
     @property
     def endpoint(self) -> str:
@@ -40,9 +45,14 @@ class Cloud:
         return f"http://localhost:{self.api_port}"
 
     @property
+    def container_endpoint(self) -> str:
+        """The endpoint of the AWS services in containers."""
+        return f"http://{self.container_host or '127.0.0.1'}:{self.port}"
+
+    @property
     def addresses(self) -> list[str]:
         """The addresses that it listens on."""
-        return ["127.0.0.1", *([self.bridge] if self.bridge else [])]
+        return ["127.0.0.1", *([self.container_host] if is_address(self.container_host) else [])]
 
     @property
     def log(self) -> Path:

@@ -1,0 +1,110 @@
+"""`make sam-invoke` and `make sam-api`: `sam local` against the running stack.
+
+sam_local.py invoke FUNCTION [EVENT]   invoke one function, with its sample event by default
+sam_local.py api PORT                  serve the API until Ctrl-C
+"""
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from build import build
+from console import Failure, echo, main
+from containers import docker, require_docker
+from pidfile import require
+from sam_environment import SAM_ENVIRONMENT
+from samcli.yamlhelper import yaml_parse
+from settings import ARCHITECTURE, ROOT, TOOLS, Cloud
+
+IMAGE = "public.ecr.aws/lambda/provided:al2023"
+
+
+def sam_command(command: str, *arguments: str | Path, template: Path, environment_file: Path) -> list[str | Path]:
+    """The command line of `sam local invoke` or `sam local start-api`."""
+    return [
+        TOOLS / "sam",
+        "local",
+        command,
+        *arguments,
+        "--template",
+        template,
+        "--env-vars",
+        environment_file,
+        "--parameter-overrides",
+        f"Architecture={ARCHITECTURE}",
+        *(["--skip-pull-image"] if has_stand_in() else []),
+    ]
+
+
+def has_stand_in() -> bool:
+    """Whether sam-base-image made the image, which has no origin that could be compared with the registry's."""
+    return (
+        bool(docker("image", "ls", "--quiet", IMAGE))
+        and docker("image", "inspect", "--format", "{{.RepoDigests}}", IMAGE) == "[]"
+    )
+
+
+def template_for_containers(cloud: Cloud) -> Path:
+    """The built template with functions that run in Lambda's image. On Linux they are those of `make run`."""
+    if platform.system() == "Linux":
+        return build()
+    command = [TOOLS / "sam", "build", "--parameter-overrides", f"Architecture={ARCHITECTURE}"]
+    if subprocess.run(command, cwd=ROOT, env=cloud.environment() | {"SAM_BUILD_MODE": "debug"}).returncode != 0:
+        raise Failure("sam build failed: see above")
+    return ROOT / ".aws-sam" / "build" / "template.yaml"
+
+
+def functions() -> dict[str, str]:
+    """Logical id -> binary, for each function of the template."""
+    return {
+        name: resource["Metadata"]["BuildProperties"]["Binary"]
+        for name, resource in yaml_parse((ROOT / "template.yaml").read_text())["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def logical_id(function: str) -> str:
+    """The logical id of a function that is named by it or by its binary."""
+    binaries = functions()
+    ids = {binary: name for name, binary in binaries.items()} | {name: name for name in binaries}
+    if function not in ids:
+        raise Failure(f"FUNCTION={function}: name one of {', '.join(sorted(binaries.values()))}")
+    return ids[function]
+
+
+def event_file(function: str, event: str) -> Path:
+    path = Path(event) if event else ROOT / "events" / f"{functions()[function]}.json"
+    if not path.is_file():
+        raise Failure(f"EVENT={event}: there is no such file")
+    return path.resolve()
+
+
+def reachable_cloud() -> Cloud:
+    """The running cloud. Fails if containers do not reach it."""
+    require_docker()
+    cloud = require().cloud
+    if not cloud.container_host:
+        raise Failure("containers do not reach the running stack: start it with make run CONTAINERS=1")
+    return cloud
+
+
+def script() -> int:
+    command, *arguments = sys.argv[1:]
+    if command == "invoke":
+        function, event = (*arguments, "")[:2]
+        if not function:
+            raise Failure("name a function: make sam-invoke FUNCTION=me")
+        name = logical_id(function)
+        own = ["invoke", name, "--event", event_file(name, event)]
+    else:
+        own = ["start-api", "--host", "127.0.0.1", "--port", *arguments, "--warm-containers", "LAZY"]
+    cloud = reachable_cloud()
+    template = template_for_containers(cloud)
+    line = sam_command(*own, template=template, environment_file=SAM_ENVIRONMENT)
+    echo(f"> {' '.join(map(str, line))}")
+    return subprocess.run(line, cwd=ROOT, env=cloud.environment()).returncode
+
+
+if __name__ == "__main__":
+    main(script)

@@ -1,0 +1,95 @@
+"""`make test-sam`: tests with functions in the containers of `sam local`, against a new stack.
+
+First every sample event is handled by `sam local invoke`, then the end-to-end tests send their requests to
+`sam local start-api`. support/sam_exceptions.py names the tests that the SAM CLI is known to fail.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import e2e
+import server
+from console import Failure, echo, main
+from containers import container_host, docker, require_docker
+from deployment import deploy, session
+from engines import engine_with
+from sam_environment import sam_environment
+from sam_local import IMAGE, sam_command, template_for_containers
+from settings import ROOT, STACK_NAME, Cloud
+
+START_SECONDS = 60
+
+
+def require_image() -> None:
+    """Make a stand-in for Lambda's image where it is neither present nor can be pulled."""
+    if docker("image", "ls", "--quiet", IMAGE):
+        return
+    if subprocess.run(["docker", "pull", "--quiet", IMAGE]).returncode != 0:
+        echo(f"{IMAGE} cannot be pulled: making a stand-in")
+        subprocess.run([ROOT / "localstack" / "sam-base-image", sys.executable], check=True)
+
+
+@contextmanager
+def started_api(cloud: Cloud, command: list[str | Path], url: str) -> Iterator[None]:
+    """Run `sam local start-api` for the duration of a `with` block."""
+    with (cloud.folder / "sam.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=cloud.environment(), stdout=log, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not responds(f"{url}/health"):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Failure(f"sam local start-api does not respond: see {log.name}")
+            time.sleep(0.2)
+        yield
+    finally:
+        # On SIGINT it removes its containers.
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+def responds(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=START_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def script() -> int:
+    require_docker()
+    require_image()
+    engine = engine_with("ministack")
+    with tempfile.TemporaryDirectory(prefix="payment-platform-sam-") as folder:
+        cloud = Cloud(Path(folder), *server.free_ports(), container_host())
+        template = template_for_containers(cloud)
+        with server.running(engine, cloud):
+            resources = deploy(engine, cloud, template)
+            variables = cloud.folder / "sam-environment.json"
+            variables.write_text(sam_environment(cloud, session(), template, resources))
+            files = {"template": template, "environment_file": variables}
+            environment = cloud.environment() | {"STACK_NAME": STACK_NAME, "API_URL": cloud.api_url}
+            echo("\n== Sample events by sam local invoke")
+            invoke = json.dumps([str(part) for part in sam_command("invoke", **files)])
+            samples = ["-p", "support.sam_invoke", "platform/test_sample_events.py", "-k", "sample and not handles"]
+            sam = {"SAM_INVOKE": invoke, "SAM_ENDPOINT": cloud.container_endpoint}
+            failed = e2e.pytest(environment | sam, samples)
+            echo("\n== End-to-end tests by sam local start-api")
+            port = server.free_ports()[0]
+            url = f"http://127.0.0.1:{port}"
+            options = ["--host", "127.0.0.1", "--port", str(port), "--warm-containers", "LAZY"]
+            with started_api(cloud, sam_command("start-api", *options, **files), url):
+                arguments = ["-p", "support.sam_exceptions", *sys.argv[1:]]
+                failed |= e2e.pytest(environment | {"API_URL": url}, arguments)
+    return failed
+
+
+if __name__ == "__main__":
+    main(script)
