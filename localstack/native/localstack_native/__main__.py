@@ -72,7 +72,7 @@ def environment(options: argparse.Namespace) -> dict[str, str]:
         | {
             "HOME": str(state),
             # For Python. LocalStack has another use for TMPDIR.
-            "TEMP": str(state / "tmp"),
+            "TEMP": str(temporary_folder(state)),
             settings.API_PORT: str(options.api_port),
             settings.DYNOXIDED: str(options.dynoxided.resolve()),
             settings.ENFORCE_IAM: str(int(options.iam)),
@@ -112,16 +112,20 @@ def environment(options: argparse.Namespace) -> dict[str, str]:
     )
 
 
-def remove_plugin_cache(state: Path) -> None:
-    """Remove LocalStack's cache of entry points, which would hide those of another version of this package."""
-    for folder in (".cache", "Library/Caches"):
-        shutil.rmtree(state / folder / "plux", ignore_errors=True)
+def temporary_folder(state: Path) -> Path:
+    return state / "tmp" / "localstack-native"
+
+
+def prepare(state: Path) -> None:
+    """Remove files of an earlier run, and LocalStack's cache of plugins, which is not updated with this package."""
+    for folder in (temporary_folder(state), state / ".cache" / "plux", state / "Library" / "Caches" / "plux"):
+        shutil.rmtree(folder, ignore_errors=True)
+    temporary_folder(state).mkdir(parents=True)
 
 
 def main() -> None:
     options = parse(sys.argv[1:])
-    (options.state / "tmp").mkdir(parents=True, exist_ok=True)
-    remove_plugin_cache(options.state)
+    prepare(options.state)
     # Replaces this process, so that LocalStack receives its signals.
     os.execve(sys.executable, [sys.executable, "-m", "localstack.runtime.main"], environment(options))
 

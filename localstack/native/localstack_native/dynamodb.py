@@ -28,6 +28,7 @@ from localstack.aws.forwarder import AwsRequestProxy
 from localstack.services.dynamodb.server import DynamodbServer
 from localstack.services.dynamodb.v2.provider import DynamoDBProvider
 from localstack.services.dynamodbstreams.v2.provider import DynamoDBStreamsProvider
+from localstack.utils.aws.arns import dynamodb_table_arn
 from localstack.utils.common import TMP_THREADS, ShellCommandThread
 from localstack.utils.threads import FuncThread
 
@@ -57,8 +58,6 @@ class DynoxideProxy(AwsRequestProxy):
 class DynoxideServer(DynamodbServer):
     """The process of dynoxided, which LocalStack restarts if it fails."""
 
-    _running: ShellCommandThread | None = None
-
     def __init__(self) -> None:
         super().__init__(host=LOOPBACK)
         self.proxy = DynoxideProxy(self.url)
@@ -77,14 +76,7 @@ class DynoxideServer(DynamodbServer):
         )
         TMP_THREADS.append(thread)
         thread.start()
-        DynoxideServer._running = thread
         return thread
-
-    @classmethod
-    def stop_running(cls) -> None:
-        if cls._running:
-            cls._running.auto_restart = False
-            cls._running.stop()
 
 
 class DynoxideProvider(DynamoDBProvider):
@@ -106,7 +98,7 @@ class DynoxideProvider(DynamoDBProvider):
 
     def delete_table(self, context: RequestContext, table_name: TableName, **kwargs) -> DeleteTableOutput:
         output = super().delete_table(context, table_name, **kwargs)
-        table_policies.delete(output["TableDescription"]["TableArn"])
+        table_policies.delete(dynamodb_table_arn(table_name, context.account_id, context.region))
         return output
 
     @handler("PutResourcePolicy", expand=False)

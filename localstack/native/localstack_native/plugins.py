@@ -104,8 +104,9 @@ def on_ready():
     exit_unless_loopback_only()
 
 
-@hooks.on_infra_shutdown()
+# After the other hooks, as it ends the process.
+@hooks.on_infra_shutdown(priority=-100)
 def on_shutdown():
-    from localstack_native.shutdown import stop_processes
+    from localstack_native.shutdown import exit_with_processes
 
-    stop_processes()
+    exit_with_processes()

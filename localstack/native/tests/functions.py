@@ -39,8 +39,8 @@ def package(program: str) -> bytes:
     return archived.getvalue()
 
 
-def create(lambda_, program: str, role: str = ROLE, **variables: str) -> str:
-    """Create a function with a timeout of 2 seconds. Returns its name."""
+def create(lambda_, program: str, role: str = ROLE, timeout: int = 2, **variables: str) -> str:
+    """Create a function with a timeout in seconds. Returns its name."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     lambda_.create_function(
         FunctionName=name,
@@ -48,7 +48,7 @@ def create(lambda_, program: str, role: str = ROLE, **variables: str) -> str:
         Handler="bootstrap",
         Role=role,
         Code={"ZipFile": package(program)},
-        Timeout=2,
+        Timeout=timeout,
         Environment={"Variables": variables},
     )
     lambda_.get_waiter("function_active_v2").wait(FunctionName=name)

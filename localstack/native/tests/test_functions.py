@@ -121,7 +121,9 @@ def test_failed_start_is_an_error_of_the_invocation(lambda_, localstack):
     assert "no configuration\n" in localstack.output
 
 
-def test_twenty_invocations_at_once_run_in_twenty_processes(lambda_, function, tmp_path):
+def test_twenty_invocations_at_once_run_in_twenty_processes(lambda_, tmp_path):
+    function = create(lambda_, PROGRAM, timeout=60)
+
     def one(n):
         return invoke(lambda_, function, do="rendezvous", folder=str(tmp_path), count=20, n=n)
 

@@ -5,7 +5,6 @@ import subprocess
 import threading
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
-from weakref import WeakSet
 
 from localstack_native.lambda_.runtime_api import InitializationError, RuntimeApi, error
 
@@ -14,8 +13,6 @@ INIT_TIMEOUT_SECONDS = 10
 
 
 class FunctionProcess:
-    _all: "WeakSet[FunctionProcess]" = WeakSet()
-
     def __init__(self, program: Path, environment: dict[str, str], output: Path) -> None:
         """Start the program. Its output is appended to a file. Raises OSError if it cannot be executed."""
         self.api = RuntimeApi()
@@ -32,7 +29,6 @@ class FunctionProcess:
         except OSError as cause:
             self.api.close(error("Runtime.InvalidEntrypoint", str(cause)))
             raise
-        self._all.add(self)
         threading.Thread(target=self._watch, daemon=True).start()
 
     def wait_until_initialized(self) -> None:
@@ -51,11 +47,6 @@ class FunctionProcess:
     def kill(self) -> None:
         """Kill the process, as AWS does: a function has no shutdown phase without an extension."""
         self._child.kill()
-
-    @classmethod
-    def stop_all(cls) -> None:
-        for process in list(cls._all):
-            process.kill()
 
     def _watch(self) -> None:
         status = self._child.wait()
