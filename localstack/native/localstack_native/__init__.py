@@ -1,0 +1,1 @@
+"""Plugins for the open edition of LocalStack that replace Docker: see README.md."""

@@ -1,0 +1,1 @@
+"""HTTP APIs of API Gateway: routes with Lambda proxy integrations, payload format 2.0."""
