@@ -19,7 +19,7 @@ SAM_PORT ?= 3000
 export PORT ENGINE CONTAINERS
 
 .DEFAULT_GOAL := help
-.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes check unit e2e test test-browser test-localstack endpoint-example deny bench bench-peers openapi events numbering-plans build deploy clean-state
+.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes check unit e2e test test-browser test-localstack test-sam endpoint-example deny bench bench-peers openapi events numbering-plans build deploy clean-state
 
 help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -65,6 +65,9 @@ test: $(TOOLS) ## Run everything: check, Rust tests, budgets of release builds, 
 
 test-localstack: $(TOOLS) $(NATIVE)/.installed ## Run the tests of the plugins and all end-to-end tests on LocalStack (needs Python 3.13)
 	@$(LOCAL)/verify.py localstack
+
+test-sam: $(TOOLS) ## Run the sample events and the end-to-end tests in containers of the SAM CLI (needs Docker)
+	@$(LOCAL)/sam_tests.py $(if $(T),-k "$(T)") $(PYTEST_ARGS)
 
 endpoint-example: $(TOOLS) ## Apply docs/adding-an-endpoint.md to a scratch copy and check it (E2E=1: with its end-to-end test)
 	@$(LOCAL)/endpoint_example.py

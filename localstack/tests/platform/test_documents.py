@@ -24,6 +24,7 @@ HEADING = re.compile(r"^(?P<level>#+) (?P<title>.*)$", re.MULTILINE)
 TABLE = re.compile(r"^\|.*\n\|[-:| ]+\|\n((?:\|.*(?:\n|\Z))+)", re.MULTILINE)
 # A function in Rust or Python: what a link with its name must find in the file.
 DEFINITION = re.compile(r"^\s*(?:pub )?(?:async )?(?:fn|def) (?P<name>\w+)\(", re.MULTILINE)
+SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A row of an ASVS table: number, requirement, level and verdict.
 REQUIREMENT = re.compile(
     r"^\| (?P<number>\d+\.\d+\.\d+) \| (?P<text>[^|]+) \| (?P<level>[123]) \| (?P<verdict>[^|]+) \|.*$", re.MULTILINE
@@ -153,3 +154,14 @@ def test_runbook_payloads_suspend_and_reactivate_a_user(stack, new_user):
     for payload, status in zip(payloads, ("SUSPENDED", "ACTIVE"), strict=True):
         response = stack.invoke(SET_USER_STATUS, payload)
         assert (response["userId"], response["status"], response["changed"]) == (user.id, status, True)
+
+
+def test_documented_sam_commands_use_the_local_cloud():
+    # `sam local` uses the credentials and the endpoint of AWS unless it is given others.
+    blocks = [block for text in map(read, DOCUMENTS) for block in SHELL.findall(text)]
+    commands = [block for block in blocks if "sam local" in block]
+    assert commands
+    for block in commands:
+        assert "export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test" in block, block
+        for command in re.findall(r"^sam local .*$", block.replace("\\\n", ""), re.MULTILINE):
+            assert "--env-vars .state/sam-environment.json" in command, command

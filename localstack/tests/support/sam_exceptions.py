@@ -1,20 +1,43 @@
-"""A pytest plugin: the tests that `sam local start-api` is known to fail, each with its cause.
+"""A pytest plugin: the tests that the SAM CLI is known to fail, each with its cause.
 
-A test in the list that passes, and a name in it that no test has, fail the run.
+They are expected to fail: one that passes, and a name that no test has, fail the run.
 """
 
 import pytest
 
-# Node id, or its beginning -> cause.
-EXCEPTIONS = {}
+SETTINGS = "changes the settings of a deployed function, which the containers of the SAM CLI do not have"
+LOGS = "reads the logs of a function, which the SAM CLI writes to its console"
+ROUTES = "the SAM CLI responds to an unknown route with 403 Missing Authentication Token, API Gateway with 404"
+COOKIES = "the SAM CLI passes on only one of several cookies with the same name"
+ENCODING = "the SAM CLI responds to a body that is not UTF-8 with 502"
+
+# Node id, without parameters if the test fails with all of them.
+EXCEPTIONS = {
+    "auth/test_cookies.py::test_cookies_with_different_refresh_tokens_are_rejected": COOKIES,
+    "auth/test_cookies.py::test_cookies_with_different_tokens_are_rejected": COOKIES,
+    "auth/test_sign_up.py::test_body_that_is_not_a_json_object_returns_400[not UTF-8]": ENCODING,
+    "auth/test_signing_keys.py::test_next_key_is_published_before_it_signs": SETTINGS,
+    "auth/test_signing_keys.py::test_retired_key_is_removed_from_jwks_and_both_contexts": SETTINGS,
+    "payments/test_provider_webhook.py::test_webhook_with_invalid_field_is_kept_to_reconcile": LOGS,
+    "platform/test_http.py::test_known_path_with_other_method_returns_404": ROUTES,
+    "platform/test_http.py::test_unknown_route_returns_404": ROUTES,
+    "platform/test_log_levels.py::test_access_log_and_metrics_are_delivered_at_every_level": SETTINGS,
+    "platform/test_log_levels.py::test_errors_with_their_request_are_delivered_at_every_level": SETTINGS,
+    "platform/test_log_levels.py::test_other_lines_are_written_from_their_level_only": SETTINGS,
+    "platform/test_logs.py::test_logs_contain_no_secret_and_no_contact_data": LOGS,
+    "platform/test_openapi.py::test_api_conforms_to_its_document": ENCODING,
+    "wallet/test_credit.py::test_users_open_no_credit_where_self_credit_is_disabled": SETTINGS,
+    "wallet/test_required_verification.py::test_unverified_user_may_read_but_not_move_money": SETTINGS,
+}
 
 
 def pytest_collection_modifyitems(config, items):
-    unused = dict(EXCEPTIONS)
+    named = set()
     for item in items:
-        for name in [name for name in EXCEPTIONS if item.nodeid.startswith(name)]:
-            unused.pop(name, None)
+        for name in {item.nodeid, item.nodeid.partition("[")[0]} & EXCEPTIONS.keys():
+            named.add(name)
             item.add_marker(pytest.mark.xfail(reason=EXCEPTIONS[name], strict=True))
-    # A selection by name or path leaves out some of them.
-    if unused and not config.option.keyword and config.args_source != config.ArgsSource.ARGS:
-        raise pytest.UsageError(f"no such tests: {', '.join(unused)}")
+    # A selection leaves out some of them.
+    is_selection = config.option.keyword or config.args_source == config.ArgsSource.ARGS
+    if not is_selection and (unknown := EXCEPTIONS.keys() - named):
+        raise pytest.UsageError(f"no such tests: {', '.join(sorted(unknown))}")
