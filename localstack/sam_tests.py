@@ -1,10 +1,11 @@
 """`make test-sam`: tests with functions in the containers of `sam local`, against a new stack.
 
-First every sample event is handled by `sam local invoke`, then the end-to-end tests send their requests to
-`sam local start-api`. support/sam_exceptions.py names the tests that the SAM CLI is known to fail.
+The commands of the README are run, every sample event is handled by `sam local invoke`, and the end-to-end tests send
+their requests to `sam local start-api`. support/sam_exceptions.py names the tests that the SAM CLI is known to fail.
 """
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from console import Failure, echo, main
 from containers import container_host, docker, require_docker
 from deployment import deploy, session
 from engines import engine_with
-from sam_environment import sam_environment
+from sam_environment import SAM_ENVIRONMENT, sam_environment
 from sam_local import IMAGE, sam_command, template_for_containers
 from settings import ROOT, STACK_NAME, Cloud
 
@@ -35,6 +36,21 @@ def require_image() -> None:
     if subprocess.run(["docker", "pull", "--quiet", IMAGE]).returncode != 0:
         echo(f"{IMAGE} cannot be pulled: making a stand-in")
         subprocess.run([ROOT / "localstack" / "sam-base-image", sys.executable], check=True)
+
+
+def run_commands_of_readme(cloud: Cloud, variables: Path) -> None:
+    """Run the documented commands of the SAM CLI on this stack."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    [block] = [block for block in blocks if "sam build" in block]
+    documented = str(SAM_ENVIRONMENT.relative_to(ROOT))
+    if documented not in block:
+        raise Failure(f"the commands of the README do not mention {documented}")
+    commands = block.replace(documented, str(variables))
+    result = subprocess.run(
+        ["sh", "-eu"], input=commands, cwd=ROOT, env=cloud.environment(), stdout=subprocess.PIPE, text=True
+    )
+    if result.returncode != 0 or '"statusCode": 200' not in result.stdout:
+        raise Failure(f"the commands of the README do not invoke the function: {result.stdout}")
 
 
 @contextmanager
@@ -76,6 +92,8 @@ def script() -> int:
             variables.write_text(sam_environment(cloud, session(), template, resources))
             files = {"template": template, "environment_file": variables}
             environment = cloud.environment() | {"STACK_NAME": STACK_NAME, "API_URL": cloud.api_url}
+            echo("\n== Commands of the README")
+            run_commands_of_readme(cloud, variables)
             echo("\n== Sample events by sam local invoke")
             invoke = json.dumps([str(part) for part in sam_command("invoke", **files)])
             samples = ["-p", "support.sam_invoke", "platform/test_sample_events.py", "-k", "sample and not handles"]

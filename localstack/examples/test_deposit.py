@@ -1,4 +1,4 @@
-"""An integration test of your own: API_URL=$(make -s url) python -m pytest localstack/examples/test_deposit.py"""
+"""An integration test: API_URL=$(make -s url) .venv/bin/python -m pytest localstack/examples/test_deposit.py"""
 
 import os
 import uuid

@@ -165,3 +165,17 @@ def test_documented_sam_commands_use_the_local_cloud():
         assert "export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test" in block, block
         for command in re.findall(r"^sam local .*$", block.replace("\\\n", ""), re.MULTILINE):
             assert "--env-vars .state/sam-environment.json" in command, command
+
+
+def test_documented_versions_of_engines_are_the_pinned_ones():
+    pinned = {
+        "MiniStack": r"^ministack==(.*)$",
+        "SAM CLI": r"^aws-sam-cli==(.*)$",
+        "localstack-core": r"^localstack-core\[runtime\]==(.*)$",
+        "localstack-pro": r"image: localstack/localstack-pro:(.*)$",
+    }
+    files = ("localstack/requirements.in", "localstack/native/requirements.in", "localstack/compose.yaml")
+    text = "\n".join(map(read, files))
+    for name, pattern in pinned.items():
+        [version] = re.findall(pattern, text, re.MULTILINE)
+        assert f"{name} {version} |" in read("docs/local.md"), name
