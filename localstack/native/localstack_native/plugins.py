@@ -82,12 +82,15 @@ class CustomResourcePlugin(CloudFormationResourceProviderPlugin):
 
 @hooks.on_infra_start()
 def on_start():
+    from localstack_native.cloudformation import retain_except_on_create
     from localstack_native.http_api.gateway import add_api_routes
-    from localstack_native.lambda_.log_group import write_to_configured_log_group
+    from localstack_native.lambda_.logs import deliver_pending_logs, write_to_configured_log_group
     from localstack_native.ministack_alias import add_ministack_routes
     from localstack_native.table_policies import apply_table_policies_of_templates
 
     write_to_configured_log_group()
+    deliver_pending_logs()
+    retain_except_on_create()
     apply_table_policies_of_templates()
     add_api_routes()
     add_ministack_routes()
@@ -104,8 +107,8 @@ def on_ready():
     exit_unless_loopback_only()
 
 
-# After the other hooks, as it ends the process.
-@hooks.on_infra_shutdown(priority=-100)
+# Before the other hooks, which would wait for services that have nothing to save.
+@hooks.on_infra_shutdown(priority=100)
 def on_shutdown():
     from localstack_native.shutdown import exit_with_processes
 

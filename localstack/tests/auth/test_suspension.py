@@ -37,6 +37,8 @@ def test_suspended_user_has_no_access_until_reactivated(stack, user):
     assert not user.is_signed_in()
     problem(user.try_refresh(), 401, "invalid_refresh_token")
     user.sign_in()
+    # The payment context may still have the suspension.
+    wait_until(lambda: user.get("/payments/accounts").status_code == 200)
     assert user.balance(wallet) == 10
     wait_until(lambda: user.try_send(wallet, other, 10).status_code == 201)
     user.token = old

@@ -33,7 +33,7 @@ def requests_at(request, stack, anonymous):
 
 
 def lines_of(stack, response, since):
-    """The lines that name the request of a response."""
+    """The lines of the function that name the request of a response. Lambda's own have no message."""
     request_id = response.headers["Request-Id"]
 
     def logged():
@@ -44,7 +44,7 @@ def lines_of(stack, response, since):
             for page in pages.paginate(logGroupName=group, startTime=since)
             for event in page["events"]
             for line in event["message"].splitlines()
-            if request_id in line and record_of(line)
+            if request_id in line and "message" in record_of(line)
         ]
         return lines if any(is_access(line) for line in lines) else None
 

@@ -7,7 +7,6 @@ import json
 import logging
 import shutil
 import tempfile
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
@@ -59,7 +58,7 @@ class NativeRuntimeExecutor(RuntimeExecutor):
         try:
             body, is_error = invocation.result.result(timeout)
             self._process.api.wait_until_idle(IDLE_TIMEOUT_SECONDS)
-        except FutureTimeoutError:
+        except TimeoutError:
             self._process.kill()
             message = f"RequestId: {invocation.request_id} Error: Task timed out after {timeout:.2f} seconds"
             body, is_error = error("Sandbox.Timedout", message), True

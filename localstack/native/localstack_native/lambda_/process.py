@@ -3,7 +3,6 @@
 import os
 import subprocess
 import threading
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 
 from localstack_native.lambda_.runtime_api import InitializationError, RuntimeApi, error
@@ -35,7 +34,7 @@ class FunctionProcess:
         """Raises InitializationError if the process ends or takes more than INIT_TIMEOUT_SECONDS."""
         try:
             self.api.initialized.result(INIT_TIMEOUT_SECONDS)
-        except FutureTimeoutError:
+        except TimeoutError:
             self.kill()
             message = f"Init timed out after {INIT_TIMEOUT_SECONDS} seconds"
             raise InitializationError(error("Sandbox.Timedout", message)) from None
@@ -45,8 +44,9 @@ class FunctionProcess:
         return self._child.poll() is None
 
     def kill(self) -> None:
-        """Kill the process, as AWS does: a function has no shutdown phase without an extension."""
+        """End the process without a warning, as in AWS: without an extension there is no shutdown phase."""
         self._child.kill()
+        self._child.wait()
 
     def _watch(self) -> None:
         status = self._child.wait()
