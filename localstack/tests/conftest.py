@@ -37,25 +37,28 @@ def new_user(stack, http):
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ada(new_user):
-    """A user shared by tests. A test that changes credentials, sessions or limits takes a user of its own."""
+    """A user shared by the tests of a module, which take less time than the lifetime of its token.
+
+    A test that changes credentials, sessions or limits takes a user of its own.
+    """
     return new_user()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bob(new_user):
     """A second shared user."""
     return new_user()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ada_wallet(ada):
     """A shared DEBIT account. Tests compare its balance before and after, and assume no amount."""
     return ada.open_account(balance=1_000_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bob_wallet(bob):
     return bob.open_account()
 
