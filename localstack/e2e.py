@@ -36,7 +36,8 @@ def run(arguments: list[str], engine: Engine) -> int:
             try:
                 deploy(engine, cloud, template)
                 echo(f"testing {cloud.api_url} on {engine.name}")
-                status = pytest(cloud.environment() | {"STACK_NAME": STACK_NAME, "API_URL": cloud.api_url}, arguments)
+                stack = {"STACK_NAME": STACK_NAME, "API_URL": cloud.api_url, "EXPECTED_FAILURES": engine.key}
+                status = pytest(cloud.environment() | stack, arguments)
             except Failure:
                 show_errors(cloud)
                 raise

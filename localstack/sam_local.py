@@ -4,7 +4,9 @@ sam_local.py invoke FUNCTION [EVENT]   invoke one function, with its sample even
 sam_local.py api PORT                  serve the API until Ctrl-C
 """
 
+import os
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +39,15 @@ def sam_command(command: str, *arguments: str | Path, template: Path, environmen
     ]
 
 
+def require_image() -> None:
+    """Make a stand-in for Lambda's image where it is neither present nor can be pulled."""
+    if docker("image", "ls", "--quiet", IMAGE):
+        return
+    if subprocess.run(["docker", "pull", "--quiet", IMAGE]).returncode != 0:
+        echo(f"{IMAGE} cannot be pulled: making a stand-in")
+        subprocess.run([ROOT / "localstack" / "sam-base-image", sys.executable], check=True)
+
+
 def has_stand_in() -> bool:
     """Whether sam-base-image made the image, which has no origin that could be compared with the registry's."""
     return (
@@ -50,7 +61,10 @@ def template_for_containers(cloud: Cloud) -> Path:
     if platform.system() == "Linux":
         return build()
     command = [TOOLS / "sam", "build", "--parameter-overrides", f"Architecture={ARCHITECTURE}"]
-    if subprocess.run(command, cwd=ROOT, env=cloud.environment() | {"SAM_BUILD_MODE": "debug"}).returncode != 0:
+    # cargo-lambda is in the same folder.
+    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
+    environment = cloud.environment() | {"PATH": path, "SAM_BUILD_MODE": "debug"}
+    if subprocess.run(command, cwd=ROOT, env=environment).returncode != 0:
         raise Failure("sam build failed: see above")
     return ROOT / ".aws-sam" / "build" / "template.yaml"
 
@@ -76,7 +90,7 @@ def logical_id(function: str) -> str:
 def event_file(function: str, event: str) -> Path:
     path = Path(event) if event else ROOT / "events" / f"{functions()[function]}.json"
     if not path.is_file():
-        raise Failure(f"EVENT={event}: there is no such file")
+        raise Failure(f"EVENT={path}: there is no such file")
     return path.resolve()
 
 
@@ -100,10 +114,14 @@ def script() -> int:
     else:
         own = ["start-api", "--host", "127.0.0.1", "--port", *arguments, "--warm-containers", "LAZY"]
     cloud = reachable_cloud()
+    require_image()
     template = template_for_containers(cloud)
     line = sam_command(*own, template=template, environment_file=SAM_ENVIRONMENT)
     echo(f"> {' '.join(map(str, line))}")
-    return subprocess.run(line, cwd=ROOT, env=cloud.environment()).returncode
+    process = subprocess.Popen(line, cwd=ROOT, env=cloud.environment())
+    # Ctrl-C also reaches the SAM CLI, which then removes its containers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return process.wait()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`make test-sam`: tests with functions in the containers of `sam local`, against a new stack.
 
 The commands of the README are run, every sample event is handled by `sam local invoke`, and the end-to-end tests send
-their requests to `sam local start-api`. support/sam_exceptions.py names the tests that the SAM CLI is known to fail.
+their requests to `sam local start-api`. support/expected_failures.py names the tests that the SAM CLI is known to fail.
 """
 
 import json
@@ -19,23 +19,15 @@ from pathlib import Path
 import e2e
 import server
 from console import Failure, echo, main
-from containers import container_host, docker, require_docker
+from containers import container_host, require_docker
 from deployment import deploy, session
 from engines import engine_with
 from sam_environment import SAM_ENVIRONMENT, sam_environment
-from sam_local import IMAGE, sam_command, template_for_containers
+from sam_local import require_image, sam_command, template_for_containers
 from settings import ROOT, STACK_NAME, Cloud
 
 START_SECONDS = 60
-
-
-def require_image() -> None:
-    """Make a stand-in for Lambda's image where it is neither present nor can be pulled."""
-    if docker("image", "ls", "--quiet", IMAGE):
-        return
-    if subprocess.run(["docker", "pull", "--quiet", IMAGE]).returncode != 0:
-        echo(f"{IMAGE} cannot be pulled: making a stand-in")
-        subprocess.run([ROOT / "localstack" / "sam-base-image", sys.executable], check=True)
+STOP_SECONDS = 120
 
 
 def run_commands_of_readme(cloud: Cloud, variables: Path) -> None:
@@ -68,7 +60,7 @@ def started_api(cloud: Cloud, command: list[str | Path], url: str) -> Iterator[N
     finally:
         # On SIGINT it removes its containers.
         process.send_signal(signal.SIGINT)
-        process.wait()
+        process.wait(STOP_SECONDS)
 
 
 def responds(url: str) -> bool:
@@ -106,8 +98,8 @@ def script() -> int:
             with started_api(cloud, sam_command("start-api", *options, **files), url):
                 # The samples, which invoke functions directly, exist in this stack already.
                 samples = "--ignore=platform/test_sample_events.py"
-                arguments = ["-p", "support.sam_exceptions", samples, *sys.argv[1:]]
-                failed |= e2e.pytest(environment | {"API_URL": url}, arguments)
+                arguments = [samples, *sys.argv[1:]]
+                failed |= e2e.pytest(environment | {"API_URL": url, "EXPECTED_FAILURES": "sam"}, arguments)
     return failed
 
 

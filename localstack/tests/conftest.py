@@ -6,6 +6,8 @@ from support.provider import Provider, WebhookSecrets
 from support.stack import Stack
 from support.users import User, http_session
 
+pytest_plugins = ["support.expected_failures"]
+
 
 @pytest.fixture(scope="session")
 def stack():

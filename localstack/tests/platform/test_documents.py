@@ -24,7 +24,7 @@ HEADING = re.compile(r"^(?P<level>#+) (?P<title>.*)$", re.MULTILINE)
 TABLE = re.compile(r"^\|.*\n\|[-:| ]+\|\n((?:\|.*(?:\n|\Z))+)", re.MULTILINE)
 # A function in Rust or Python: what a link with its name must find in the file.
 DEFINITION = re.compile(r"^\s*(?:pub )?(?:async )?(?:fn|def) (?P<name>\w+)\(", re.MULTILINE)
-SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```(?:sh|bash|shell|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A row of an ASVS table: number, requirement, level and verdict.
 REQUIREMENT = re.compile(
     r"^\| (?P<number>\d+\.\d+\.\d+) \| (?P<text>[^|]+) \| (?P<level>[123]) \| (?P<verdict>[^|]+) \|.*$", re.MULTILINE
@@ -163,8 +163,15 @@ def test_documented_sam_commands_use_the_local_cloud():
     assert commands
     for block in commands:
         assert "export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test" in block, block
-        for command in re.findall(r"^sam local .*$", block.replace("\\\n", ""), re.MULTILINE):
-            assert "--env-vars .state/sam-environment.json" in command, command
+        assert "unset AWS_SESSION_TOKEN AWS_PROFILE" in block, block
+        for command in block.replace("\\\n", "").splitlines():
+            if "sam local" in command and not command.startswith("#"):
+                assert "--env-vars .state/sam-environment.json" in command, command
+
+
+def test_make_targets_use_sam_local_by_their_script_only():
+    # Which uses the credentials of the local cloud.
+    assert "sam local" not in re.sub(r"##.*", "", (ROOT / "Makefile").read_text())
 
 
 def test_documented_versions_of_engines_are_the_pinned_ones():
