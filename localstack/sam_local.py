@@ -9,6 +9,7 @@ import platform
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from build import build
@@ -69,6 +70,7 @@ def template_for_containers(cloud: Cloud) -> Path:
     return ROOT / ".aws-sam" / "build" / "template.yaml"
 
 
+@cache
 def functions() -> dict[str, str]:
     """Logical id -> binary, for each function of the template."""
     return {
