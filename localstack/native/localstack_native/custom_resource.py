@@ -61,6 +61,9 @@ class CustomResourceProvider(ResourceProvider):
 
     def delete(self, request: ResourceRequest) -> ProgressEvent:
         properties = request.previous_state or request.desired_state
+        # The function reported a failure, or nothing, when it was to create the resource.
+        if "Id" not in properties:
+            return ProgressEvent(OperationStatus.SUCCESS, {})
         return self._respond({}, request, "Delete", properties, PhysicalResourceId=properties["Id"])
 
     def _respond(
@@ -106,6 +109,8 @@ def call_service(request: ResourceRequest, request_type: str, properties: dict, 
         ROUTER.remove(rule)
     if result.get("Status") != "SUCCESS":
         raise ServiceFailure(result.get("Reason", "The function reported a failure without a reason"))
+    if not result.get("PhysicalResourceId"):
+        raise ServiceFailure("The function did not return a PhysicalResourceId")
     return result
 
 

@@ -1,10 +1,11 @@
 """A check that nothing listens on another interface than loopback."""
 
-import os
 import sys
 from ipaddress import ip_address
 
 import psutil
+
+from localstack_native.shutdown import exit_with_processes
 
 
 def exposed_addresses() -> list[str]:
@@ -32,5 +33,4 @@ def exit_unless_loopback_only() -> None:
             file=sys.stderr,
             flush=True,
         )
-        # Not sys.exit: this runs in a thread.
-        os._exit(1)
+        exit_with_processes(1)

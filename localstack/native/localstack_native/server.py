@@ -19,5 +19,4 @@ class LoopbackServer(TwistedRuntimeServer):
         """Listen for plain HTTP. Raises CannotListenError if a port is in use."""
         for address in listen:
             reactor.listenTCP(address.port, TwistedGateway(gateway), interface=LOOPBACK)
-        if port := settings.api_port():
-            reactor.listenTCP(port, TwistedGateway(api_gateway()), interface=LOOPBACK)
+        reactor.listenTCP(settings.api_port(), TwistedGateway(api_gateway()), interface=LOOPBACK)

@@ -10,18 +10,14 @@ DYNOXIDED = "LOCALSTACK_NATIVE_DYNOXIDED"
 ENFORCE_IAM = "LOCALSTACK_NATIVE_ENFORCE_IAM"
 
 
-def api_port() -> int | None:
-    """The port of the HTTP API's own origin, or None if it has none."""
-    port = os.environ.get(API_PORT)
-    return int(port) if port else None
+def api_port() -> int:
+    """The port of the HTTP API's own origin."""
+    return int(os.environ[API_PORT])
 
 
 def dynoxided() -> Path:
     """The program that serves DynamoDB."""
-    program = os.environ.get(DYNOXIDED)
-    if not program:
-        raise RuntimeError(f"{DYNOXIDED} is not set: it is the path of the program dynoxided")
-    return Path(program)
+    return Path(os.environ[DYNOXIDED])
 
 
 def enforces_iam() -> bool:

@@ -6,7 +6,7 @@ from contextlib import suppress
 import psutil
 
 
-def exit_with_processes() -> None:
+def exit_with_processes(status: int = 0) -> None:
     """Kill functions and DynamoDB, and end this process at once.
 
     LocalStack would wait for its request threads, which wait for functions or for messages of queues. It has no state
@@ -16,4 +16,4 @@ def exit_with_processes() -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     # Not sys.exit: other threads would keep the process alive.
-    os._exit(0)
+    os._exit(status)

@@ -127,7 +127,21 @@ def test_resource_policy_denies_what_the_role_is_allowed():
 
 
 def test_resource_policy_grants_what_the_role_has_not():
-    assert is_allowed(READ, ROLE, [], resource=[statement(Principal={"AWS": ROLE})])
+    for principal in ({"AWS": ROLE}, {"AWS": "*"}, "*"):
+        assert is_allowed(READ, ROLE, [], resource=[statement(Principal=principal)])
+
+
+def test_boundary_limits_what_a_resource_policy_grants():
+    granting = [statement(Principal={"AWS": ROLE})]
+    assert not is_allowed(READ, ROLE, [], boundary=[], resource=granting)
+    assert is_allowed(READ, ROLE, [], boundary=[statement()], resource=granting)
+
+
+@pytest.mark.parametrize("account", ["000000000000", "arn:aws:iam::000000000000:root"])
+def test_resource_policy_for_the_account_needs_a_role_policy(account):
+    granting = [statement(Principal={"AWS": account})]
+    assert not is_allowed(READ, ROLE, [], resource=granting)
+    assert is_allowed(READ, ROLE, [statement()], resource=granting)
 
 
 def test_resource_policy_for_another_role_has_no_effect():

@@ -1,7 +1,8 @@
-//! DynamoDB on the loopback address: `dynoxided PORT [FILE]`. Without a file the tables are in memory.
+//! DynamoDB on the loopback address, with tables in memory: `dynoxided PORT`.
 
 use std::env;
 use std::error::Error;
+use std::os::unix::process::parent_id;
 use std::time::Duration;
 
 use dynoxide::{Database, server};
@@ -11,12 +12,8 @@ const TTL_SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = env::args().skip(1);
-    let port = arguments.next().ok_or("usage: dynoxided PORT [FILE]")?.parse()?;
-    let database = match arguments.next() {
-        Some(file) => Database::new(&file)?,
-        None => Database::memory()?,
-    };
+    let port = env::args().nth(1).ok_or("usage: dynoxided PORT")?.parse()?;
+    let database = Database::memory()?;
     tokio::select! {
         served = server::start("127.0.0.1", port, database.clone()) => served?,
         swept = sweep_expired_items(database) => swept?,
@@ -24,11 +21,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns only if a sweep fails.
+/// Returns if a sweep fails, or if the parent process has ended without stopping this one.
 async fn sweep_expired_items(database: Database) -> Result<(), Box<dyn Error>> {
-    loop {
+    let parent = parent_id();
+    while parent_id() == parent {
         tokio::time::sleep(TTL_SWEEP_INTERVAL).await;
         let database = database.clone();
         tokio::task::spawn_blocking(move || database.sweep_ttl()).await??;
     }
+    Ok(())
 }

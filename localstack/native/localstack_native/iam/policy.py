@@ -44,7 +44,8 @@ def is_allowed(
     """Whether policies permit a role to do something. The lists are statements.
 
     `principal` is the ARN of the role. `identity` are the role's policies, `boundary` is its permissions boundary if it
-    has one, and `resource` is the policy of the resource, in the same account: it needs no boundary's consent.
+    has one, which limits all grants, and `resource` is the policy of the resource, in the same account. A grant to the
+    account there leaves the decision to the role's policies.
     """
     own = [statement for statement in resource or [] if names_principal(statement, principal)]
     granted = effects(identity, permission)
@@ -52,7 +53,8 @@ def is_allowed(
     shared = effects(own, permission)
     if "Deny" in granted | limited | shared:
         return False
-    return "Allow" in shared or ("Allow" in granted and "Allow" in limited)
+    to_role = effects([statement for statement in own if not names_account_only(statement, principal)], permission)
+    return "Allow" in limited and "Allow" in granted | to_role
 
 
 def effects(statements: list[dict], permission: Permission) -> set[str]:
@@ -79,10 +81,19 @@ def names_principal(statement: dict, principal: str) -> bool:
     named = statement.get("Principal", {})
     if named == "*":
         return True
+    return any(name in ("*", principal, *account_names(principal)) for name in _listed(named.get("AWS", [])))
+
+
+def names_account_only(statement: dict, principal: str) -> bool:
+    """Whether a statement that applies to a role names its account, and neither the role nor everyone."""
+    named = statement.get("Principal")
+    return isinstance(named, dict) and not {"*", principal} & set(_listed(named.get("AWS", [])))
+
+
+def account_names(principal: str) -> tuple[str, str]:
+    """The two forms in which a policy can name the account of a role."""
     account = principal.split(":")[4]
-    return any(
-        name in ("*", principal, account, f"arn:aws:iam::{account}:root") for name in _listed(named.get("AWS", []))
-    )
+    return account, f"arn:aws:iam::{account}:root"
 
 
 def _selects(statement: dict, element: str, value: str, ignore_case: bool = False) -> bool:

@@ -38,6 +38,10 @@ class FunctionProcess:
             self.kill()
             message = f"Init timed out after {INIT_TIMEOUT_SECONDS} seconds"
             raise InitializationError(error("Sandbox.Timedout", message)) from None
+        except InitializationError:
+            # It may have reported the error and not ended.
+            self.kill()
+            raise
 
     @property
     def alive(self) -> bool:
