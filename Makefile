@@ -27,7 +27,7 @@ help: ## List the commands
 run: $(TOOLS) $(ENGINE_TOOLS) ## Build, deploy and serve the platform on this machine until Ctrl-C (PORT=4566)
 	@$(LOCAL)/run.py
 
-localstack: ## The same on the open edition of LocalStack (needs Python 3.13)
+localstack: ## Build, deploy and serve the platform on the open edition of LocalStack (needs Python 3.13)
 	@$(MAKE) --no-print-directory run ENGINE=localstack
 
 localstack-image: $(TOOLS) ## Deploy to LocalStack's own image (needs Docker and LOCALSTACK_AUTH_TOKEN)
@@ -63,7 +63,7 @@ e2e: $(TOOLS) $(ENGINE_TOOLS) ## Run the end-to-end tests on a new stack (T=revo
 test: $(TOOLS) ## Run everything: check, Rust tests, budgets of release builds, end-to-end tests
 	@$(LOCAL)/verify.py test
 
-test-localstack: $(TOOLS) $(NATIVE)/.installed ## Run the tests of the plugins and all end-to-end tests on LocalStack (needs Python 3.13)
+test-localstack: $(TOOLS) $(NATIVE)/.installed ## Run the tests of our plugins for LocalStack and all end-to-end tests on LocalStack (needs Python 3.13)
 	@$(LOCAL)/verify.py localstack
 
 test-sam: $(TOOLS) ## Run the sample events and the end-to-end tests in containers of the SAM CLI (needs Docker)
@@ -75,7 +75,7 @@ endpoint-example: $(TOOLS) ## Apply docs/adding-an-endpoint.md to a scratch copy
 deny: $(VENV)/bin/cargo-deny ## Check dependencies and licences (compiles cargo-deny once: two minutes)
 	@$(VENV)/bin/cargo-deny --all-features check --allow unused-wrapper bans licenses
 
-test-browser: $(TOOLS) ## Test the page at /docs in a headless Chromium
+test-browser: $(TOOLS) $(ENGINE_TOOLS) ## Test the page at /docs in a headless Chromium
 	@$(LOCAL)/browser.py $(PYTEST_ARGS)
 
 bench: ## Measure requests and functions against their budgets, into bench/RESULTS.md (BENCH_ARGS="cold": one section, no file)
@@ -100,8 +100,8 @@ deploy: $(TOOLS) ## Build for AWS and deploy (ENV=dev, staging or prod; see samc
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sam build --config-env $(ENV)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sam deploy --config-env $(ENV)
 
-clean-state: ## Delete the state of make run
-	@if [ -e .state/running.json ]; then echo "error: still running: make stop first" >&2; exit 1; fi
+clean-state: $(TOOLS) ## Delete the state of make run
+	@if $(LOCAL)/url.py >/dev/null 2>&1; then echo "error: still running: make stop first" >&2; exit 1; fi
 	rm -rf .state
 
 $(NATIVE)/.installed: localstack/native/requirements.txt localstack/native/pyproject.toml

@@ -1,6 +1,8 @@
 """How containers on this machine reach the local cloud."""
 
+import platform
 import shutil
+import socket
 import subprocess
 
 from console import Failure
@@ -17,9 +19,18 @@ def require_docker() -> None:
 
 def container_host() -> str:
     """The host name or address of this machine in containers."""
-    if docker("info", "--format", "{{.OperatingSystem}}") == "Docker Desktop":
+    if platform.system() != "Linux" or docker("info", "--format", "{{.OperatingSystem}}") == "Docker Desktop":
         return DOCKER_DESKTOP_HOST
-    return docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    address = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            raise Failure(
+                f"containers cannot reach this machine: it does not have the address {address!r} of Docker's bridge, "
+                "as with a rootless or a remote engine"
+            ) from None
+    return address
 
 
 def docker(*arguments: str) -> str:

@@ -1,12 +1,14 @@
 """Deployment of the built template to a local cloud with `sam deploy`, unless it is deployed already."""
 
 import hashlib
+import os
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import boto3
+import botocore.session
 from botocore.exceptions import ClientError
 from console import Failure, echo
 from engines import Engine
@@ -32,10 +34,17 @@ PARAMETERS = [
 
 
 def session() -> boto3.Session:
+    """An administrator's session, without the user's profile."""
+    no_profile = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
     return boto3.Session(
         aws_access_key_id=ADMINISTRATOR["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=ADMINISTRATOR["AWS_SECRET_ACCESS_KEY"],
         region_name=REGION,
+        botocore_session=botocore.session.Session(no_profile),
     )
 
 
@@ -72,7 +81,8 @@ def deploy(engine: Engine, cloud: Cloud, template: Path) -> dict[str, str]:
     functions = session().client("lambda", endpoint_url=cloud.endpoint)
     point_webhook_at(functions, resources["ProviderSimulatorFunction"], cloud.api_url)
     wait_until(
-        "the first signing key has not reached the payment context", lambda: has_public_key(cloud, cloudformation)
+        f"the first signing key has not reached the payment context: see {cloud.log}",
+        lambda: has_public_key(cloud, cloudformation),
     )
     return resources
 
@@ -141,5 +151,5 @@ def wait_until(failure: str, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise Failure(f"{failure} after {READY_SECONDS} seconds: see the log of the engine")
+            raise Failure(f"after {READY_SECONDS} seconds {failure}")
         time.sleep(0.1)

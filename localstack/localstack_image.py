@@ -4,10 +4,10 @@ LocalStack then runs each function in a container. `docker compose -f localstack
 """
 
 import os
-import shutil
 import subprocess
 
 from console import Failure, echo, main
+from containers import require_docker
 from deployment import PARAMETERS, SENDER, sam_deploy, session
 from settings import ARCHITECTURE, ROOT, STACK_NAME, STATE, TOOLS, Cloud
 
@@ -25,8 +25,7 @@ def run(cloud: Cloud, *command: str) -> None:
 
 
 def script() -> None:
-    if not shutil.which("docker"):
-        raise Failure("docker is not installed")
+    require_docker()
     if not os.environ.get("LOCALSTACK_AUTH_TOKEN"):
         raise Failure("set LOCALSTACK_AUTH_TOKEN to the auth token of your LocalStack account")
     cloud = Cloud(STATE / "localstack-image", PORT, PORT)

@@ -49,7 +49,7 @@ def find() -> Running | None:
     try:
         running = Running(**json.loads(PIDFILE.read_text()))
         os.kill(running.pid, 0)
-    except (FileNotFoundError, ProcessLookupError, ValueError, TypeError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError, TypeError):
         return None
     return running if is_ready(running.engine, running.cloud) else None
 

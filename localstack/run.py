@@ -29,7 +29,7 @@ def smoke_test(cloud: Cloud) -> None:
 
 def greeting(cloud: Cloud) -> str:
     url = cloud.api_url
-    hint = "" if cloud.container_host else " (make run CONTAINERS=1: containers reach the stack)"
+    hint = "" if cloud.container_host else " (containers reach the stack with make run CONTAINERS=1 only)"
     return f"""
 Running at  {url}
 AWS at      {cloud.endpoint}
@@ -45,7 +45,10 @@ Stop:       Ctrl-C, or make stop
 def chosen_cloud(engine: Engine) -> Cloud:
     """The cloud at PORT and the port after it. With CONTAINERS=1 containers reach it too."""
     port = int(os.environ.get("PORT", "4566"))
-    return local_cloud(engine, port, port + 1, container_host() if os.environ.get("CONTAINERS") == "1" else None)
+    containers = os.environ.get("CONTAINERS") == "1"
+    if containers and engine.key != "ministack":
+        raise Failure(f"CONTAINERS=1: {engine.name} listens on the loopback address only; use make run")
+    return local_cloud(engine, port, port + 1, container_host() if containers else None)
 
 
 def script() -> None:

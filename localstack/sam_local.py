@@ -40,21 +40,22 @@ def sam_command(command: str, *arguments: str | Path, template: Path, environmen
     ]
 
 
-def require_image() -> None:
-    """Make a stand-in for Lambda's image where it is neither present nor can be pulled."""
+def require_image(stand_in: bool = False) -> None:
+    """Pull Lambda's image if it is missing. With `stand_in`, make a substitute if it cannot be pulled."""
     if docker("image", "ls", "--quiet", IMAGE):
         return
-    if subprocess.run(["docker", "pull", "--quiet", IMAGE]).returncode != 0:
-        echo(f"{IMAGE} cannot be pulled: making a stand-in")
-        subprocess.run([ROOT / "localstack" / "sam-base-image", sys.executable], check=True)
+    if subprocess.run(["docker", "pull", "--quiet", IMAGE]).returncode == 0:
+        return
+    if not stand_in:
+        raise Failure(f"{IMAGE} cannot be pulled: see docker's message above")
+    echo(f"{IMAGE} cannot be pulled: making a stand-in")
+    if subprocess.run([ROOT / "localstack" / "sam-base-image", sys.executable]).returncode != 0:
+        raise Failure("the stand-in could not be made: see above")
 
 
 def has_stand_in() -> bool:
-    """Whether sam-base-image made the image, which has no origin that could be compared with the registry's."""
-    return (
-        bool(docker("image", "ls", "--quiet", IMAGE))
-        and docker("image", "inspect", "--format", "{{.RepoDigests}}", IMAGE) == "[]"
-    )
+    """Whether sam-base-image made the image, which cannot be compared with that of the registry."""
+    return docker("image", "ls", "--quiet", "--filter", "label=stand-in", IMAGE) != ""
 
 
 def template_for_containers(cloud: Cloud) -> Path:

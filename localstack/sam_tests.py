@@ -6,7 +6,6 @@ their requests to `sam local start-api`. support/expected_failures.py names the 
 
 import json
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -54,13 +53,18 @@ def started_api(cloud: Cloud, command: list[str | Path], url: str) -> Iterator[N
         deadline = time.monotonic() + START_SECONDS
         while not responds(f"{url}/health"):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise Failure(f"sam local start-api does not respond: see {log.name}")
+                echo(Path(log.name).read_text(errors="replace")[-4000:])
+                raise Failure("sam local start-api does not respond: see its messages above")
             time.sleep(0.2)
         yield
     finally:
-        # On SIGINT it removes its containers.
-        process.send_signal(signal.SIGINT)
-        process.wait(STOP_SECONDS)
+        # It removes its containers then.
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise Failure("sam local start-api did not stop: its containers may still run") from None
 
 
 def responds(url: str) -> bool:
@@ -73,7 +77,7 @@ def responds(url: str) -> bool:
 
 def script() -> int:
     require_docker()
-    require_image()
+    require_image(stand_in=True)
     engine = engine_with("ministack")
     with tempfile.TemporaryDirectory(prefix="payment-platform-sam-") as folder:
         cloud = Cloud(Path(folder), *server.free_ports(), container_host())

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from console import Failure
+from console import Failure, echo
 from engines import Engine
 from settings import Cloud
 
@@ -29,19 +29,19 @@ def is_ready(engine: Engine, cloud: Cloud) -> bool:
 
 def require_free_ports(cloud: Cloud) -> None:
     for port in (cloud.port, cloud.api_port):
-        if not is_free(port):
+        if not all(is_free(address, port) for address in cloud.addresses):
             raise Failure(
                 f"port {port} is in use: stop the process that listens there, or choose another and its successor: "
                 "make run PORT=4600"
             )
 
 
-def is_free(port: int) -> bool:
+def is_free(address: str, port: int) -> bool:
     with socket.socket() as probe:
         # As servers do: a port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError:
             return False
     return True
@@ -56,9 +56,9 @@ def free_ports() -> tuple[int, int]:
 
 def start(engine: Engine, cloud: Cloud) -> subprocess.Popen[bytes]:
     """Start the engine and wait until it is ready."""
-    require_free_ports(cloud)
     cloud.folder.mkdir(parents=True, exist_ok=True)
     engine.prepare(cloud)
+    require_free_ports(cloud)
     with cloud.log.open("wb") as log:
         process = subprocess.Popen(
             engine.command(cloud),
@@ -70,27 +70,39 @@ def start(engine: Engine, cloud: Cloud) -> subprocess.Popen[bytes]:
             # Ctrl-C in the terminal reaches only the script, which then stops the engine in an orderly way.
             start_new_session=True,
         )
-    deadline = time.monotonic() + START_SECONDS
-    while not is_ready(engine, cloud):
-        if process.poll() is not None:
-            raise Failure(f"{engine.name} exited while starting: see {cloud.log}")
-        if time.monotonic() > deadline:
-            stop(engine, process)
-            raise Failure(f"{engine.name} was not ready within {START_SECONDS} seconds: see {cloud.log}")
-        time.sleep(0.1)
+    try:
+        wait_until_ready(engine, cloud, process)
+    except BaseException as cause:
+        if isinstance(cause, Failure):
+            # The log of a temporary cloud is about to be deleted.
+            echo("\n".join(cloud.log.read_text(errors="replace").splitlines()[-20:]))
+        stop(engine, process)
+        raise
     return process
 
 
+def wait_until_ready(engine: Engine, cloud: Cloud, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not is_ready(engine, cloud):
+        if process.poll() is not None:
+            raise Failure(f"{engine.name} exited while starting: see its messages above")
+        if time.monotonic() > deadline:
+            raise Failure(f"{engine.name} was not ready within {START_SECONDS} seconds: see its messages above")
+        time.sleep(0.1)
+
+
 def stop(engine: Engine, process: subprocess.Popen[bytes]) -> None:
-    """Stop the engine with SIGINT, on which it saves its state."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
+    """Stop the engine with SIGINT, on which it saves its state, and then its functions."""
+    try:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
             process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise Failure(f"{engine.name} did not stop and was killed: its last changes are not saved") from None
-    terminate_functions(process.pid)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise Failure(f"{engine.name} did not stop and was killed: its last changes are not saved") from None
+    finally:
+        terminate_functions(process.pid)
 
 
 def terminate_functions(pid: int) -> None:

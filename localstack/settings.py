@@ -24,6 +24,11 @@ def is_address(host: str | None) -> bool:
     return host is not None and host.replace(".", "").isdigit()
 
 
+# Requests to this machine never go through a proxy.
+for _name in ("no_proxy", "NO_PROXY"):
+    os.environ[_name] = ",".join(filter(None, [os.environ.get(_name), "127.0.0.1,localhost"]))
+
+
 @dataclass(frozen=True)
 class Cloud:
     """A local cloud: its folder, and the ports of the AWS services and of the HTTP API."""
@@ -41,7 +46,7 @@ class Cloud:
 
     @property
     def api_url(self) -> str:
-        """The base URL of the HTTP API. Browsers treat localhost like a site with TLS."""
+        """The base URL of the HTTP API. Most browsers accept Secure cookies from localhost without TLS."""
         return f"http://localhost:{self.api_port}"
 
     @property
@@ -69,6 +74,10 @@ class Cloud:
             own
             | ADMINISTRATOR
             | {
+                # No profile: it could name other endpoints, or have AWS_ENDPOINT_URL ignored.
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                "AWS_EC2_METADATA_DISABLED": "true",
                 "AWS_ENDPOINT_URL": self.endpoint,
                 "AWS_REGION": REGION,
                 "AWS_DEFAULT_REGION": REGION,

@@ -3,7 +3,7 @@
 verify.py check          format, lints and the template
 verify.py unit [CRATE]   Rust tests: of one crate, or of all
 verify.py test           everything, with the budgets and the end-to-end tests
-verify.py localstack     the tests of LocalStack's plugins, and the end-to-end tests on LocalStack
+verify.py localstack     the tests of our plugins for LocalStack, and the end-to-end tests on LocalStack
 """
 
 import os
@@ -78,7 +78,8 @@ def script() -> None:
         step("Example of an endpoint", sys.executable, "localstack/endpoint_example.py")
         passed += end_to_end_tests(engine_with("ministack"))
     if command == "localstack":
-        step("Plugins of LocalStack", localstack.PYTHON, "-m", "pytest", "localstack/native")
+        localstack.build_dynoxided()
+        step("Plugins for LocalStack", localstack.PYTHON, "-m", "pytest", "localstack/native")
         passed = end_to_end_tests(engine_with("localstack"))
     if command == "unit":
         packages = [option for package in arguments for option in ("--package", package)]

@@ -24,7 +24,7 @@ class Engine(Protocol):
         """The program and its arguments."""
 
     def environment(self, cloud: Cloud) -> dict[str, str]:
-        """The whole environment of the program, which its functions may inherit: nothing of the user's own."""
+        """The whole environment of the program, which its functions may inherit. Of the user's own it has PATH only."""
 
     def prepare(self, cloud: Cloud) -> None:
         """Prepare the folder of the cloud for a start."""

@@ -15,6 +15,12 @@ PYTHON = ROOT / ".venv-localstack" / "bin" / "python"
 DYNOXIDED = ROOT / "target" / "debug" / "dynoxided"
 
 
+def build_dynoxided() -> None:
+    # All crates are selected, so that the features of dependencies are those of `cargo test`.
+    if subprocess.run(["cargo", "build", "--workspace", "--bin", "dynoxided"], cwd=ROOT).returncode != 0:
+        raise Failure("dynoxided does not compile: see cargo's message above")
+
+
 class LocalStack:
     key = "localstack"
     name = "LocalStack"
@@ -36,9 +42,7 @@ class LocalStack:
 
     def prepare(self, cloud: Cloud) -> None:
         """Compile the program that serves DynamoDB, and remove what the last run left: its deployment is gone."""
-        # All crates are selected, so that the features of dependencies are those of `cargo test`.
-        if subprocess.run(["cargo", "build", "--workspace", "--bin", "dynoxided"], cwd=ROOT).returncode != 0:
-            raise Failure("dynoxided does not compile: see cargo's message above")
+        build_dynoxided()
         (cloud.folder / "deployed").unlink(missing_ok=True)
         shutil.rmtree(cloud.folder / "state", ignore_errors=True)
 

@@ -11,8 +11,8 @@ API = os.environ["API_URL"]
 
 def test_deposit_increases_the_balance():
     api = requests.Session()
-    # A new user is known to the payment context after an event. Until then it responds with 503 and Retry-After.
-    api.mount("http://", HTTPAdapter(max_retries=Retry(20, status_forcelist=[503], allowed_methods=None)))
+    # A new user becomes known to the payment context through an event. Until then that context responds with 503.
+    api.mount(API, HTTPAdapter(max_retries=Retry(20, status_forcelist=[503], allowed_methods=None)))
     user = {"email": f"{uuid.uuid4()}@example.com", "password": "correct horse battery"}
     api.post(f"{API}/auth/signup", json=user).raise_for_status()
     token = api.post(f"{API}/api/auth/login", json=user).json()["access_token"]

@@ -41,7 +41,7 @@ def new_user(stack, http):
 
 @pytest.fixture(scope="module")
 def ada(new_user):
-    """A user shared by the tests of a module, which take less time than the lifetime of its token.
+    """A user shared by the tests of one module, which must finish before the user's token expires.
 
     A test that changes credentials, sessions or limits takes a user of its own.
     """

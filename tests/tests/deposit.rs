@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 fn post(path: &str, token: &str, body: &Value) -> Result<Value, Box<dyn Error>> {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let url = format!("{}{path}", std::env::var("API_URL")?);
-    loop {
+    for _ in 0..100 {
         let mut response = agent.post(&url).header("authorization", format!("Bearer {token}")).send_json(body)?;
-        // A new user is known to the payment context after an event. Until then it responds with 503.
+        // A new user becomes known to the payment context through an event. Until then that context responds with 503.
         if response.status() != 503 {
             return Ok(response.body_mut().read_json()?);
         }
         std::thread::sleep(Duration::from_millis(100));
     }
+    Err(format!("{path} still responds with 503").into())
 }
 
 #[test]

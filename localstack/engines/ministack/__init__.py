@@ -1,4 +1,4 @@
-"""MiniStack: the engine of `make run` and `make e2e`. IAM is enforced, and the state is kept in the cloud's folder."""
+"""MiniStack, the default engine. IAM is enforced, and the state is kept in the cloud's folder."""
 
 import json
 import os
@@ -22,8 +22,6 @@ class MiniStack:
         return [sys.executable, program, str(cloud.api_port), api_file(cloud), *cloud.addresses]
 
     def environment(self, cloud: Cloud) -> dict[str, str]:
-        for part in ("state", "objects", "tmp"):
-            (cloud.folder / part).mkdir(parents=True, exist_ok=True)
         return ADMINISTRATOR | {
             "PATH": os.environ["PATH"],
             "HOME": str(cloud.folder),
@@ -43,11 +41,13 @@ class MiniStack:
         }
 
     def prepare(self, cloud: Cloud) -> None:
-        """Reset the positions of the event source mappings in their tables' streams.
+        """Create the folders, and reset the positions of the event source mappings in their tables' streams.
 
         MiniStack saves the position of each mapping, but not the streams, which are empty after a start. A mapping
         would skip as many new records as it had read before.
         """
+        for part in ("state", "objects", "tmp"):
+            (cloud.folder / part).mkdir(parents=True, exist_ok=True)
         saved = cloud.folder / "state" / "lambda.json"
         if saved.exists():
             state = json.loads(saved.read_text())
@@ -59,7 +59,10 @@ class MiniStack:
         set_boundary(session.client("iam", endpoint_url=cloud.endpoint), template, resources)
         api_id = resources["HttpApi"]
         sync_routes(session.client("apigatewayv2", endpoint_url=cloud.endpoint), api_id, template, resources)
-        api_file(cloud).write_text(f"/_aws/execute-api/{api_id}")
+        # Atomically: the server reads it for each request.
+        new = api_file(cloud).with_suffix(".new")
+        new.write_text(f"/_aws/execute-api/{api_id}")
+        new.replace(api_file(cloud))
 
 
 def api_file(cloud: Cloud) -> Path:

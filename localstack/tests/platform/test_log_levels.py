@@ -33,7 +33,7 @@ def requests_at(request, stack, anonymous):
 
 
 def lines_of(stack, response, since):
-    """The lines of the function that name the request of a response. Lambda's own have no message."""
+    """The lines of the function that name the request of a response. Lambda's own lines have no `message`."""
     request_id = response.headers["Request-Id"]
 
     def logged():
