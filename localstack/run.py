@@ -27,26 +27,28 @@ def smoke_test(cloud: Cloud) -> None:
         raise Failure(f"{url} does not respond with JSON ({cause}): see {cloud.log}") from None
 
 
-def greeting(cloud: Cloud) -> str:
+def greeting(engine: Engine, cloud: Cloud) -> str:
     url = cloud.api_url
-    hint = "" if cloud.container_host else " (containers reach the stack with make run CONTAINERS=1 only)"
-    return f"""
-Running at  {url}
-AWS at      {cloud.endpoint}
-Try it:     curl -i {url}/auth/signup -H 'content-type: application/json' \\
-                 -d '{{"email":"ada@example.com","password":"correct horse battery"}}'
-Demo:       make demo
-SAM:        {SAM_ENVIRONMENT.relative_to(ROOT)} is for sam local --env-vars{hint}
-Logs:       {cloud.log.relative_to(ROOT)}
-Stop:       Ctrl-C, or make stop
-"""
+    lines = [
+        "",
+        f"Running at  {url}",
+        f"AWS at      {cloud.endpoint}",
+        f"Try it:     curl -i {url}/auth/signup -H 'content-type: application/json' \\",
+        """                 -d '{"email":"ada@example.com","password":"correct horse battery"}'""",
+        "Demo:       make demo",
+        f"Logs:       {cloud.log.relative_to(ROOT)}",
+    ]
+    if engine.serves_containers:
+        hint = "" if cloud.container_host else " (containers reach the stack with make run CONTAINERS=1 only)"
+        lines.append(f"SAM:        sam local --env-vars {SAM_ENVIRONMENT.relative_to(ROOT)}{hint}")
+    return "\n".join([*lines, "Stop:       Ctrl-C, or make stop", ""])
 
 
 def chosen_cloud(engine: Engine) -> Cloud:
     """The cloud at PORT and the port after it. With CONTAINERS=1 containers reach it too."""
     port = int(os.environ.get("PORT", "4566"))
     containers = os.environ.get("CONTAINERS") == "1"
-    if containers and engine.key != "ministack":
+    if containers and not engine.serves_containers:
         raise Failure(f"CONTAINERS=1: {engine.name} listens on the loopback address only; use make run")
     return local_cloud(engine, port, port + 1, container_host() if containers else None)
 
@@ -68,9 +70,10 @@ def script() -> None:
         echo("deploying ...")
         resources = deploy(engine, cloud, template)
         smoke_test(cloud)
-        SAM_ENVIRONMENT.write_text(sam_environment(cloud, session(), template, resources))
+        if engine.serves_containers:
+            SAM_ENVIRONMENT.write_text(sam_environment(cloud, session(), template, resources))
         write_pidfile(Running(process.pid, engine.key, cloud.port, cloud.api_port, cloud.container_host))
-        echo(greeting(cloud))
+        echo(greeting(engine, cloud))
         try:
             process.wait()
             # make stop removes the file before it stops the engine.

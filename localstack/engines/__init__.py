@@ -17,6 +17,8 @@ class Engine(Protocol):
 
     key: str
     name: str
+    # Whether it can listen on other addresses than that of loopback.
+    serves_containers: bool
     # The path of a page that responds with JSON that has `services`, once it is ready.
     health_path: str
 

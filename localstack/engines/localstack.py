@@ -24,6 +24,7 @@ def build_dynoxided() -> None:
 class LocalStack:
     key = "localstack"
     name = "LocalStack"
+    serves_containers = False
     health_path = "/_localstack/health"
 
     def command(self, cloud: Cloud) -> list[str | Path]:

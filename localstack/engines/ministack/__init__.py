@@ -15,6 +15,7 @@ from engines.ministack.routes import sync_routes
 class MiniStack:
     key = "ministack"
     name = "MiniStack"
+    serves_containers = True
     health_path = "/_ministack/health"
 
     def command(self, cloud: Cloud) -> list[str | Path]:
