@@ -41,6 +41,10 @@ EXPECTED_FAILURES = {"ministack": {}, "localstack": LOCALSTACK, "sam": SAM}[
 ]
 
 
+# Those of `assert` and of `pytest.raises`: another exception is not the expected failure.
+FAILURES = (AssertionError, pytest.fail.Exception)
+
+
 # Before the selection by -k.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
@@ -48,7 +52,7 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         for name in {item.nodeid, item.nodeid.partition("[")[0]} & EXPECTED_FAILURES.keys():
             named.add(name)
-            item.add_marker(pytest.mark.xfail(reason=EXPECTED_FAILURES[name], strict=True, raises=AssertionError))
+            item.add_marker(pytest.mark.xfail(reason=EXPECTED_FAILURES[name], strict=True, raises=FAILURES))
     # A selection of files leaves out some of them.
     if config.args_source != config.ArgsSource.ARGS and (unknown := EXPECTED_FAILURES.keys() - named):
         raise pytest.UsageError(f"no such tests: {', '.join(sorted(unknown))}")
