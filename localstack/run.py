@@ -44,9 +44,17 @@ def greeting(engine: Engine, cloud: Cloud) -> str:
     return "\n".join([*lines, "Stop:       Ctrl-C, or make stop", ""])
 
 
+def chosen_port() -> int:
+    port = os.environ.get("PORT", "4566")
+    # The next one is that of the API.
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65534):
+        raise Failure(f"PORT={port}: use a number from 1 to 65534")
+    return int(port)
+
+
 def chosen_cloud(engine: Engine) -> Cloud:
     """The cloud at PORT and the port after it. With CONTAINERS=1 containers reach it too."""
-    port = int(os.environ.get("PORT", "4566"))
+    port = chosen_port()
     containers = os.environ.get("CONTAINERS") == "1"
     if containers and not engine.serves_containers:
         raise Failure(f"CONTAINERS=1: {engine.name} listens on the loopback address only; use make run")

@@ -16,7 +16,7 @@ def handle(event, context):
     status = "FAILED" if properties.get("Fail") else "SUCCESS"
     response = {
         "Status": status,
-        "Reason": "as told",
+        "Reason": "as requested",
         "PhysicalResourceId": properties["Name"],
         "Data": {"Greeting": f"hello {properties['Name']}"},
         **{key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")},
@@ -100,7 +100,7 @@ def test_update_with_another_physical_id_deletes_the_old(cloudformation, resourc
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
-        pytest.param({"Fail": True}, "as told", id="failure"),
+        pytest.param({"Fail": True}, "as requested", id="failure"),
         pytest.param({"Silent": True, "ServiceTimeout": "1"}, "The function did not respond in time", id="no response"),
     ],
 )
