@@ -79,7 +79,7 @@ def script() -> None:
         resources = deploy(engine, cloud, template)
         smoke_test(cloud)
         if engine.serves_containers:
-            SAM_ENVIRONMENT.write_text(sam_environment(cloud, session(), template, resources))
+            SAM_ENVIRONMENT.write_text(sam_environment(cloud, session(), resources))
         write_pidfile(Running(process.pid, engine.key, cloud.port, cloud.api_port, cloud.container_host))
         echo(greeting(engine, cloud))
         try:

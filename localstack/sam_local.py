@@ -9,15 +9,13 @@ import platform
 import signal
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 from build import build
 from console import Failure, echo, main
 from containers import docker, require_docker
 from pidfile import require
-from sam_environment import SAM_ENVIRONMENT
-from samcli.yamlhelper import yaml_parse
+from sam_environment import SAM_ENVIRONMENT, functions
 from settings import ARCHITECTURE, ROOT, TOOLS, Cloud
 
 IMAGE = "public.ecr.aws/lambda/provided:al2023"
@@ -69,16 +67,6 @@ def template_for_containers(cloud: Cloud) -> Path:
     if subprocess.run(command, cwd=ROOT, env=environment).returncode != 0:
         raise Failure("sam build failed: see above")
     return ROOT / ".aws-sam" / "build" / "template.yaml"
-
-
-@cache
-def functions() -> dict[str, str]:
-    """Logical id -> binary, for each function of the template."""
-    return {
-        name: resource["Metadata"]["BuildProperties"]["Binary"]
-        for name, resource in yaml_parse((ROOT / "template.yaml").read_text())["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
-    }
 
 
 def logical_id(function: str) -> str:

@@ -84,7 +84,7 @@ def script() -> int:
         with server.running(engine, cloud):
             resources = deploy(engine, cloud, template)
             variables = cloud.folder / "sam-environment.json"
-            variables.write_text(sam_environment(cloud, session(), template, resources))
+            variables.write_text(sam_environment(cloud, session(), resources))
             files = {"template": template, "environment_file": variables}
             environment = cloud.environment() | {"STACK_NAME": STACK_NAME, "API_URL": cloud.api_url}
             echo("\n== Commands of the README")

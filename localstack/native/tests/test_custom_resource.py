@@ -1,6 +1,7 @@
 """Custom resources of CloudFormation whose service is a function."""
 
 import json
+import uuid
 
 import pytest
 from botocore.exceptions import WaiterError
@@ -105,12 +106,12 @@ def test_update_with_another_physical_id_deletes_the_old(cloudformation, resourc
     ],
 )
 def test_failed_resource_fails_its_stack(cloudformation, resources, properties, reason):
-    with pytest.raises(WaiterError), stack(cloudformation, resources(Name="one", **properties)):
-        pass
-    failed = [
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    with pytest.raises(WaiterError):
+        put(cloudformation, name, resources(Name="one", **properties), "create")
+    [failed] = [
         event["ResourceStatusReason"]
-        for found in cloudformation.describe_stacks()["Stacks"]
-        for event in cloudformation.describe_stack_events(StackName=found["StackId"])["StackEvents"]
+        for event in cloudformation.describe_stack_events(StackName=name)["StackEvents"]
         if event["LogicalResourceId"] == "Thing" and event["ResourceStatus"] == "CREATE_FAILED"
     ]
-    assert reason in failed[-1]
+    assert reason in failed

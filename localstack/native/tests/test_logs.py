@@ -6,6 +6,7 @@ from unittest.mock import MagicMock
 
 from localstack.services.lambda_.invocation import logs
 from localstack.services.lambda_.invocation.logs import LogHandler, LogItem
+from waiting import until
 
 from localstack_native.lambda_.logs import deliver_pending_logs
 
@@ -29,6 +30,7 @@ def test_stopped_handler_delivers_what_is_in_its_queue(monkeypatch):
     started.wait()
     with ThreadPoolExecutor(1) as pool:
         stopping = pool.submit(handler.stop)
+        until(lambda: handler._shutdown_event.is_set() or logs.QUEUE_SHUTDOWN in handler.log_queue.queue)
         may_end.set()
         stopping.result()
     assert delivered == ["first\n", "second\n"]

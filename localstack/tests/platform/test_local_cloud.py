@@ -34,8 +34,7 @@ class Session:
 
 
 def environment(cloud):
-    template = Path(__file__).parents[3] / "template.yaml"
-    return json.loads(sam_environment(cloud, Session(), template, {name: name for name in FUNCTIONS}))
+    return json.loads(sam_environment(cloud, Session(), {name: name for name in FUNCTIONS}))
 
 
 def test_cloud_listens_beyond_loopback_for_containers_only():
