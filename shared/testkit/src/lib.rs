@@ -2,7 +2,8 @@
 //! [`Engine::start`] runs dynoxide in memory behind a real socket, so that tests cover the SDK's requests on the wire. Tables
 //! are created from the templates in `infra/` that are deployed. The client's connection records round trips, stubs responses
 //! that no emulator produces, and runs hooks between requests. A [`Gate`] runs every interleaving of two concurrent clients,
-//! and [`Capacity`] reports what their transactions consume. [`http`] stubs other HTTP servers.
+//! and [`Capacity`] reports what their transactions consume. [`InProcessDynamo`] is the same engine without a socket.
+//! [`http`] stubs other HTTP servers.
 
 #![expect(
     clippy::expect_used,
@@ -16,6 +17,7 @@ pub mod http;
 
 mod capacity;
 mod gate;
+mod in_process;
 mod recorder;
 mod tables;
 
@@ -26,6 +28,7 @@ use recorder::RequestRecorder;
 
 pub use capacity::Capacity;
 pub use gate::Gate;
+pub use in_process::{InProcessDynamo, Reply};
 
 /// An in-memory DynamoDB.
 pub struct Engine {

@@ -1,0 +1,172 @@
+//! What must hold after every step.
+
+mod events;
+mod ledger;
+mod requests;
+mod revocation;
+mod sessions;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use auth::Principal;
+
+pub(crate) use ledger::Ledger;
+
+use crate::command::Command;
+use crate::executor::TaskId;
+use crate::people::{People, TokenContent};
+use crate::platform::Answer;
+use crate::tables::{Change, Tables};
+
+/// An invariant that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    pub check: &'static str,
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.check, self.detail)
+    }
+}
+
+pub(crate) type Checked = Result<(), Violation>;
+
+pub(crate) fn violation<T>(check: &'static str, detail: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation { check, detail: detail.into() })
+}
+
+/// Fails unless the condition holds.
+pub(crate) fn ensure(holds: bool, check: &'static str, detail: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { violation(check, detail()) }
+}
+
+/// A command that is being executed.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) command: Command,
+    /// The number of answers before it started: what was answered by then is decided.
+    pub(crate) answers_before: u64,
+    /// The number of commits before it started.
+    pub(crate) commits_before: u64,
+    /// The access token that it presents.
+    pub(crate) token: Option<TokenContent>,
+    /// Whose token it has, once it is admitted.
+    pub(crate) principal: Option<Principal>,
+    /// The requests that failed, or were answered late.
+    pub(crate) faults: u32,
+    /// The refresh token that it presents.
+    pub(crate) refresh_token: Option<String>,
+    /// Whether the refresh token had been presented before.
+    pub(crate) presented_before: bool,
+}
+
+/// What a check looks at when a command is answered.
+pub(crate) struct Context<'a> {
+    pub(crate) tables: &'a Tables,
+    pub(crate) people: &'a People,
+    pub(crate) now_s: i64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    pub(crate) ledger: Ledger,
+    pub(crate) running: BTreeMap<TaskId, Running>,
+    requests: requests::Requests,
+    revocation: revocation::Revocation,
+    sessions: sessions::Sessions,
+    readers: events::Readers,
+    answers: u64,
+}
+
+impl Checks {
+    pub(crate) fn started(&mut self, task: TaskId, running: Running) {
+        let running =
+            Running { answers_before: self.answers, commits_before: self.ledger.commits, ..running };
+        self.running.insert(task, running);
+    }
+
+    pub(crate) fn admitted(&mut self, task: TaskId, principal: Principal) {
+        if let Some(running) = self.running.get_mut(&task) {
+            running.principal = Some(principal);
+        }
+    }
+
+    pub(crate) fn failed_request(&mut self, task: TaskId) {
+        if let Some(running) = self.running.get_mut(&task) {
+            running.faults += 1;
+        }
+    }
+
+    /// Checks the changes that a request of a task has committed.
+    pub(crate) fn committed(&mut self, task: TaskId, changes: &[Change]) -> Checked {
+        let running = self.running.get(&task);
+        let webhook = running.and_then(|running| match &running.command {
+            Command::Webhook { id, .. } => Some(id.as_str()),
+            _ => None,
+        });
+        self.ledger.committed(task, webhook, changes)?;
+        if let Some(running) = running {
+            self.revocation.committed(running, changes)?;
+        }
+        Ok(())
+    }
+
+    /// The number of answers so far.
+    pub(crate) const fn answers(&self) -> u64 {
+        self.answers
+    }
+
+    /// An event of the account context was applied.
+    pub(crate) fn applied(&mut self, body: &str) {
+        self.revocation.applied(body);
+    }
+
+    /// A command ended without an answer.
+    pub(crate) fn ended(&mut self, task: TaskId) {
+        self.running.remove(&task);
+    }
+
+    /// Checks an answer.
+    pub(crate) fn answered(&mut self, task: TaskId, answer: &Answer, context: &Context<'_>) -> Checked {
+        let Some(running) = self.running.remove(&task) else { return Ok(()) };
+        self.answers += 1;
+        requests::check_status(&running, answer, context)?;
+        requests::check_effect(task, &running, answer, &self.ledger)?;
+        requests::check_answer(&running, answer, &self.ledger, context)?;
+        self.requests.check_idempotency(&running, answer, self.answers)?;
+        self.sessions.check(&running, answer, self.answers, context)
+    }
+
+    /// Checks the pages of a history, newest first.
+    pub(crate) fn followed(&mut self, task: TaskId, pages: &[Answer], context: &Context<'_>) -> Checked {
+        let Some(running) = self.running.remove(&task) else { return Ok(()) };
+        self.answers += 1;
+        for answer in pages {
+            requests::check_status(&running, answer, context)?;
+        }
+        self.readers.check(&running, pages, &self.ledger)
+    }
+
+    /// The time up to which a user's history was complete.
+    pub(crate) fn complete_until(&self, user: usize) -> Option<&str> {
+        self.readers.complete_until(user)
+    }
+
+    /// An operator's command succeeded.
+    pub(crate) fn operator_succeeded(&mut self, task: TaskId, context: &Context<'_>) {
+        let Some(running) = self.running.remove(&task) else { return };
+        self.answers += 1;
+        if let Command::SetStatus { user, status: "SUSPENDED" } = running.command {
+            self.sessions.end_all(user, running.answers_before, self.answers, None, context);
+        }
+    }
+
+    /// Checks what must hold once every event has arrived.
+    pub(crate) fn settled(&self, tables: &Tables, published: &std::collections::BTreeSet<String>) -> Checked {
+        events::check_convergence(tables)?;
+        events::check_published(tables, published)
+    }
+}

@@ -1,0 +1,164 @@
+//! The functions of both contexts, as instances with caches and clocks of their own.
+
+mod account;
+mod payment;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryPartition;
+use aws_types::SdkConfig;
+use config::Env;
+use http_api::{Problem, Request, Response};
+use lambda_http::RequestExt;
+use serde_json::{Value, json};
+
+pub(crate) use account::AccountFunctions;
+pub(crate) use payment::{PaymentFunctions, webhook_headers};
+
+use crate::network::Network;
+
+/// A request to an endpoint.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ask {
+    /// The name of the endpoint's function.
+    pub(crate) endpoint: &'static str,
+    pub(crate) token: Option<String>,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) query: Vec<(&'static str, String)>,
+    pub(crate) path: Option<(&'static str, String)>,
+    pub(crate) body: Option<Value>,
+}
+
+impl Ask {
+    pub(crate) fn new(endpoint: &'static str) -> Self {
+        Self { endpoint, ..Self::default() }
+    }
+
+    pub(crate) fn body(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    pub(crate) fn token(self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self }
+    }
+
+    pub(crate) fn key(self, key: Option<&str>) -> Self {
+        Self { idempotency_key: key.map(str::to_owned), ..self }
+    }
+
+    pub(crate) fn path(self, name: &'static str, value: &str) -> Self {
+        Self { path: Some((name, value.to_owned())), ..self }
+    }
+
+    pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// The request as API Gateway sends it.
+    fn request(&self) -> Request {
+        let body = self.body.as_ref().map(Value::to_string);
+        let event = json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "",
+            "headers": {"content-type": "application/json", "user-agent": "simulation"},
+            "requestContext": {
+                "accountId": "123456789012",
+                "http": {"method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
+                "requestId": "JKJaXmPLvHcESHA=", "stage": "$default", "timeEpoch": 1_769_860_800_000_i64,
+            },
+            "body": body, "isBase64Encoded": false,
+        });
+        let mut request = lambda_http::request::from_str(&event.to_string()).expect("a valid event");
+        let mut insert = |name: &'static str, value: &str| {
+            request.headers_mut().insert(name, value.parse().expect("a valid header"));
+        };
+        if let Some(token) = &self.token {
+            insert("authorization", &format!("Bearer {token}"));
+        }
+        if let Some(key) = &self.idempotency_key {
+            insert("idempotency-key", key);
+        }
+        for (name, value) in &self.headers {
+            insert(name, value);
+        }
+        let query: HashMap<String, String> =
+            self.query.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let path: HashMap<String, String> =
+            self.path.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        request.with_query_string_parameters(query).with_path_parameters(path)
+    }
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The code of a problem.
+    pub(crate) code: Option<&'static str>,
+    /// Why the problem arose, for the trace.
+    pub(crate) cause: Option<String>,
+    pub(crate) is_replay: bool,
+    pub(crate) body: Value,
+}
+
+impl From<Result<Response, Problem>> for Answer {
+    fn from(outcome: Result<Response, Problem>) -> Self {
+        match outcome {
+            Ok(response) => Self {
+                status: response.status.as_u16(),
+                code: None,
+                cause: None,
+                is_replay: response.headers.iter().any(|(name, _)| *name == "idempotent-replayed"),
+                body: serde_json::from_str(&response.body).unwrap_or_default(),
+            },
+            Err(problem) => Self {
+                status: problem.problem_type.status,
+                code: Some(problem.problem_type.code),
+                cause: problem.cause().map(str::to_owned),
+                is_replay: problem.headers.iter().any(|(name, _)| *name == "idempotent-replayed"),
+                body: Value::Null,
+            },
+        }
+    }
+}
+
+impl Answer {
+    /// The status with the code of a problem.
+    pub(crate) fn summary(&self) -> String {
+        let replayed = if self.is_replay { " (replayed)" } else { "" };
+        match self.code {
+            Some(code) => format!("{} {code}{replayed}", self.status),
+            None => format!("{}{replayed}", self.status),
+        }
+    }
+}
+
+/// Makes clients of the tables. Each has retries of its own, as each instance of a function has.
+pub(crate) struct Clients {
+    config: SdkConfig,
+    env: Env,
+}
+
+impl Clients {
+    pub(crate) fn new(network: &Network) -> Self {
+        let env = Env::from_iter([
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL", "http://simulation"),
+        ]);
+        let config = aws::sdk_config(&env).expect("a complete environment");
+        let config = config.to_builder().http_client(network.http_client()).build();
+        Self { config, env }
+    }
+
+    /// A client whose idempotency tokens follow from the seed.
+    pub(crate) fn client(&self, seed: u64) -> Client {
+        fastrand::seed(seed);
+        let config = aws::dynamodb_client_from(&self.config, &self.env).config().to_builder();
+        let partition = RetryPartition::custom(format!("instance-{seed}")).build();
+        Client::from_conf(config.retry_partition(partition).build())
+    }
+}

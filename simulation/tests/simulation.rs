@@ -1,0 +1,82 @@
+//! The platform under faults: fixed seeds, fresh ones, planted bugs, and that a run is repeated by its seed.
+
+use std::time::SystemTime;
+
+use simulation::{Bug, Coverage, Scenario, run, shrink};
+
+const STEPS: usize = 1_000;
+
+/// The faults that the fixed seeds have to meet.
+const FAULTS: [&str; 15] = [
+    "fault: batch applied in part",
+    "fault: cancelled, BatchGetItem",
+    "fault: cancelled, Publish",
+    "fault: cancelled, TransactWriteItems",
+    "fault: cancelled, UpdateItem",
+    "fault: consumer killed",
+    "fault: delivered twice",
+    "fault: executed after the client gave up",
+    "fault: function killed",
+    "fault: index lag",
+    "fault: publisher killed",
+    "fault: request lost",
+    "fault: response lost",
+    "fault: server error after the commit",
+    "fault: throttled",
+];
+
+fn run_seeds(seeds: impl Iterator<Item = u64>) -> Coverage {
+    let mut coverage = Coverage::default();
+    for seed in seeds {
+        let scenario = Scenario { seed, steps: STEPS, bug: None };
+        let report = run(scenario);
+        if let Some(failure) = report.failure {
+            let shortest = shrink(scenario, failure);
+            panic!("seed {seed}: {}\n{}", shortest.violation, shortest.log.join("\n"));
+        }
+        coverage.add(&report.coverage);
+    }
+    coverage
+}
+
+#[test]
+fn fixed_seeds_violate_nothing_and_meet_every_fault() {
+    let coverage = run_seeds(1..=12);
+    for fault in FAULTS {
+        assert!(coverage.times(fault) > 0, "{fault} did not occur:\n{coverage}");
+    }
+}
+
+#[test]
+fn fresh_seeds_violate_nothing() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    run_seeds((0..6).map(|run| now * 1_000 + run));
+}
+
+#[test]
+fn same_seed_has_the_same_run() {
+    let scenario = Scenario { seed: 7, steps: STEPS, bug: None };
+    let first = run(scenario);
+    // Another run in between changes nothing.
+    run(Scenario { seed: 8, ..scenario });
+    let second = run(scenario);
+    assert_eq!((first.digest, first.coverage), (second.digest, second.coverage));
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    for bug in Bug::ALL {
+        let found = (1..=20).any(|seed| run(Scenario { seed, steps: 2 * STEPS, bug: Some(bug) }).failure.is_some());
+        assert!(found, "{bug} was not found");
+    }
+}
+
+#[test]
+fn shortened_trace_shows_the_same_violation() {
+    let scenario = Scenario { seed: 1, steps: STEPS, bug: Some(Bug::CreditOutsideTransaction) };
+    let failure = run(scenario).failure.expect("a violation");
+    let (check, length) = (failure.violation.check, failure.trace.len());
+    let shortest = shrink(scenario, failure);
+    assert_eq!(shortest.violation.check, check);
+    assert!(shortest.trace.len() < 30 && shortest.trace.len() < length, "{}", shortest.log.join("\n"));
+}
