@@ -73,7 +73,7 @@ impl<T: Clone, E: Clone + Display> Cached<T, E> {
     }
 
     /// Loads the value, even if it is fresh. Returns `None` without loading if the last load started less than the reload
-    /// interval ago and succeeded.
+    /// interval ago and succeeded. A load that was abandoned has neither succeeded nor failed.
     ///
     /// # Errors
     ///
@@ -82,10 +82,10 @@ impl<T: Clone, E: Clone + Display> Cached<T, E> {
     where
         F: Future<Output = Result<T, E>>,
     {
-        if self.may_reload(now) {
+        let (is_loaded, failure) = (self.is_loaded(), self.state().failure.clone());
+        if self.may_reload(now) || (!is_loaded && failure.is_none()) {
             return self.load(now, load).await.map(Some);
         }
-        let failure = self.state().failure.clone();
         failure.map_or(Ok(None), Err)
     }
 
@@ -128,6 +128,7 @@ impl<T: Clone, E: Clone + Display> Cached<T, E> {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::task::{Context, Waker};
 
     use super::*;
 
@@ -205,5 +206,14 @@ mod tests {
         assert_eq!(cached.refresh(next, || source.load()).await, Ok(Some(2)));
         assert_eq!(cached.refresh(next.plus(RELOAD_INTERVAL), || source.load()).await, Err("down"));
         assert_eq!(cached.refresh(next.plus(RELOAD_INTERVAL), || source.load()).await, Err("down"), "without a load");
+    }
+
+    #[tokio::test]
+    async fn refresh_after_an_abandoned_load_loads_again() {
+        let (cached, source) = (cached(), Source::new([Ok(1)]));
+        let mut abandoned = Box::pin(cached.refresh(start(), std::future::pending));
+        assert!(abandoned.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(abandoned);
+        assert_eq!(cached.refresh(start(), || source.load()).await, Ok(Some(1)));
     }
 }

@@ -1,9 +1,10 @@
 //! The audit log.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use config::{ConfigError, Env};
-use dynamo::Table;
+use dynamo::{Table, WriteOutcome};
 use kernel::{SessionId, SystemClock, SystemRandom, Timestamp};
 use serde::Serialize;
 
@@ -82,16 +83,20 @@ impl AuditTable {
         self.table.put_new(dynamo::to_item(AuditEventRecord::from(event))?)
     }
 
-    /// Appends an event that does not accompany a change.
+    /// Appends an event that does not accompany a change. An event that is stored already has been appended: the SDK
+    /// repeats a request whose response was lost.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the event was not stored.
     pub async fn append_audit_event(&self, event: &AuditEvent) -> Result<(), StoreError> {
         let item = dynamo::to_item(AuditEventRecord::from(event))?;
-        let put = self.table.client().put_item().table_name(self.table.name()).set_item(Some(item));
-        put.condition_expression("attribute_not_exists(pk)").send().await?;
-        Ok(())
+        let put = |put: PutItemFluentBuilder| put.condition_expression("attribute_not_exists(pk)");
+        match self.table.put_item(item.clone(), put).await? {
+            WriteOutcome::Written(_) => Ok(()),
+            WriteOutcome::ConditionFailed(Some(stored)) if stored == item => Ok(()),
+            WriteOutcome::ConditionFailed(_) => Err(StoreError::internal("another audit event has the same key")),
+        }
     }
 }
 
@@ -130,7 +135,9 @@ mod tests {
             .in_session(SessionId::random(&SeededRandom::new(3)))
             .with_detail("by phone");
         assert_eq!(table.append_audit_event(&event).await, Ok(()));
-        assert!(table.append_audit_event(&event).await.is_err());
+        assert_eq!(table.append_audit_event(&event).await, Ok(()), "the response to the first request was lost");
+        let other = event.clone().with_detail("by e-mail");
+        assert!(matches!(table.append_audit_event(&other).await, Err(StoreError::Internal(_))));
 
         let items = items_of(&engine, table.table.name()).await;
         let [item] = items.as_slice() else { panic!("{items:?}") };
