@@ -35,7 +35,7 @@ fn may_be_rejected(running: &Running, context: &Context<'_>) -> bool {
     let user = context.tables.item(ACCOUNT_TABLE, &key("USER", &content.sub), "PROFILE");
     let stored = context.tables.item(ACCOUNT_TABLE, &key("USER", &content.sub), &key("SESSION", &content.sid));
     let (Some(user), Some(stored)) = (user, stored) else { return true };
-    // With many ended sessions, tokens of others are revoked too, until they are refreshed.
+    // A reactivation has not arrived yet. With many ended sessions, tokens of others are revoked too, until a refresh.
     let replica = context.tables.item(PAYMENT_TABLE, &key("USER", &content.sub), "USER");
     let not_before = replica.map_or(0, |replica| number(replica, "tokensNotBefore"));
     context.now_s + MAX_SKEW_S >= content.exp
@@ -43,6 +43,7 @@ fn may_be_rejected(running: &Running, context: &Context<'_>) -> bool {
         || number(user, "epoch").cast_unsigned() > content.epoch
         || text(user, "status") != "ACTIVE"
         || content.iat < not_before
+        || replica.is_some_and(|replica| text(replica, "status") == "SUSPENDED")
 }
 
 /// A request has one effect at most, and none if it is rejected.
