@@ -11,16 +11,35 @@ use crate::network::CallId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// A client sends a command to an instance of a function.
-    Start { task: TaskId, command: Command, instance: u32 },
+    Start {
+        task: TaskId,
+        command: Command,
+        instance: u32,
+    },
     /// A publisher gets the next records of a stream.
-    Publish { task: TaskId, stream: StreamId, count: usize },
+    Publish {
+        task: TaskId,
+        stream: StreamId,
+        count: usize,
+    },
     /// The sync function gets messages of the queue.
-    Consume { task: TaskId, messages: Vec<String>, instance: u32 },
+    Consume {
+        task: TaskId,
+        messages: Vec<String>,
+        instance: u32,
+    },
     /// A request that waits is decided.
-    Decide { call: CallId, verdict: Verdict },
-    Advance { ms: u64 },
+    Decide {
+        call: CallId,
+        verdict: Verdict,
+    },
+    Advance {
+        ms: u64,
+    },
     /// The process of a function ends.
-    Kill { task: TaskId },
+    Kill {
+        task: TaskId,
+    },
     /// An operator moves the messages of the dead-letter queue back.
     Redrive,
 }

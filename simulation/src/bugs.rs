@@ -122,8 +122,7 @@ impl Bug {
                 let mut body: Value = serde_json::from_str(&reply.body).expect("a response in JSON");
                 let reasons = body["CancellationReasons"].as_array_mut().into_iter().flatten();
                 for (reason, write) in reasons.zip(request["TransactItems"].as_array().into_iter().flatten()) {
-                    if let (Some(item), Some(asked)) =
-                        (reason.get_mut("Item"), write.pointer("/Put/Item/fingerprint"))
+                    if let (Some(item), Some(asked)) = (reason.get_mut("Item"), write.pointer("/Put/Item/fingerprint"))
                     {
                         item["fingerprint"] = asked.clone();
                     }

@@ -251,12 +251,9 @@ fn draw(world: &World, by: Caller) -> Command {
         "sign in" => Command::SignIn { user: by.user, wrong_password: false },
         "guess" => Command::SignIn { user: by.user, wrong_password: true },
         "refresh" => Command::Refresh { by, used: dice.chance(10) },
-        "sign out" => {
-            Command::SignOut { by, scope: dice.weighted(&[(3, "local"), (1, "others"), (1, "global")]) }
-        }
+        "sign out" => Command::SignOut { by, scope: dice.weighted(&[(3, "local"), (1, "others"), (1, "global")]) },
         "end session" => {
-            let sessions: Vec<_> =
-                world.people.callers().into_iter().filter(|other| other.user == by.user).collect();
+            let sessions: Vec<_> = world.people.callers().into_iter().filter(|other| other.user == by.user).collect();
             Command::EndSession { by, other: dice.pick(&sessions).map_or(by.session, |other| other.session) }
         }
         "change password" => Command::ChangePassword { by },

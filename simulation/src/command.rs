@@ -29,29 +29,101 @@ pub enum Opening {
 /// A command to one function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    SignUp { user: usize },
-    SignIn { user: usize, wrong_password: bool },
+    SignUp {
+        user: usize,
+    },
+    SignIn {
+        user: usize,
+        wrong_password: bool,
+    },
     /// Presents the current refresh token, or one that was used.
-    Refresh { by: Caller, used: bool },
-    SignOut { by: Caller, scope: &'static str },
-    EndSession { by: Caller, other: TaskId },
-    ChangePassword { by: Caller },
-    Open { by: Caller, account: String, opening: Opening, currency: &'static str, key: Option<String> },
-    Deposit { by: Caller, account: String, amount: i64, key: Option<String> },
-    Withdraw { by: Caller, account: String, amount: i64, key: Option<String> },
-    Send { by: Caller, from: String, to: String, amount: i64, key: Option<String> },
-    SetShards { by: Caller, account: String, count: i64 },
-    CreatePayment { by: Caller, account: Option<String>, amount: i64, key: Option<String> },
+    Refresh {
+        by: Caller,
+        used: bool,
+    },
+    SignOut {
+        by: Caller,
+        scope: &'static str,
+    },
+    EndSession {
+        by: Caller,
+        other: TaskId,
+    },
+    ChangePassword {
+        by: Caller,
+    },
+    Open {
+        by: Caller,
+        account: String,
+        opening: Opening,
+        currency: &'static str,
+        key: Option<String>,
+    },
+    Deposit {
+        by: Caller,
+        account: String,
+        amount: i64,
+        key: Option<String>,
+    },
+    Withdraw {
+        by: Caller,
+        account: String,
+        amount: i64,
+        key: Option<String>,
+    },
+    Send {
+        by: Caller,
+        from: String,
+        to: String,
+        amount: i64,
+        key: Option<String>,
+    },
+    SetShards {
+        by: Caller,
+        account: String,
+        count: i64,
+    },
+    CreatePayment {
+        by: Caller,
+        account: Option<String>,
+        amount: i64,
+        key: Option<String>,
+    },
     /// `payment` is the task that created it.
-    ChangePayment { by: Caller, payment: TaskId, to: &'static str, key: Option<String> },
-    Webhook { id: String, payment: TaskId, status: &'static str, transaction: String },
-    ListAccounts { by: Caller },
-    GetPayment { by: Caller, payment: TaskId },
+    ChangePayment {
+        by: Caller,
+        payment: TaskId,
+        to: &'static str,
+        key: Option<String>,
+    },
+    Webhook {
+        id: String,
+        payment: TaskId,
+        status: &'static str,
+        transaction: String,
+    },
+    ListAccounts {
+        by: Caller,
+    },
+    GetPayment {
+        by: Caller,
+        payment: TaskId,
+    },
     /// Polls the history from where the last poll said that it was complete.
-    Follow { by: Caller },
-    SetStatus { user: usize, status: &'static str },
-    Freeze { account: String, frozen: bool },
-    RotateKeys { now: bool },
+    Follow {
+        by: Caller,
+    },
+    SetStatus {
+        user: usize,
+        status: &'static str,
+    },
+    Freeze {
+        account: String,
+        frozen: bool,
+    },
+    RotateKeys {
+        now: bool,
+    },
 }
 
 impl Command {

@@ -100,8 +100,9 @@ pub(crate) fn ask(
         Command::Withdraw { account, amount, .. } => {
             keyed("withdraw")?.body(json!({"paymentAccountId": account, "amount": amount}))
         }
-        Command::Send { from, to, amount, .. } => keyed("send")?
-            .body(json!({"fromPaymentAccountId": from, "toPaymentAccountId": to, "amount": amount})),
+        Command::Send { from, to, amount, .. } => {
+            keyed("send")?.body(json!({"fromPaymentAccountId": from, "toPaymentAccountId": to, "amount": amount}))
+        }
         Command::SetShards { account, count, .. } => {
             token(Ask::new("update-account").path("id", account).body(json!({"intakeShards": count})))?
         }
@@ -227,13 +228,14 @@ pub(crate) async fn publish(network: Network, table: &'static str, event: Stream
         outbox::publish(&topic, &event, payment::events::outbound::event_from_record).await
     };
     let Ok(response) = response;
-    Outcome::Processed(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier.unwrap_or_default()).collect())
+    Outcome::Processed(
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier.unwrap_or_default()).collect(),
+    )
 }
 
 /// Invokes the sync function with a batch of messages.
 pub(crate) async fn consume(functions: Rc<PaymentFunctions>, batch: Batch) -> Outcome {
-    let records: Vec<_> =
-        batch.messages.iter().map(|(id, body)| json!({"messageId": id, "body": body})).collect();
+    let records: Vec<_> = batch.messages.iter().map(|(id, body)| json!({"messageId": id, "body": body})).collect();
     let event: SqsEvent = serde_json::from_value(json!({ "Records": records })).expect("a valid event");
     let apply = |body: String| {
         let store = functions.store.clone();

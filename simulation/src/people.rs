@@ -56,7 +56,15 @@ impl HeldSession {
         let access_token = tokens["access_token"].as_str()?.to_owned();
         let content = TokenContent::of(&access_token);
         let refresh_token = tokens["refresh_token"].as_str()?.to_owned();
-        Some(Self { access_token, content, refresh_token, used_token: None, presented: false, answers: 0, rejections: 0 })
+        Some(Self {
+            access_token,
+            content,
+            refresh_token,
+            used_token: None,
+            presented: false,
+            answers: 0,
+            rejections: 0,
+        })
     }
 }
 

@@ -151,7 +151,8 @@ fn writes_of(body: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 fn batch_keys(tables: Option<&Map<String, Value>>) -> Vec<Key> {
     let tables = tables.into_iter().flatten();
-    let requests = tables.flat_map(|(table, requests)| requests.as_array().into_iter().flatten().map(move |r| (table, r)));
+    let requests =
+        tables.flat_map(|(table, requests)| requests.as_array().into_iter().flatten().map(move |r| (table, r)));
     let keys = requests.map(|(table, request)| {
         let item = request.pointer("/PutRequest/Item").or_else(|| request.pointer("/DeleteRequest/Key"));
         key_of(table, item.expect("a put or a delete"))

@@ -113,9 +113,8 @@ impl World {
             log: Vec::new(),
             digest: DefaultHasher::new(),
         };
-        let users = (0..USERS).flat_map(|user| {
-            [Command::SignUp { user }, Command::SignIn { user, wrong_password: false }]
-        });
+        let users =
+            (0..USERS).flat_map(|user| [Command::SignUp { user }, Command::SignIn { user, wrong_password: false }]);
         for command in std::iter::once(Command::RotateKeys { now: false }).chain(users) {
             let task = world.next_task();
             world.apply(&Action::Start { task, command, instance: 0 }).await?;
@@ -570,8 +569,7 @@ impl World {
                 self.run()?;
                 continue;
             }
-            let messages: Vec<_> =
-                self.bus.receivable(self.time.millis(), false).into_iter().take(10).collect();
+            let messages: Vec<_> = self.bus.receivable(self.time.millis(), false).into_iter().take(10).collect();
             if !messages.is_empty() {
                 let (task, instance) = (self.next_task(), self.idle_instance());
                 self.consume(task, &messages, instance);

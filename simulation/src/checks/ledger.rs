@@ -37,7 +37,8 @@ struct Account {
 impl Account {
     fn undrained(&self) -> i64 {
         let drawn = self.item["drawn"]["L"].as_array().into_iter().flatten();
-        let drawn: i64 = drawn.map(|number| number["N"].as_str().and_then(|n| n.parse::<i64>().ok()).unwrap_or(0)).sum();
+        let drawn: i64 =
+            drawn.map(|number| number["N"].as_str().and_then(|n| n.parse::<i64>().ok()).unwrap_or(0)).sum();
         self.shards.values().map(|(received, _)| received).sum::<i64>() - drawn
     }
 
@@ -219,9 +220,9 @@ impl Ledger {
         if account.is_empty() {
             return Ok(());
         }
-        let own = collections.iter().position(|transfer| {
-            transfer.to.as_deref() == Some(account) && transfer.amount == number(item, "amount")
-        });
+        let own = collections
+            .iter()
+            .position(|transfer| transfer.to.as_deref() == Some(account) && transfer.amount == number(item, "amount"));
         match own {
             Some(position) => {
                 collections.remove(position);
@@ -251,12 +252,8 @@ impl Ledger {
         ensure(account.shards.values().all(|(_, headroom)| *headroom >= 0), "headroom is not negative", detail)?;
         ensure(account.undrained() >= 0, "nothing is drained twice", detail)?;
         ensure(account.capacity() == account.capacity, "balance and headroom are constant", detail)?;
-        let position = Position {
-            commit,
-            balance,
-            available: available + account.undrained(),
-            is_active: account.is_active(),
-        };
+        let position =
+            Position { commit, balance, available: available + account.undrained(), is_active: account.is_active() };
         account.positions.push(position);
         Ok(())
     }

@@ -83,8 +83,7 @@ pub(crate) struct Checks {
 
 impl Checks {
     pub(crate) fn started(&mut self, task: TaskId, running: Running) {
-        let running =
-            Running { answers_before: self.answers, commits_before: self.ledger.commits, ..running };
+        let running = Running { answers_before: self.answers, commits_before: self.ledger.commits, ..running };
         self.running.insert(task, running);
     }
 

@@ -16,13 +16,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn check(
-        &mut self,
-        running: &Running,
-        answer: &Answer,
-        answers: u64,
-        context: &Context<'_>,
-    ) -> Checked {
+    pub(super) fn check(&mut self, running: &Running, answer: &Answer, answers: u64, context: &Context<'_>) -> Checked {
         let why = || format!("{}: {}", running.command, answer.summary());
         match &running.command {
             Command::SignIn { wrong_password: true, .. } => {
@@ -90,11 +84,8 @@ impl Sessions {
         // The current token of an active session was rejected.
         let (user, sid) = (&session.content.sub, &session.content.sid);
         let user = context.tables.item(ACCOUNT_TABLE, &format!("USER#{user}"), "PROFILE");
-        let stored = context.tables.item(
-            ACCOUNT_TABLE,
-            &format!("USER#{}", session.content.sub),
-            &format!("SESSION#{sid}"),
-        );
+        let stored =
+            context.tables.item(ACCOUNT_TABLE, &format!("USER#{}", session.content.sub), &format!("SESSION#{sid}"));
         let (Some(user), Some(stored)) = (user, stored) else { return Ok(()) };
         let is_active = stored.get("endedAt").is_none()
             && number(stored, "epoch") == number(user, "epoch")

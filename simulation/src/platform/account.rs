@@ -54,8 +54,7 @@ impl AccountFunctions {
         let client = clients.client(seed);
         let audit = AuditTable::new(client.clone(), AUDIT_TABLE);
         let audit_log = || AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24 * 400));
-        let accounts =
-            AccountTable::audited(client.clone(), ACCOUNT_TABLE, clock.clone(), TaskRandom, audit.clone());
+        let accounts = AccountTable::audited(client.clone(), ACCOUNT_TABLE, clock.clone(), TaskRandom, audit.clone());
         let issuer = || TokenIssuer {
             signing_key: CachedSigningKey::new(SigningKeyTable::new(client.clone(), SIGNING_KEY_TABLE), clock.clone()),
             tokens: AccessTokens::new(ISSUER, AUDIENCE),

@@ -80,10 +80,7 @@ impl PaymentFunctions {
             create_payment: http::create_payment::State::from_env(&env, store.clone()).expect("complete settings"),
             update_payment_status: http::update_payment_status::State::from_env(&env, store.clone())
                 .expect("complete settings"),
-            webhooks: http::provider_webhook::State {
-                store: store.clone(),
-                secrets: WebhookSecrets::new(FixedSecret),
-            },
+            webhooks: http::provider_webhook::State { store: store.clone(), secrets: WebhookSecrets::new(FixedSecret) },
             store,
         }
     }

@@ -89,13 +89,17 @@ impl AccountTable {
     }
 }
 
-/// Commits a transaction. Returns the conditions that were false, in which case nothing was written.
+/// Commits a transaction that appends an audit event as this part. Returns the conditions that were false, in which case
+/// nothing was written. If the event is stored already, an earlier attempt, whose response was lost, was committed: the id
+/// of an event is random.
 async fn commit<P: Copy + PartialEq>(
     table: &Table,
     transaction: &Transaction<P>,
+    audit_event: P,
 ) -> Result<Option<FailedConditions<P>>, StoreError> {
     match table.commit(transaction).await? {
         TransactionOutcome::Committed => Ok(None),
+        TransactionOutcome::ConditionFailed(failed) if failed.contains(audit_event) => Ok(None),
         TransactionOutcome::ConditionFailed(failed) => Ok(Some(failed)),
         TransactionOutcome::Conflict => {
             Err(StoreError::Unavailable("conflicting transactions on the same items".to_owned()))

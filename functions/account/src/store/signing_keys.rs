@@ -231,7 +231,7 @@ impl KeyTables {
         for event in events {
             transaction.add(Part::AuditEvent, self.audit.append(event)?);
         }
-        let Some(failed) = commit(&self.private, &transaction).await? else {
+        let Some(failed) = commit(&self.private, &transaction, Part::AuditEvent).await? else {
             return Ok(change.key_set.clone());
         };
         if !failed.contains(Part::KeySet) {

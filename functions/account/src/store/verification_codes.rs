@@ -178,13 +178,13 @@ impl AccountTable {
             .with(Part::Code, put(to_item(VerificationCodeRecord::from(&new))?, &new.histories.user)?)
             .with(Part::Address, put(to_item(AddressRecord::from(&new))?, &new.histories.address)?)
             .with(Part::AuditEvent, self.audit()?.append(new.event)?);
-        let Some(failed) = commit(&self.table, &transaction).await? else {
+        let Some(failed) = commit(&self.table, &transaction, Part::AuditEvent).await? else {
             return Ok(StoreCodeOutcome::Stored);
         };
         let user = failed.item(Part::Code).cloned().map(from_item::<VerificationCodeRecord>).transpose()?;
         let address = failed.item(Part::Address).cloned().map(read::<AddressRecord>).transpose()?;
         if user.is_none() && address.is_none() {
-            return Err(StoreError::internal("the audit event of a code exists already"));
+            return Err(StoreError::internal("a code failed an unexpected condition"));
         }
         Ok(StoreCodeOutcome::VersionConflict {
             user: user.map(CodeHistory::from),

@@ -108,7 +108,7 @@ impl AccountTable {
                 transaction.add(StartPart::OtherIdentifier, update(other, upgrade)?);
             }
         }
-        let Some(failed) = commit(&self.table, &transaction).await? else {
+        let Some(failed) = commit(&self.table, &transaction, StartPart::AuditEvent).await? else {
             return Ok(StartSessionOutcome::Started);
         };
         if !failed.contains(StartPart::Credential) {
@@ -196,7 +196,7 @@ impl AccountTable {
         })?;
         let transaction =
             Transaction::new().with(EndPart::Session, end).with(EndPart::AuditEvent, self.audit()?.append(event)?);
-        Ok(match commit(&self.table, &transaction).await? {
+        Ok(match commit(&self.table, &transaction, EndPart::AuditEvent).await? {
             None => EndSessionOutcome::Ended,
             Some(failed) if failed.item(EndPart::Session).is_some() => EndSessionOutcome::AlreadyEnded,
             Some(_) => EndSessionOutcome::NotFound,

@@ -276,3 +276,21 @@ async fn rotation_is_retried_on_transaction_conflict() {
     assert_eq!(accounts.table.rotate_refresh_token(ada.id, &token.hash(), &after).await, Ok(true));
     assert_eq!(accounts.engine.round_trips(), ["PutItem"; 3]);
 }
+
+#[tokio::test]
+async fn command_whose_first_response_was_lost_has_succeeded() {
+    let (accounts, ada) = Accounts::with_ada().await;
+    let (bob, signed_up) = (user(9, "bob@example.com", None), event(AuditEventKind::SignedUp));
+    for _ in 0..2 {
+        let created = accounts.table.create_user(&bob, &hash(), &signed_up).await;
+        assert_eq!(created, Ok(CreateUserOutcome::Created));
+    }
+    let session = session(2);
+    assert_eq!(start(&accounts, &ada, &session).await, Ok(StartSessionOutcome::Started));
+    let end = async |event: &AuditEvent| accounts.table.end_session(ada.id, session.id, now(), event).await;
+    let ended = event(AuditEventKind::SessionEnded);
+    for _ in 0..2 {
+        assert_eq!(end(&ended).await, Ok(EndSessionOutcome::Ended));
+    }
+    assert_eq!(end(&event(AuditEventKind::SessionEnded)).await, Ok(EndSessionOutcome::AlreadyEnded));
+}

@@ -53,7 +53,7 @@ impl AccountTable {
             transaction.add(Part::Identifier(identifier.kind()), claim);
         }
         transaction.add(Part::AuditEvent, self.audit()?.append(event)?);
-        let Some(failed) = commit(&self.table, &transaction).await? else {
+        let Some(failed) = commit(&self.table, &transaction, Part::AuditEvent).await? else {
             return Ok(CreateUserOutcome::Created);
         };
         let taken: Vec<_> = failed

@@ -157,7 +157,7 @@ impl AccountTable {
         if let Some((kind, hash)) = used_code {
             transaction.add(Part::Code, self.use_code(before.id, *kind, hash)?);
         }
-        let Some(failed) = commit(&self.table, &transaction).await? else {
+        let Some(failed) = commit(&self.table, &transaction, Part::AuditEvent).await? else {
             return Ok(UpdateOutcome::Updated);
         };
         if failed.contains(Part::User) {
