@@ -1,6 +1,7 @@
 //! DynamoDB for stores: typed records, classified errors, and transactions that are retried on conflict.
 
 mod error;
+mod lost_responses;
 mod record;
 mod retry;
 mod table;

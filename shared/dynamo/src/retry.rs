@@ -5,7 +5,7 @@ use std::time::Duration;
 use kernel::Random;
 use tokio::time::Instant;
 
-use crate::Cancellation;
+use crate::{Cancellation, StoreError, TransactionOutcome};
 
 /// The pace of attempts: exponential backoff with full jitter
 /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
@@ -46,6 +46,7 @@ pub struct Retries<'a> {
     give_up_at: Instant,
     after_conflict: Backoff,
     when_throttled: Backoff,
+    is_outcome_unknown: bool,
 }
 
 impl<'a> Retries<'a> {
@@ -53,7 +54,36 @@ impl<'a> Retries<'a> {
     pub(crate) fn new(random: &'a (dyn Random + Send + Sync), budget: Duration) -> Self {
         let budget = deadline::time_left().map_or(budget, |time_left| time_left.min(budget));
         let give_up_at = Instant::now() + budget;
-        Self { random, give_up_at, after_conflict: Backoff::AFTER_CONFLICT, when_throttled: Backoff::WHEN_THROTTLED }
+        Self {
+            random,
+            give_up_at,
+            after_conflict: Backoff::AFTER_CONFLICT,
+            when_throttled: Backoff::WHEN_THROTTLED,
+            is_outcome_unknown: false,
+        }
+    }
+
+    /// Takes note of a cancelled attempt. The outcome of the transaction depends on all of them.
+    pub fn observe<P: Copy + PartialEq>(&mut self, cancellation: &Cancellation<P>) {
+        self.is_outcome_unknown |= cancellation.is_outcome_unknown();
+    }
+
+    /// The outcome of a transaction whose last attempt was cancelled in this way.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] if an attempt may have been committed, or the transaction was throttled.
+    pub fn outcome<P: Copy + PartialEq>(
+        &self,
+        cancellation: &Cancellation<P>,
+    ) -> Result<TransactionOutcome<P>, StoreError> {
+        if self.is_outcome_unknown {
+            Err(StoreError::Unavailable("the outcome of a transaction is unknown".to_owned()))
+        } else if cancellation.is_throttled() {
+            Err(StoreError::Unavailable("transaction throttled".to_owned()))
+        } else {
+            Ok(TransactionOutcome::Conflict)
+        }
     }
 
     /// Sleeps before the next attempt. Returns `false` immediately if there is no time for one.

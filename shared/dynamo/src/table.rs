@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 use kernel::{Clock, Random, Timestamp};
 
+use crate::lost_responses::LostResponses;
 use crate::{Attempt, Item, Retries, StoreError, Transaction, TransactionOutcome};
 
 /// The result of a conditional write of a single item.
@@ -149,10 +150,11 @@ impl Table {
     ///
     /// [`StoreError`] for any failure but false conditions, conflicts and throttling.
     pub async fn attempt<P: Copy + PartialEq>(&self, transaction: &Transaction<P>) -> Result<Attempt<P>, StoreError> {
+        let lost = LostResponses::default();
         let request = self.client.transact_write_items().set_transact_items(Some(transaction.writes()));
-        match request.send().await {
+        match request.customize().interceptor(lost.clone()).send().await {
             Ok(_) => Ok(Attempt::Committed),
-            Err(error) => transaction.attempt(error),
+            Err(error) => transaction.attempt(error, lost.any()),
         }
     }
 
@@ -187,8 +189,9 @@ impl Table {
                 Attempt::Committed => return Ok((TransactionOutcome::Committed, now)),
                 Attempt::ConditionFailed(failed) => return Ok((TransactionOutcome::ConditionFailed(failed), now)),
                 Attempt::Cancelled(cancellation) => {
+                    retries.observe(&cancellation);
                     if !retries.pause_after(&cancellation).await {
-                        return Ok((cancellation.outcome()?, now));
+                        return Ok((retries.outcome(&cancellation)?, now));
                     }
                 }
             }

@@ -55,7 +55,7 @@ pub enum Attempt<P> {
 pub struct Cancellation<P> {
     conflicts: Vec<P>,
     is_throttled: bool,
-    has_failed_conditions: bool,
+    is_outcome_unknown: bool,
 }
 
 /// The parts of a transaction whose conditions were false, in the order of the writes.
@@ -75,19 +75,9 @@ impl<P: Copy + PartialEq> Cancellation<P> {
         self.is_throttled
     }
 
-    /// The outcome of a transaction whose last attempt was cancelled in this way.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] if the cause is not only a conflict.
-    pub fn outcome(&self) -> Result<TransactionOutcome<P>, StoreError> {
-        if self.has_failed_conditions {
-            Err(StoreError::Unavailable("the outcome of a transaction is unknown".to_owned()))
-        } else if self.is_throttled {
-            Err(StoreError::Unavailable("transaction throttled".to_owned()))
-        } else {
-            Ok(TransactionOutcome::Conflict)
-        }
+    /// Whether an earlier attempt may have been committed.
+    pub(crate) const fn is_outcome_unknown(&self) -> bool {
+        self.is_outcome_unknown
     }
 }
 
@@ -126,10 +116,12 @@ impl<P: Copy + PartialEq> Transaction<P> {
         self.writes.clone()
     }
 
-    /// Classifies the result of a request with [`Self::writes`].
+    /// Classifies the result of a request with [`Self::writes`], and whether the response to an earlier attempt at it was
+    /// lost.
     pub(crate) fn attempt<R: std::fmt::Debug>(
         &self,
         error: SdkError<TransactWriteItemsError, R>,
+        response_was_lost: bool,
     ) -> Result<Attempt<P>, StoreError> {
         let Some(reasons) = cancellation_reasons(&error) else { return Err(error.into()) };
         let has = |expected: &[&str]| reasons.iter().any(|reason| reason.code().is_some_and(|c| expected.contains(&c)));
@@ -140,7 +132,7 @@ impl<P: Copy + PartialEq> Transaction<P> {
             return Ok(Attempt::Cancelled(Cancellation {
                 conflicts,
                 is_throttled,
-                has_failed_conditions: !failed.is_empty(),
+                is_outcome_unknown: response_was_lost || !failed.is_empty(),
             }));
         }
         if failed.is_empty() {

@@ -108,6 +108,11 @@ impl Engine {
         self.recorder.stub_response(operation, times, 400, &body.to_string());
     }
 
+    /// Loses the response to the next request of this operation, which is executed. The SDK repeats it.
+    pub fn lose_response(&self, operation: &'static str) {
+        self.recorder.lose_response(operation);
+    }
+
     /// Leaves all further requests without a response.
     pub fn suspend(&self) {
         self.recorder.suspend();

@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
@@ -21,6 +22,8 @@ pub(crate) struct RequestRecorder(Arc<Mutex<State>>);
 struct State {
     log: Vec<String>,
     stub: Option<Stub>,
+    /// The operation whose next request is executed, and whose response is lost.
+    loses_response: Option<&'static str>,
     hooks: VecDeque<(&'static str, Hook)>,
     is_suspended: bool,
     /// Whether a hook is running, whose requests are neither recorded nor stubbed.
@@ -56,6 +59,10 @@ impl RequestRecorder {
         self.state().stub = Some(Stub { operation, times, status, body: body.to_owned() });
     }
 
+    pub(crate) fn lose_response(&self, operation: &'static str) {
+        self.state().loses_response = Some(operation);
+    }
+
     pub(crate) fn before_next(&self, operation: &'static str, hook: Hook) {
         self.state().hooks.push_back((operation, hook));
     }
@@ -79,6 +86,9 @@ impl RequestRecorder {
         if state.is_suspended {
             return Action::Suspend;
         }
+        if state.loses_response.take_if(|lost| *lost == operation).is_some() {
+            return Action::LoseResponse;
+        }
         if let Some(stub) = state.stub.as_mut().filter(|stub| stub.operation == operation && stub.times > 0) {
             stub.times -= 1;
             let status = StatusCode::try_from(stub.status).expect("a valid status");
@@ -99,6 +109,7 @@ impl RequestRecorder {
 
 enum Action {
     Forward,
+    LoseResponse,
     Respond(Box<HttpResponse>),
     RunHook(Hook),
     Suspend,
@@ -114,6 +125,13 @@ impl HttpConnector for RecordingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         match self.recorder.record(&request) {
             Action::Forward => self.inner.call(request),
+            Action::LoseResponse => {
+                let inner = self.inner.clone();
+                HttpConnectorFuture::new(async move {
+                    inner.call(request).await?;
+                    Err(ConnectorError::io("the response was lost".into()))
+                })
+            }
             Action::Respond(response) => HttpConnectorFuture::ready(Ok(*response)),
             Action::Suspend => HttpConnectorFuture::new(std::future::pending()),
             Action::RunHook(hook) => {

@@ -292,6 +292,7 @@ impl Store {
                 Attempt::ConditionFailed(failed) => return Ok((TransactionOutcome::ConditionFailed(failed), now)),
                 Attempt::Cancelled(cancellation) => cancellation,
             };
+            retries.observe(&cancellation);
             if cancellation.has_conflict_on(part) {
                 conflicts += 1;
                 let immediately;
@@ -306,7 +307,7 @@ impl Store {
                 }
             }
             if !retries.pause_after(&cancellation).await {
-                return Ok((cancellation.outcome()?, now));
+                return Ok((retries.outcome(&cancellation)?, now));
             }
         }
     }

@@ -338,3 +338,16 @@ async fn calls_to_an_unresponsive_store_end_before_the_deadline() {
         assert!(start.elapsed() < Duration::from_millis(5_600), "{:?}", start.elapsed());
     }
 }
+
+#[tokio::test]
+async fn conflict_after_a_lost_response_proves_nothing() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 100).await;
+    app.engine.lose_response("TransactWriteItems");
+    app.engine.raise_transaction_conflicts(usize::MAX, 1, 2);
+    let post = app.post(app.unkeyed(ada, withdrawal("ada"), 1));
+    let outcome = deadline::with_time_left(Duration::from_secs(1), Box::pin(post)).await;
+    assert!(matches!(outcome, Err(PaymentError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
+    assert_eq!(app.balance(ada, "ada").await, 99);
+}
