@@ -19,7 +19,7 @@ SAM_PORT ?= 3000
 export PORT ENGINE CONTAINERS
 
 .DEFAULT_GOAL := help
-.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes check unit e2e test test-browser test-localstack test-sam endpoint-example deny bench bench-peers openapi events numbering-plans build deploy clean-state
+.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes check unit e2e test test-browser test-localstack test-sam simulate soak planted-bugs endpoint-example deny bench bench-peers openapi events numbering-plans build deploy clean-state
 
 help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -68,6 +68,15 @@ test-localstack: $(TOOLS) $(NATIVE)/.installed ## Run the tests of our plugins f
 
 test-sam: $(TOOLS) ## Run the sample events and the end-to-end tests in containers of the SAM CLI (needs Docker)
 	@$(LOCAL)/sam_tests.py $(if $(T),-k "$(T)") $(PYTEST_ARGS)
+
+simulate: ## Simulate the platform under faults from one seed (SEED=1 STEPS=2000; BUG=LostTransferDedupe: with a planted bug)
+	@cargo run --quiet --package simulation -- run $(or $(SEED),1) $(or $(STEPS),2000) $(BUG)
+
+soak: ## Simulate from fresh seeds until Ctrl-C, optimized (STEPS=2000 each; RUNS=500: that many)
+	@cargo run --quiet --profile soak --package simulation -- soak $(or $(STEPS),2000) $(RUNS)
+
+planted-bugs: ## Plant each known bug in the simulation, and search a seed that finds it
+	@cargo run --quiet --package simulation -- bugs $(or $(STEPS),2000)
 
 endpoint-example: $(TOOLS) ## Apply docs/adding-an-endpoint.md to a scratch copy and check it (E2E=1: with its end-to-end test)
 	@$(LOCAL)/endpoint_example.py

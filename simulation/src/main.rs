@@ -14,7 +14,7 @@ use simulation::{Bug, Coverage, Failure, Scenario, run, shrink};
 const USAGE: &str = "\
 usage: simulate run SEED STEPS [BUG]    one run; BUG is planted
        simulate many FIRST_SEED RUNS STEPS
-       simulate soak STEPS              from fresh seeds, until it is stopped
+       simulate soak STEPS [RUNS]       from fresh seeds, until it is stopped
        simulate bugs STEPS              plants each bug, and searches a seed that finds it";
 
 /// The number of seeds that are tried for a bug.
@@ -36,6 +36,9 @@ fn main() -> ExitCode {
             _ => None,
         },
         ["soak", length] => steps(length).map(|steps| many(fresh_seed(), None, steps)),
+        ["soak", length, runs] => {
+            steps(length).zip(number(runs)).map(|(steps, runs)| many(fresh_seed(), Some(runs), steps))
+        }
         ["bugs", length] => steps(length).map(bugs),
         _ => None,
     };

@@ -21,6 +21,11 @@ impl StoreError {
     pub fn internal(cause: impl Display) -> Self {
         Self::Internal(cause.to_string())
     }
+
+    /// A transaction may have been committed.
+    pub fn outcome_unknown() -> Self {
+        Self::Unavailable("the outcome of a transaction is unknown".to_owned())
+    }
 }
 
 /// The error codes after which the same request may succeed later

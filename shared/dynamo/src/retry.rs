@@ -5,7 +5,7 @@ use std::time::Duration;
 use kernel::Random;
 use tokio::time::Instant;
 
-use crate::{Cancellation, StoreError, TransactionOutcome};
+use crate::{Attempt, Cancellation};
 
 /// The pace of attempts: exponential backoff with full jitter
 /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
@@ -63,27 +63,10 @@ impl<'a> Retries<'a> {
         }
     }
 
-    /// Takes note of a cancelled attempt. The outcome of the transaction depends on all of them.
-    pub fn observe<P: Copy + PartialEq>(&mut self, cancellation: &Cancellation<P>) {
-        self.is_outcome_unknown |= cancellation.is_outcome_unknown();
-    }
-
-    /// The outcome of a transaction whose last attempt was cancelled in this way.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] if an attempt may have been committed, or the transaction was throttled.
-    pub fn outcome<P: Copy + PartialEq>(
-        &self,
-        cancellation: &Cancellation<P>,
-    ) -> Result<TransactionOutcome<P>, StoreError> {
-        if self.is_outcome_unknown {
-            Err(StoreError::Unavailable("the outcome of a transaction is unknown".to_owned()))
-        } else if cancellation.is_throttled() {
-            Err(StoreError::Unavailable("transaction throttled".to_owned()))
-        } else {
-            Ok(TransactionOutcome::Conflict)
-        }
+    /// Takes note of an attempt. Once the outcome of one is unknown, so is what the later ones prove.
+    pub fn observe<P>(&mut self, mut attempt: Attempt<P>) -> Attempt<P> {
+        self.is_outcome_unknown = attempt.remember_unknown_outcome(self.is_outcome_unknown);
+        attempt
     }
 
     /// Sleeps before the next attempt. Returns `false` immediately if there is no time for one.

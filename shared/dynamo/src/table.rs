@@ -185,13 +185,12 @@ impl Table {
         let mut retries = self.retries();
         loop {
             let now = self.clock.now();
-            match self.attempt(&build(now)?).await? {
+            match retries.observe(self.attempt(&build(now)?).await?) {
                 Attempt::Committed => return Ok((TransactionOutcome::Committed, now)),
                 Attempt::ConditionFailed(failed) => return Ok((TransactionOutcome::ConditionFailed(failed), now)),
                 Attempt::Cancelled(cancellation) => {
-                    retries.observe(&cancellation);
                     if !retries.pause_after(&cancellation).await {
-                        return Ok((retries.outcome(&cancellation)?, now));
+                        return Ok((cancellation.outcome()?, now));
                     }
                 }
             }

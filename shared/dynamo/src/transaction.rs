@@ -62,6 +62,24 @@ pub struct Cancellation<P> {
 #[derive(Debug)]
 pub struct FailedConditions<P> {
     failed: Vec<(P, Option<Item>)>,
+    follows_lost_attempt: bool,
+}
+
+impl<P> Attempt<P> {
+    /// Whether an earlier attempt may have been committed. `was_unknown` says that of the attempts before this one.
+    pub(crate) const fn remember_unknown_outcome(&mut self, was_unknown: bool) -> bool {
+        match self {
+            Self::Committed => false,
+            Self::ConditionFailed(failed) => {
+                failed.follows_lost_attempt |= was_unknown;
+                failed.follows_lost_attempt
+            }
+            Self::Cancelled(cancellation) => {
+                cancellation.is_outcome_unknown |= was_unknown;
+                cancellation.is_outcome_unknown
+            }
+        }
+    }
 }
 
 impl<P: Copy + PartialEq> Cancellation<P> {
@@ -75,9 +93,19 @@ impl<P: Copy + PartialEq> Cancellation<P> {
         self.is_throttled
     }
 
-    /// Whether an earlier attempt may have been committed.
-    pub(crate) const fn is_outcome_unknown(&self) -> bool {
-        self.is_outcome_unknown
+    /// The outcome of a transaction whose last attempt was cancelled in this way.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] if an attempt may have been committed, or the transaction was throttled.
+    pub fn outcome(&self) -> Result<TransactionOutcome<P>, StoreError> {
+        if self.is_outcome_unknown {
+            Err(StoreError::outcome_unknown())
+        } else if self.is_throttled {
+            Err(StoreError::Unavailable("transaction throttled".to_owned()))
+        } else {
+            Ok(TransactionOutcome::Conflict)
+        }
     }
 }
 
@@ -141,7 +169,7 @@ impl<P: Copy + PartialEq> Transaction<P> {
         }
         let item = |reason: &CancellationReason| reason.item().filter(|item| !item.is_empty()).cloned();
         let failed = failed.into_iter().map(|(part, reason)| (part, item(reason))).collect();
-        Ok(Attempt::ConditionFailed(FailedConditions { failed }))
+        Ok(Attempt::ConditionFailed(FailedConditions { failed, follows_lost_attempt: response_was_lost }))
     }
 
     fn with_code<'a>(&self, reasons: &'a [CancellationReason], code: &str) -> Vec<(P, &'a CancellationReason)> {
@@ -151,6 +179,11 @@ impl<P: Copy + PartialEq> Transaction<P> {
 }
 
 impl<P: Copy + PartialEq> FailedConditions<P> {
+    /// Whether an earlier attempt may have been committed, or may be committed later. It may be why the conditions failed.
+    pub const fn follows_lost_attempt(&self) -> bool {
+        self.follows_lost_attempt
+    }
+
     /// Whether the condition of this part was false.
     pub fn contains(&self, part: P) -> bool {
         self.failed.iter().any(|(failed, _)| *failed == part)

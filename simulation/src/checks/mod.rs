@@ -17,7 +17,7 @@ use crate::command::Command;
 use crate::executor::TaskId;
 use crate::people::{People, TokenContent};
 use crate::platform::Answer;
-use crate::tables::{Change, Tables};
+use crate::tables::{Change, Tables, text};
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub(crate) struct Checks {
     sessions: sessions::Sessions,
     readers: events::Readers,
     answers: u64,
+    /// The commands that were rejected. A request of theirs may still be on its way.
+    rejected: BTreeMap<TaskId, String>,
 }
 
 impl Checks {
@@ -107,6 +109,12 @@ impl Checks {
             _ => None,
         });
         self.ledger.committed(task, webhook, changes)?;
+        if let Some(rejected) = self.rejected.get(&task) {
+            let posts = changes.iter().any(|change| {
+                change.key.sk == "TRANSFER" && change.new.as_ref().is_some_and(|new| text(new, "status") == "COMPLETED")
+            });
+            ensure(!posts, "a rejected request has no effect", || format!("{rejected}, then {changes:?}"))?;
+        }
         if let Some(running) = running {
             self.revocation.committed(running, changes)?;
         }
@@ -132,6 +140,9 @@ impl Checks {
     pub(crate) fn answered(&mut self, task: TaskId, answer: &Answer, context: &Context<'_>) -> Checked {
         let Some(running) = self.running.remove(&task) else { return Ok(()) };
         self.answers += 1;
+        if requests::is_rejection(answer) {
+            self.rejected.insert(task, format!("{}: {}", running.command, answer.summary()));
+        }
         requests::check_status(&running, answer, context)?;
         requests::check_effect(task, &running, answer, &self.ledger)?;
         requests::check_answer(&running, answer, &self.ledger, context)?;

@@ -22,7 +22,7 @@ impl Sessions {
             Command::SignIn { wrong_password: true, .. } => {
                 return ensure(answer.status != 200, "a wrong password is rejected", why);
             }
-            Command::Refresh { by, .. } => return self.check_refresh(running, *by, answer, context),
+            Command::Refresh { .. } => return self.check_refresh(running, answer, context),
             _ => {}
         }
         let Some(session) = running.command.caller().and_then(|by| context.people.session(by)) else { return Ok(()) };
@@ -67,7 +67,7 @@ impl Sessions {
         }
     }
 
-    fn check_refresh(&mut self, running: &Running, by: Caller, answer: &Answer, context: &Context<'_>) -> Checked {
+    fn check_refresh(&mut self, running: &Running, answer: &Answer, context: &Context<'_>) -> Checked {
         let Some(token) = &running.refresh_token else { return Ok(()) };
         let why = || format!("{}: {}", running.command, answer.summary());
         if answer.status == 200 {
@@ -77,19 +77,18 @@ impl Sessions {
             let content = answer.body["access_token"].as_str().map(crate::people::TokenContent::of);
             return content.map_or(Ok(()), |content| self.ensure_not_ended(&content.sid, running));
         }
-        let Some(session) = context.people.session(by) else { return Ok(()) };
+        let Some(content) = &running.token else { return Ok(()) };
         if answer.code != Some("invalid_refresh_token") || running.presented_before {
             return Ok(());
         }
         // The current token of an active session was rejected.
-        let (user, sid) = (&session.content.sub, &session.content.sid);
-        let user = context.tables.item(ACCOUNT_TABLE, &format!("USER#{user}"), "PROFILE");
-        let stored =
-            context.tables.item(ACCOUNT_TABLE, &format!("USER#{}", session.content.sub), &format!("SESSION#{sid}"));
+        let partition = format!("USER#{}", content.sub);
+        let user = context.tables.item(ACCOUNT_TABLE, &partition, "PROFILE");
+        let stored = context.tables.item(ACCOUNT_TABLE, &partition, &format!("SESSION#{}", content.sid));
         let (Some(user), Some(stored)) = (user, stored) else { return Ok(()) };
         let is_active = stored.get("endedAt").is_none()
             && number(stored, "epoch") == number(user, "epoch")
-            && number(stored, "epoch").cast_unsigned() == session.content.epoch
+            && number(stored, "epoch").cast_unsigned() == content.epoch
             && text(user, "status") == "ACTIVE"
             && context.now_s + 2 < number(stored, "expiresAt");
         if is_active { violation("a current refresh token is accepted", why()) } else { Ok(()) }

@@ -272,6 +272,8 @@ fn rejected(
             let AccountState { account, .. } = record.try_into()?;
             Ok(OpenOutcome::Exists(Stored { value: account, fingerprint }))
         }
+        // The account may be that of an earlier attempt.
+        Part::Account if failed.follows_lost_attempt() => Err(StoreError::outcome_unknown()),
         Part::Account => Ok(OpenOutcome::IdTaken),
         Part::Owner => {
             let user = item.cloned().map(from_item::<UserRecord>).transpose()?;

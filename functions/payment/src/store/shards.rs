@@ -263,7 +263,7 @@ impl Store {
             if let CreditTarget::NewShards(shards) = target {
                 self.add_new_shards(&mut transaction, part, shards, leg)?;
             }
-            let cancellation = match self.table.attempt(&transaction).await? {
+            let cancellation = match retries.observe(self.table.attempt(&transaction).await?) {
                 Attempt::Committed => {
                     if let CreditTarget::NewShards(shards) = target {
                         tracing::info!(conflicts, "the payee was given write shards");
@@ -292,7 +292,6 @@ impl Store {
                 Attempt::ConditionFailed(failed) => return Ok((TransactionOutcome::ConditionFailed(failed), now)),
                 Attempt::Cancelled(cancellation) => cancellation,
             };
-            retries.observe(&cancellation);
             if cancellation.has_conflict_on(part) {
                 conflicts += 1;
                 let immediately;
@@ -307,7 +306,7 @@ impl Store {
                 }
             }
             if !retries.pause_after(&cancellation).await {
-                return Ok((retries.outcome(&cancellation)?, now));
+                return Ok((cancellation.outcome()?, now));
             }
         }
     }

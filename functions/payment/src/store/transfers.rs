@@ -237,6 +237,10 @@ fn rejected(failed: &FailedConditions<Part>, command: &PostTransfer) -> Result<P
     if let Some(stored) = failed.item(Part::Transfer) {
         return Ok(PostOutcome::Exists(stored_transfer(stored.clone())?));
     }
+    // The record of a keyed request's failure keeps an earlier attempt from being committed later.
+    if failed.follows_lost_attempt() && command.request.fingerprint.is_none() {
+        return Err(StoreError::outcome_unknown());
+    }
     for (part, party) in [(Part::Payer, Party::Payer), (Part::Payee, Party::Payee)] {
         if failed.contains(part) {
             let account = failed.item(part).map(AccountRecord::state).transpose()?;

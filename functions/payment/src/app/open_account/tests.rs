@@ -3,6 +3,7 @@ use kernel::UserId;
 
 use super::*;
 use crate::domain::{FailureReason, IdempotentRequest, Party};
+use crate::store::StoreError;
 use crate::testing::{TestApp, TestUser, account, amount, withdrawal};
 
 #[tokio::test]
@@ -120,4 +121,15 @@ async fn new_account_inherits_the_epoch_of_the_token() {
     app.open_debit(ada.with_epoch(5), "main", 10).await;
     let outcome = app.move_money(ada, withdrawal("main"), 1).await;
     assert!(matches!(outcome, Err(PaymentError::Revoked(_))), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn opening_after_a_lost_response_has_an_unknown_outcome() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.engine.lose_response("TransactWriteItems");
+    app.engine.raise_transaction_conflicts(1, 0, 2);
+    let outcome = app.open(ada, "ada", NewAccount::Debit { deposit: None, write_shards: None }).await;
+    assert!(matches!(outcome, Err(PaymentError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
+    assert_eq!(app.balance(ada, "ada").await, 0);
 }

@@ -351,3 +351,22 @@ async fn conflict_after_a_lost_response_proves_nothing() {
     assert!(matches!(outcome, Err(PaymentError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
     assert_eq!(app.balance(ada, "ada").await, 99);
 }
+
+#[tokio::test]
+async fn rejection_after_a_lost_response_proves_nothing() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 100).await;
+    for (command, expected) in [
+        (app.unkeyed(ada, withdrawal("ada"), 101), "unavailable"),
+        (app.keyed(ada, "k", withdrawal("ada"), 101), "rejected"),
+    ] {
+        app.engine.lose_response("TransactWriteItems");
+        let outcome = match app.post(command).await {
+            Err(PaymentError::Store(StoreError::Unavailable(_))) => "unavailable",
+            Err(PaymentError::Rejected { reason: FailureReason::InsufficientFunds, .. }) => "rejected",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(outcome, expected);
+    }
+}
