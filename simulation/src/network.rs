@@ -102,6 +102,11 @@ impl Network {
         self.state().waiting.iter().filter(|(_, call)| call.sent_at_ms <= ms).map(|(id, _)| *id).collect()
     }
 
+    /// The requests whose clients have stopped waiting.
+    pub(crate) fn abandoned(&self) -> Vec<CallId> {
+        self.state().waiting.iter().filter(|(_, call)| !call.is_awaited()).map(|(id, _)| *id).collect()
+    }
+
     pub(crate) fn take(&self, id: CallId) -> Option<Call> {
         self.state().waiting.remove(&id)
     }

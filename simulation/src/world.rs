@@ -311,10 +311,7 @@ impl World {
         let Some(call) = self.network.take(id) else { return Ok(false) };
         let is_late = call.sent_at_ms + LATE_MS <= self.time.millis();
         if verdict.is_failure() || is_late || !call.is_awaited() {
-            self.checks.failed_request(id.task);
-            if let Some((_, _, instance)) = self.jobs.get(&id.task) {
-                self.failed_at_ms.insert(*instance, self.time.millis());
-            }
+            self.failed_request(id.task);
         }
         if let Some(fault) = verdict.fault() {
             self.coverage.count(format!("fault: {fault}, {}", call.operation));
@@ -343,6 +340,13 @@ impl World {
         };
         call.respond(reply);
         Ok(true)
+    }
+
+    fn failed_request(&mut self, task: TaskId) {
+        self.checks.failed_request(task);
+        if let Some((_, _, instance)) = self.jobs.get(&task) {
+            self.failed_at_ms.insert(*instance, self.time.millis());
+        }
     }
 
     fn execute(
@@ -420,6 +424,9 @@ impl World {
         loop {
             let ended = self.executor.run_until_stalled();
             self.take_admissions();
+            for id in self.network.abandoned() {
+                self.failed_request(id.task);
+            }
             if ended.is_empty() {
                 return Ok(());
             }
