@@ -16,10 +16,11 @@ ENV    ?= dev
 PORT   ?= 4566
 # The port of make sam-api.
 SAM_PORT ?= 3000
-export PORT ENGINE CONTAINERS
+PROPTEST_CASES ?= 100
+export PORT ENGINE CONTAINERS FUZZ_SECONDS
 
 .DEFAULT_GOAL := help
-.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes check unit e2e test test-browser test-localstack test-sam simulate soak planted-bugs endpoint-example deny bench bench-peers openapi events numbering-plans build deploy clean-state
+.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes check unit e2e test test-browser test-localstack test-sam simulate soak planted-bugs endpoint-example deny bench bench-peers fuzz models openapi events numbering-plans build deploy clean-state
 
 help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -92,6 +93,12 @@ bench: ## Measure requests and functions against their budgets, into bench/RESUL
 
 bench-peers: $(PEERS)/typescript/bundle.js $(PEERS)/python/.installed ## Compare a transfer with Powertools (TypeScript, Python) and PostgreSQL, into bench/PEERS.md (needs Node.js)
 	@cargo bench --quiet --package bench --bench peers
+
+fuzz: ## Fuzz what strangers send, each target for FUZZ_SECONDS=20 (T=event: that target, until it finds something)
+	@fuzz/run $(T)
+
+models: ## Run the model-based tests with new cases (PROPTEST_CASES=100 each)
+	PROPTEST_CASES=$(PROPTEST_CASES) cargo test --package account --package payment --lib model
 
 openapi: ## Regenerate the API's OpenAPI document from the endpoints
 	WRITE_OPENAPI=1 cargo test --quiet --package docs --test openapi

@@ -24,4 +24,4 @@ mod serve;
 #[cfg(test)]
 mod testing;
 
-pub use serve::{serve, serve_with_query};
+pub use serve::{authenticate_user, serve, serve_with_query};

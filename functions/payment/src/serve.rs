@@ -48,9 +48,24 @@ where
             Ok((verifier, required, state))
         },
         move |(verifier, required, state), request| async move {
-            let principal = authenticate(verifier, &request).await?;
-            required.check(&principal, request.method())?;
+            let principal = authenticate_user(verifier, *required, &request).await?;
             handle(state, principal, request).await
         },
     )
+}
+
+/// Authenticates a request, and checks that its user may send it.
+///
+/// # Errors
+///
+/// A 401 if the token is missing or invalid, a 400 if it is ambiguous, a 403 if the user has not verified the required
+/// identifier, a 503 if the token cannot be verified at the moment.
+pub async fn authenticate_user(
+    verifier: &Verifier<TableKeys>,
+    required: RequireVerified,
+    request: &Request,
+) -> Result<Principal, Problem> {
+    let principal = authenticate(verifier, request).await?;
+    required.check(&principal, request.method())?;
+    Ok(principal)
 }

@@ -19,5 +19,5 @@ pub use problem::{FieldError, FieldErrors, Problem, ProblemType, problem_types};
 pub use query::{QueryParameters, query_parameter};
 pub use request::{IdempotencyKey, MAX_BODY_BYTES, Request, idempotency_key, json_body};
 pub use response::Response;
-pub use serve::{serve, serve_with_query};
+pub use serve::{Gate, serve, serve_with_query};
 pub use session_auth::{access_token, authenticate, claims, uses_cookie};

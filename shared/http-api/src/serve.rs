@@ -47,21 +47,17 @@ where
     lambda::start(init, async |env, state| {
         let gate = Gate::from_env(env, query)?;
         lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
-            let time_left = time_until(event.context.deadline);
-            let (log, admitted) = gate.admit(event.payload.get(), event.context);
-            // Boxed because it has some kilobytes, which each of the futures around it would copy.
-            let handled = admitted.map(|request| Box::pin(handle(state, request)));
-            let handled = deadline::with_time_left(time_left, async { handled?.await });
+            let answer = gate.answer(event.payload.get(), event.context, |request| handle(state, request));
             // Boxed because the type of the whole loop exceeds the compiler's recursion limit.
-            let response: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(respond(log, handled));
+            let response: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(answer);
             response
         }))
         .await
     })
 }
 
-/// What every request passes before it reaches a handler.
-struct Gate {
+/// What every request passes before it reaches a handler, and every response on its way back.
+pub struct Gate {
     function: String,
     origins: AllowedOrigins,
     cookies: TokenCookies,
@@ -69,9 +65,32 @@ struct Gate {
 }
 
 impl Gate {
-    fn from_env(env: &Env, query: QueryParameters) -> Result<Self, ConfigError> {
+    /// # Errors
+    /// [`ConfigError`] if a setting is invalid.
+    pub fn from_env(env: &Env, query: QueryParameters) -> Result<Self, ConfigError> {
         let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function").to_owned();
         Ok(Self { function, origins: AllowedOrigins::from_env(env)?, cookies: TokenCookies::from_env(env)?, query })
+    }
+
+    /// Answers one event of API Gateway, in the time that the invocation has. `handle` receives the request if it is admitted.
+    /// # Errors
+    /// If a header of the response has a value that no header can have.
+    pub fn answer<H, HF, B>(
+        &self,
+        event: &str,
+        context: Context,
+        handle: H,
+    ) -> impl Future<Output = Result<ApiGatewayV2httpResponse, lambda_runtime::Error>> + Send + use<H, HF, B>
+    where
+        H: FnOnce(Request) -> HF,
+        HF: Future<Output = Result<Response<B>, Problem>> + Send,
+        B: Into<Body>,
+    {
+        let time_left = time_until(context.deadline);
+        let (log, admitted) = self.admit(event, context);
+        // Boxed because it has some kilobytes, which each of the futures around it would copy.
+        let handled = admitted.map(|request| Box::pin(handle(request)));
+        respond(log, deadline::with_time_left(time_left, async { handled?.await }))
     }
 
     fn admit(&self, event: &str, context: Context) -> (RequestLog, Result<Request, Problem>) {
@@ -210,10 +229,8 @@ mod tests {
             Gate::from_env(&Env::from_iter([("AWS_LAMBDA_FUNCTION_NAME", "me")]), QueryParameters::NONE).unwrap();
         let mut context = Context::default();
         context.request_id = "r-1".to_owned();
-        let (log, admitted) = gate.admit(&event.to_string(), context);
         let handle = |_request| async { Ok(Response::new("text/plain", "done").header("set-cookie", "a=b")) };
-        let handled = admitted.map(handle);
-        serde_json::to_value(respond(log, async { handled?.await }).await.unwrap()).unwrap()
+        serde_json::to_value(gate.answer(&event.to_string(), context, handle).await.unwrap()).unwrap()
     }
 
     fn event(method: &str) -> Value {

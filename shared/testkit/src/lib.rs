@@ -2,8 +2,8 @@
 //! [`Engine::start`] runs dynoxide in memory behind a real socket, so that tests cover the SDK's requests on the wire. Tables
 //! are created from the templates in `infra/` that are deployed. The client's connection records round trips, stubs responses
 //! that no emulator produces, and runs hooks between requests. A [`Gate`] runs every interleaving of two concurrent clients,
-//! and [`Capacity`] reports what their transactions consume. [`InProcessDynamo`] is the same engine without a socket.
-//! [`http`] stubs other HTTP servers.
+//! and [`Capacity`] reports what their transactions consume. A [`Snapshot`] takes the tables back to an earlier state.
+//! [`InProcessDynamo`] is the same engine without a socket. [`http`] stubs other HTTP servers.
 
 #![expect(
     clippy::expect_used,
@@ -14,11 +14,13 @@
 )]
 
 pub mod http;
+pub mod models;
 
 mod capacity;
 mod gate;
 mod in_process;
 mod recorder;
+mod snapshot;
 mod tables;
 
 use aws_sdk_dynamodb::Client;
@@ -29,6 +31,7 @@ use recorder::RequestRecorder;
 pub use capacity::Capacity;
 pub use gate::Gate;
 pub use in_process::{InProcessDynamo, Reply};
+pub use snapshot::Snapshot;
 
 /// An in-memory DynamoDB.
 pub struct Engine {
@@ -63,6 +66,16 @@ impl Engine {
         let request = tables::create_table_request(stack, logical_id);
         self.database.create_table(request).expect("a table that DynamoDB accepts");
         logical_id.to_owned()
+    }
+
+    /// Returns the items of these tables, at most one page of each.
+    pub fn snapshot(&self, tables: &[&str]) -> Snapshot {
+        Snapshot::of(&self.database, tables)
+    }
+
+    /// Restores the items of a snapshot's tables.
+    pub fn restore(&self, snapshot: &Snapshot) {
+        snapshot.restore(&self.database);
     }
 
     /// Returns another client, whose requests each wait until the test steps the gate.

@@ -121,6 +121,9 @@ impl RefreshSession {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 

@@ -185,6 +185,9 @@ impl From<KeySet> for KeySetView {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 

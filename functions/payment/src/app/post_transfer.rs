@@ -122,4 +122,6 @@ fn replay(command: &PostTransfer, stored: Stored<Transfer>) -> Result<Idempotent
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -68,4 +68,6 @@ pub async fn transition_payment(
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
