@@ -64,8 +64,14 @@ impl Plan {
         self.code
     }
 
-    /// Returns the number as dialled from abroad, if its length is possible.
+    /// Returns the number as dialled from abroad, if its length is possible, and if it would not be read as another number
+    /// itself, as one with two national prefixes would.
     pub(crate) fn read<'a>(&self, digits: &'a str) -> Option<Cow<'a, str>> {
+        let number = self.read_once(digits)?;
+        (self.read_once(&number)? == number).then_some(number)
+    }
+
+    fn read_once<'a>(&self, digits: &'a str) -> Option<Cow<'a, str>> {
         let dialled = self.without_prefix(digits);
         // A number that would be too short without the prefix starts with the same digits by chance.
         let number = if self.length(&dialled) == Length::TooShort { Cow::Borrowed(digits) } else { dialled };

@@ -102,6 +102,13 @@ mod tests {
     }
 
     #[test]
+    fn number_with_two_national_prefixes_is_rejected() {
+        assert_eq!(Phone::parse("+44 (0)20 794 6583").unwrap().as_str(), "+44207946583");
+        // Without one of them it would be a number that is read as another one.
+        assert_eq!(Phone::parse("+44 00 20 794 6583"), Err(InvalidPhone));
+    }
+
+    #[test]
     fn number_in_unassigned_range_is_accepted() {
         assert_eq!(Phone::parse("+250700000000").unwrap().as_str(), "+250700000000");
     }

@@ -172,7 +172,9 @@ fn numbers_parse_as_in_rlibphonenumber() {
     }
     let (mut read, mut differ) = (0, Vec::new());
     for text in &texts {
-        let (of_ours, of_library) = (of_ours(text), of_library(text));
+        // What the library would read as another number is rejected here.
+        let of_library = of_library(text).filter(|number| of_library(number).as_ref() == Some(number));
+        let of_ours = of_ours(text);
         read += usize::from(of_ours.is_some());
         if of_ours != of_library {
             differ.push(format!("{text}: {of_ours:?}, and the library: {of_library:?}"));
