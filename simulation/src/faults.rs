@@ -133,11 +133,10 @@ fn transaction_cancelled(items: usize, seed: u64) -> Reply {
     let dice = Dice::new(stream(seed, 0));
     let transient = dice.below(items);
     let code = |item: usize| match (item == transient, dice.below(10)) {
-        (true, 0..=7) => "TransactionConflict",
         (true, 8) => "ThrottlingError",
-        (true, _) => "ProvisionedThroughputExceeded",
+        (true, 9) => "ProvisionedThroughputExceeded",
+        (true, _) | (false, 1) => "TransactionConflict",
         (false, 0) => "ConditionalCheckFailed",
-        (false, 1) => "TransactionConflict",
         (false, _) => "None",
     };
     let codes: Vec<_> = (0..items).map(code).collect();

@@ -159,7 +159,7 @@ pub(crate) async fn invoke_account(functions: Rc<AccountFunctions>, ask: Ask) ->
     match ask.endpoint {
         "set-user-status" => Outcome::Operated(functions.set_user_status(body).await),
         "rotate-keys" => Outcome::Operated(functions.rotate_keys(body).await),
-        _ => Outcome::Answered(functions.handle(&ask).await),
+        _ => Outcome::Answered(Box::pin(functions.handle(&ask)).await),
     }
 }
 

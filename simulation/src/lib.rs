@@ -16,13 +16,7 @@
 //! | [`checks`] | the invariants |
 //! | [`bugs`] | known bugs that are planted to see whether the checks find them |
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::missing_panics_doc,
-    clippy::panic,
-    reason = "a panic ends the simulation and names the line"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a panic ends the simulation and names the line")]
 
 mod action;
 mod bugs;

@@ -13,7 +13,7 @@ use testkit::Reply;
 use crate::action::Action;
 use crate::bugs::Bug;
 use crate::bus::{Bus, StreamId};
-use crate::checks::{Checked, Checks, Context, Running, violation};
+use crate::checks::{Checked, Checks, Context, Running, check_settled, violation};
 use crate::clock::{SkewedClock, Time};
 use crate::command::Command;
 use crate::coverage::Coverage;
@@ -597,7 +597,7 @@ impl World {
     /// Lets everything arrive, and checks what must hold then.
     pub(crate) async fn settle(&mut self) -> Checked {
         self.drain().await?;
-        self.checks.settled(&self.tables, &self.bus.published)
+        check_settled(&self.tables, &self.bus.published)
     }
 
     /// After everything has arrived: revoked tokens are rejected, valid ones are accepted, and histories are complete.
@@ -617,7 +617,7 @@ impl World {
                 return violation("a revoked token is rejected", format!("{by}: {:?}", self.log.last()));
             }
         }
-        self.checks.settled(&self.tables, &self.bus.published)
+        check_settled(&self.tables, &self.bus.published)
     }
 
     /// Whether the account context has revoked the access token of a session.

@@ -1,7 +1,6 @@
 //! The platform under faults: fixed seeds, fresh ones, planted bugs, and that a run is repeated by its seed.
 
-use std::time::SystemTime;
-
+use kernel::{Clock, SystemClock};
 use simulation::{Bug, Coverage, Scenario, run, shrink};
 
 const STEPS: usize = 1_000;
@@ -30,10 +29,9 @@ fn run_seeds(seeds: impl Iterator<Item = u64>) -> Coverage {
     for seed in seeds {
         let scenario = Scenario { seed, steps: STEPS, bug: None };
         let report = run(scenario);
-        if let Some(failure) = report.failure {
-            let shortest = shrink(scenario, failure);
-            panic!("seed {seed}: {}\n{}", shortest.violation, shortest.log.join("\n"));
-        }
+        let shortest = report.failure.map(|failure| shrink(scenario, failure));
+        let found = shortest.map(|failure| format!("{}\n{}", failure.violation, failure.log.join("\n")));
+        assert!(found.is_none(), "seed {seed}: {}", found.unwrap_or_default());
         coverage.add(&report.coverage);
     }
     coverage
@@ -49,8 +47,8 @@ fn fixed_seeds_violate_nothing_and_meet_every_fault() {
 
 #[test]
 fn fresh_seeds_violate_nothing() {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    run_seeds((0..6).map(|run| now * 1_000 + run));
+    let now = SystemClock.now().unix_millis().cast_unsigned();
+    run_seeds((0..6).map(|run| now + run));
 }
 
 #[test]

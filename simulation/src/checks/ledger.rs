@@ -119,23 +119,18 @@ impl Ledger {
         let Some(item) = &change.new else { return violation("account deleted", id) };
         touched.insert(id.to_owned());
         if change.key.sk == "ACCOUNT" {
-            match self.accounts.get_mut(id) {
-                Some(account) => account.item = item.clone(),
-                None => {
-                    let account = Account {
-                        owner: text(item, "ownerId").to_owned(),
-                        currency: text(item, "currency").to_owned(),
-                        kind: text(item, "type").to_owned(),
-                        item: item.clone(),
-                        shards: BTreeMap::new(),
-                        credit: number(item, "available") - number(item, "balance"),
-                        capacity: 0,
-                        fold: 0,
-                        positions: Vec::new(),
-                    };
-                    self.accounts.insert(id.to_owned(), account);
-                }
-            }
+            let account = self.accounts.entry(id.to_owned()).or_insert_with(|| Account {
+                owner: text(item, "ownerId").to_owned(),
+                currency: text(item, "currency").to_owned(),
+                kind: text(item, "type").to_owned(),
+                item: Value::Null,
+                shards: BTreeMap::new(),
+                credit: number(item, "available") - number(item, "balance"),
+                capacity: 0,
+                fold: 0,
+                positions: Vec::new(),
+            });
+            account.item = item.clone();
         } else if change.key.sk.starts_with("INTAKE#") {
             let Some(account) = self.accounts.get_mut(id) else { return violation("shard without an account", id) };
             let shard = (number(item, "received"), number(item, "headroom"));

@@ -6,7 +6,7 @@ mod requests;
 mod revocation;
 mod sessions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use auth::Principal;
@@ -173,10 +173,10 @@ impl Checks {
             self.sessions.end_all(user, running.answers_before, self.answers, None, context);
         }
     }
+}
 
-    /// Checks what must hold once every event has arrived.
-    pub(crate) fn settled(&self, tables: &Tables, published: &std::collections::BTreeSet<String>) -> Checked {
-        events::check_convergence(tables)?;
-        events::check_published(tables, published)
-    }
+/// Checks what must hold once every event has arrived.
+pub(crate) fn check_settled(tables: &Tables, published: &BTreeSet<String>) -> Checked {
+    events::check_convergence(tables)?;
+    events::check_published(tables, published)
 }

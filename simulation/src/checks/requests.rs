@@ -30,19 +30,19 @@ pub(super) fn check_status(running: &Running, answer: &Answer, context: &Context
 
 /// Whether the caller's token may have been invalid at the time of the answer.
 fn may_be_rejected(running: &Running, context: &Context<'_>) -> bool {
-    let Some(content) = &running.token else { return true };
+    let Some(token) = &running.token else { return true };
     let key = |prefix: &str, id: &str| format!("{prefix}#{id}");
-    let user = context.tables.item(ACCOUNT_TABLE, &key("USER", &content.sub), "PROFILE");
-    let stored = context.tables.item(ACCOUNT_TABLE, &key("USER", &content.sub), &key("SESSION", &content.sid));
+    let user = context.tables.item(ACCOUNT_TABLE, &key("USER", &token.sub), "PROFILE");
+    let stored = context.tables.item(ACCOUNT_TABLE, &key("USER", &token.sub), &key("SESSION", &token.sid));
     let (Some(user), Some(stored)) = (user, stored) else { return true };
     // A reactivation has not arrived yet. With many ended sessions, tokens of others are revoked too, until a refresh.
-    let replica = context.tables.item(PAYMENT_TABLE, &key("USER", &content.sub), "USER");
+    let replica = context.tables.item(PAYMENT_TABLE, &key("USER", &token.sub), "USER");
     let not_before = replica.map_or(0, |replica| number(replica, "tokensNotBefore"));
-    context.now_s + MAX_SKEW_S >= content.exp
+    context.now_s + MAX_SKEW_S >= token.exp
         || stored.get("endedAt").is_some()
-        || number(user, "epoch").cast_unsigned() > content.epoch
+        || number(user, "epoch").cast_unsigned() > token.epoch
         || text(user, "status") != "ACTIVE"
-        || content.iat < not_before
+        || token.iat < not_before
         || replica.is_some_and(|replica| text(replica, "status") == "SUSPENDED")
 }
 

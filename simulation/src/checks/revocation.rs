@@ -34,10 +34,10 @@ impl Revocation {
         let is_failure = |change: &Change| {
             change.key.sk == "TRANSFER" && change.new.as_ref().is_some_and(|item| text(item, "status") == "FAILED")
         };
-        let changed = changes.iter().any(|change| change.key.table == PAYMENT_TABLE && !is_failure(change));
+        let has_effect = changes.iter().any(|change| change.key.table == PAYMENT_TABLE && !is_failure(change));
         let epoch = self.epochs.get(&principal.user_id.to_string()).copied().unwrap_or_default();
         let revoked = principal.epoch < epoch || self.sessions.contains(&principal.session_id.to_string());
-        ensure(!(changed && revoked), "revoked token changed something", || {
+        ensure(!(has_effect && revoked), "revoked token changed something", || {
             format!("{}: epoch {} of {epoch}, session {}", running.command, principal.epoch, principal.session_id)
         })
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Checked, Context, Running, ensure, violation};
 use crate::command::{Caller, Command};
+use crate::people::TokenContent;
 use crate::platform::Answer;
 use crate::tables::{ACCOUNT_TABLE, number, text};
 
@@ -74,21 +75,21 @@ impl Sessions {
             let successor = answer.body["refresh_token"].as_str().unwrap_or_default();
             let known = self.successors.entry(token.clone()).or_insert_with(|| successor.to_owned());
             ensure(known == successor, "a refresh token has one successor", why)?;
-            let content = answer.body["access_token"].as_str().map(crate::people::TokenContent::of);
-            return content.map_or(Ok(()), |content| self.ensure_not_ended(&content.sid, running));
+            let issued = answer.body["access_token"].as_str().map(TokenContent::of);
+            return issued.map_or(Ok(()), |issued| self.ensure_not_ended(&issued.sid, running));
         }
-        let Some(content) = &running.token else { return Ok(()) };
+        let Some(presented) = &running.token else { return Ok(()) };
         if answer.code != Some("invalid_refresh_token") || running.presented_before {
             return Ok(());
         }
         // The current token of an active session was rejected.
-        let partition = format!("USER#{}", content.sub);
+        let partition = format!("USER#{}", presented.sub);
         let user = context.tables.item(ACCOUNT_TABLE, &partition, "PROFILE");
-        let stored = context.tables.item(ACCOUNT_TABLE, &partition, &format!("SESSION#{}", content.sid));
+        let stored = context.tables.item(ACCOUNT_TABLE, &partition, &format!("SESSION#{}", presented.sid));
         let (Some(user), Some(stored)) = (user, stored) else { return Ok(()) };
         let is_active = stored.get("endedAt").is_none()
             && number(stored, "epoch") == number(user, "epoch")
-            && number(stored, "epoch").cast_unsigned() == content.epoch
+            && number(stored, "epoch").cast_unsigned() == presented.epoch
             && text(user, "status") == "ACTIVE"
             && context.now_s + 2 < number(stored, "expiresAt");
         if is_active { violation("a current refresh token is accepted", why()) } else { Ok(()) }

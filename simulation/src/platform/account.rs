@@ -107,7 +107,7 @@ impl AccountFunctions {
     }
 
     pub(crate) async fn handle(&self, ask: &Ask) -> Answer {
-        self.respond(ask).await.into()
+        Box::pin(self.respond(ask)).await.into()
     }
 
     async fn respond(&self, ask: &Ask) -> Result<Response, Problem> {
@@ -125,7 +125,7 @@ impl AccountFunctions {
         let session = account::authenticate_session(&self.verifier, &self.accounts, &request).await?;
         match ask.endpoint {
             "end-session" => http::end_session::handle(&self.end_session, session, request).await,
-            "change-password" => http::change_password::handle(&self.change_password, session, request).await,
+            "change-password" => Box::pin(http::change_password::handle(&self.change_password, session, request)).await,
             other => unreachable!("{other}"),
         }
     }

@@ -92,7 +92,8 @@ impl AuditTable {
     pub async fn append_audit_event(&self, event: &AuditEvent) -> Result<(), StoreError> {
         let item = dynamo::to_item(AuditEventRecord::from(event))?;
         let put = |put: PutItemFluentBuilder| put.condition_expression("attribute_not_exists(pk)");
-        match self.table.put_item(item.clone(), put).await? {
+        // Boxed because it has some kilobytes, which each of the futures around it would copy.
+        match Box::pin(self.table.put_item(item.clone(), put)).await? {
             WriteOutcome::Written(_) => Ok(()),
             WriteOutcome::ConditionFailed(Some(stored)) if stored == item => Ok(()),
             WriteOutcome::ConditionFailed(_) => Err(StoreError::internal("another audit event has the same key")),
