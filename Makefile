@@ -20,7 +20,7 @@ PROPTEST_CASES ?= 100
 export PORT ENGINE CONTAINERS FUZZ_SECONDS
 
 .DEFAULT_GOAL := help
-.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes check unit e2e test test-browser test-localstack test-sam simulate soak planted-bugs endpoint-example deny bench bench-peers fuzz models openapi events numbering-plans build deploy clean-state
+.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes redrive check unit e2e test stress test-browser test-localstack test-sam simulate soak planted-bugs endpoint-example deny bench bench-peers fuzz models openapi events numbering-plans build deploy clean-state
 
 help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -52,6 +52,9 @@ demo: $(TOOLS) ## Send money and collect a payment on the running platform, and 
 codes: $(TOOLS) ## Print the verification codes that the running platform has sent
 	@$(LOCAL)/codes.py
 
+redrive: $(TOOLS) ## Move the messages of a dead-letter queue back on the running platform (QUEUE=SyncDeadLetterQueue)
+	@QUEUE="$(QUEUE)" $(LOCAL)/redrive.py
+
 check: $(TOOLS) ## Check format, lints and the template
 	@$(LOCAL)/verify.py check
 
@@ -63,6 +66,9 @@ e2e: $(TOOLS) $(ENGINE_TOOLS) ## Run the end-to-end tests on a new stack (T=revo
 
 test: $(TOOLS) ## Run everything: check, Rust tests, budgets of release builds, end-to-end tests
 	@$(LOCAL)/verify.py test
+
+stress: $(TOOLS) ## Load a new stack with 200 concurrent clients for a minute (RESILIENCE_SECONDS, RESILIENCE_CLIENTS)
+	@$(LOCAL)/stress.py $(PYTEST_ARGS)
 
 test-localstack: $(TOOLS) $(NATIVE)/.installed ## Run the tests of our plugins for LocalStack and all end-to-end tests on LocalStack (needs Python 3.13)
 	@$(LOCAL)/verify.py localstack

@@ -87,6 +87,18 @@ def deploy(engine: Engine, cloud: Cloud, template: Path) -> dict[str, str]:
     return resources
 
 
+def resources_of(cloudformation, stack: str) -> dict[str, str]:
+    """The resources of a stack, including its nested stacks: logical id -> physical id."""
+    found, waiting = {}, [stack]
+    while waiting:
+        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=waiting.pop())
+        for resource in (resource for page in pages for resource in page["StackResourceSummaries"]):
+            if resource["ResourceType"] == "AWS::CloudFormation::Stack":
+                waiting.append(resource["PhysicalResourceId"])
+            found[resource["LogicalResourceId"]] = resource["PhysicalResourceId"]
+    return found
+
+
 def is_complete(cloudformation) -> bool:
     try:
         stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]

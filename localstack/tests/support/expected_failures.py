@@ -33,6 +33,7 @@ SAM = {
     "platform/test_log_levels.py::test_other_lines_are_written_from_their_level_only": SETTINGS,
     "platform/test_logs.py::test_logs_contain_no_secret_and_no_contact_data": LOGS,
     "platform/test_openapi.py::test_api_conforms_to_its_document": ENCODING,
+    "resilience/test_killed_functions.py::test_send_killed_in_mid_request_acts_once_by_its_key": SETTINGS,
     "wallet/test_credit.py::test_users_open_no_credit_where_self_credit_is_disabled": SETTINGS,
     "wallet/test_required_verification.py::test_unverified_user_may_read_but_not_move_money": SETTINGS,
 }

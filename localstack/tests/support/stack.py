@@ -5,6 +5,7 @@ import os
 from functools import cached_property
 
 import boto3
+from deployment import resources_of
 
 from support.tables import Tables
 
@@ -18,16 +19,18 @@ SET_WRITE_SHARDS = "SetWriteShardsFunction"
 class Stack:
     """A stack with its nested stacks. Physical names are read from CloudFormation."""
 
-    def __init__(self, environment=os.environ):
+    def __init__(self, environment=os.environ, session=None):
         missing = [name for name in REQUIRED if not environment.get(name)]
         if missing:
             raise RuntimeError(f"{', '.join(missing)} not set: run the suite by `make e2e`")
         self.name = environment["STACK_NAME"]
         self.api_url = environment["API_URL"].rstrip("/")
-        self._session = boto3.Session()
+        # None is AWS.
+        self._endpoint = environment.get("AWS_ENDPOINT_URL")
+        self._session = session or boto3.Session()
 
     def client(self, service, **credentials):
-        return self._session.client(service, **credentials)
+        return self._session.client(service, endpoint_url=self._endpoint, **credentials)
 
     @cached_property
     def functions(self):
@@ -44,19 +47,11 @@ class Stack:
     @cached_property
     def resources(self):
         """Logical id -> physical id, including nested stacks."""
-        cloudformation = self.client("cloudformation")
-        found, waiting = {}, [self.name]
-        while waiting:
-            pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=waiting.pop())
-            for resource in (resource for page in pages for resource in page["StackResourceSummaries"]):
-                if resource["ResourceType"] == "AWS::CloudFormation::Stack":
-                    waiting.append(resource["PhysicalResourceId"])
-                found[resource["LogicalResourceId"]] = resource["PhysicalResourceId"]
-        return found
+        return resources_of(self.client("cloudformation"), self.name)
 
     @cached_property
     def _dynamodb(self):
-        return self._session.resource("dynamodb")
+        return self._session.resource("dynamodb", endpoint_url=self._endpoint)
 
     def table(self, logical_id):
         return self._dynamodb.Table(self.resources[logical_id])

@@ -26,11 +26,11 @@ def paused_sync(stack):
 
 
 @contextmanager
-def quick_redelivery(stack):
-    """Redelivers a failed message after a second instead of minutes."""
+def quick_redelivery(stack, seconds=SHORT_VISIBILITY_SECONDS):
+    """Redelivers a failed message after `seconds` instead of minutes."""
     attribute = "VisibilityTimeout"
     current = stack.sqs.get_queue_attributes(QueueUrl=stack.sync_queue_url, AttributeNames=[attribute])["Attributes"]
-    stack.sqs.set_queue_attributes(QueueUrl=stack.sync_queue_url, Attributes={attribute: str(SHORT_VISIBILITY_SECONDS)})
+    stack.sqs.set_queue_attributes(QueueUrl=stack.sync_queue_url, Attributes={attribute: str(seconds)})
     try:
         yield
     finally:
@@ -45,22 +45,27 @@ def send(stack, *bodies):
     assert not response.get("Failed"), response["Failed"]
 
 
+def messages_in(stack, queue_url):
+    """The number of visible and of in-flight messages. The first is what alarms watch."""
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = stack.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=counts)["Attributes"]
+    return tuple(int(attributes[name]) for name in counts)
+
+
 def await_drained(stack):
     """Waits until the queue has neither visible nor in-flight messages."""
-    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    wait_until(lambda: messages_in(stack, stack.sync_queue_url) == (0, 0))
 
-    def left():
-        response = stack.sqs.get_queue_attributes(QueueUrl=stack.sync_queue_url, AttributeNames=counts)
-        return {name: count for name, count in response["Attributes"].items() if int(count)}
 
-    wait_until(lambda: not left())
+def dead_letters_of(stack):
+    """The URL of the dead-letter queue."""
+    response = stack.sqs.get_queue_attributes(QueueUrl=stack.sync_queue_url, AttributeNames=["RedrivePolicy"])
+    return stack.queue_url(json.loads(response["Attributes"]["RedrivePolicy"])["deadLetterTargetArn"])
 
 
 def await_dead_letter(stack, body):
     """Waits for a message with this body in the dead-letter queue and deletes it there."""
-    response = stack.sqs.get_queue_attributes(QueueUrl=stack.sync_queue_url, AttributeNames=["RedrivePolicy"])
-    redrive = json.loads(response["Attributes"]["RedrivePolicy"])
-    dead_letters = stack.queue_url(redrive["deadLetterTargetArn"])
+    dead_letters = dead_letters_of(stack)
 
     def received():
         response = stack.sqs.receive_message(QueueUrl=dead_letters, MaxNumberOfMessages=10, WaitTimeSeconds=1)

@@ -48,6 +48,11 @@ class Tables:
             ExpressionAttributeValues={":yes": True},
         )
 
+    def user(self, user_id):
+        """What the account context publishes of a user."""
+        key = {"pk": f"USER#{user_id}", "sk": "PROFILE"}
+        return published(self.account.get_item(Key=key, ConsistentRead=True)["Item"])
+
     def session(self, user):
         """The item of the session that the user's access token belongs to."""
         return self.account.get_item(Key=session_key(user), ConsistentRead=True)["Item"]
@@ -190,6 +195,11 @@ class Tables:
 
     def _payment_item(self, pk, sk):
         return self.payment.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
+
+
+def published(user):
+    """The attributes of a user's item that its replica has too."""
+    return {name: user.get(name) for name in ("id", "email", "phone", "status", "epoch", "version")}
 
 
 def shifted(times, seconds):
