@@ -58,7 +58,7 @@ fn one(seed: u64, steps: usize, bug: Option<Bug>) -> ExitCode {
     let scenario = Scenario { seed, steps, bug };
     let started = Instant::now();
     let report = run(scenario);
-    let rate = rate(report.steps as u64, started);
+    let rate = rate(report.steps, started);
     println!("seed {seed}: {} steps, {rate} steps/s, digest {:016x}", report.steps, report.digest);
     print!("{}", report.coverage);
     match report.failure {
@@ -84,7 +84,7 @@ fn many(first: u64, runs: Option<u64>, steps: usize) -> ExitCode {
                     }
                     let scenario = Scenario { seed, steps, bug: None };
                     let report = run(scenario);
-                    let total = done.fetch_add(report.steps as u64, Ordering::Relaxed) + report.steps as u64;
+                    let total = done.fetch_add(report.steps, Ordering::Relaxed) + report.steps;
                     coverage.lock().unwrap_or_else(PoisonError::into_inner).add(&report.coverage);
                     if let Some(failure) = report.failure {
                         *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some((scenario, failure));
@@ -112,12 +112,11 @@ fn bugs(steps: usize) -> ExitCode {
             let report = run(Scenario { seed, steps, bug: Some(bug) });
             report.failure.map(|failure| (seed, report.steps, failure.violation.check))
         });
-        match found {
-            Some((seed, steps, check)) => println!("{bug}: seed {seed}, step {steps}: {check}"),
-            None => {
-                println!("{bug}: not found by {MAX_SEEDS} seeds");
-                missed += 1;
-            }
+        if let Some((seed, steps, check)) = found {
+            println!("{bug}: seed {seed}, step {steps}: {check}");
+        } else {
+            println!("{bug}: not found by {MAX_SEEDS} seeds");
+            missed += 1;
         }
     }
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

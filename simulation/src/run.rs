@@ -32,8 +32,8 @@ pub struct Failure {
 /// The result of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// The actions that were performed.
-    pub steps: usize,
+    /// The number of actions that were performed.
+    pub steps: u64,
     pub coverage: Coverage,
     /// Equal for two runs that are the same.
     pub digest: u64,
@@ -105,7 +105,7 @@ async fn repeat(world: &mut World, trace: &[Action]) -> Result<(), Violation> {
 fn report(world: World, trace: Vec<Action>, outcome: Result<(), Violation>) -> Report {
     let digest = world.digest();
     Report {
-        steps: trace.len(),
+        steps: u64::try_from(trace.len()).unwrap_or(u64::MAX),
         digest,
         failure: outcome.err().map(|violation| Failure { violation, trace, log: world.log }),
         coverage: world.coverage,
