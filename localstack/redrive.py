@@ -73,12 +73,15 @@ def move(sqs, source: str, destination: str) -> int:
             QueueUrl=source,
             MaxNumberOfMessages=10,
             VisibilityTimeout=VISIBILITY_SECONDS,
+            # Without a wait, SQS asks only some of its servers.
+            WaitTimeSeconds=1,
             MessageAttributeNames=["All"],
-        )
-        messages = [message for message in received.get("Messages", []) if message["MessageId"] not in sent]
-        if not messages:
+        ).get("Messages", [])
+        if not received:
             return len(sent)
-        for message in messages:
+        for message in received:
+            if message["MessageId"] in sent:
+                continue
             copy = sqs.send_message(
                 QueueUrl=destination,
                 MessageBody=message["Body"],
