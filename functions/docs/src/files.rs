@@ -29,6 +29,7 @@ struct File {
 static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Returns a file.
+///
 /// # Errors
 /// A 404 if there is no such file.
 pub fn respond(request: &Request) -> Result<Response<Cow<'static, [u8]>>, Problem> {

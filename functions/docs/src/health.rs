@@ -5,6 +5,7 @@ use lambda_http::http::StatusCode;
 use serde_json::json;
 
 /// Returns the status and the version.
+///
 /// # Errors
 /// None; the type is that of every handler.
 pub fn respond() -> Result<Response, Problem> {

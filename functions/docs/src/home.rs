@@ -7,6 +7,7 @@ use serde_json::json;
 
 /// Returns a redirect to the page if the client prefers HTML, as browsers do, or else JSON with links. References are
 /// relative to the URL of the request, so they are valid below a stage or an API mapping.
+///
 /// # Errors
 /// A 500 if the response cannot be serialized.
 pub fn respond(request: &Request) -> Result<Response, Problem> {

@@ -11,6 +11,7 @@ use http_api::{Problem, Request, Response};
 use lambda_http::RequestExt;
 
 /// Answers the routes of the documentation: `/`, `/docs` with its files, and `/openapi.json`.
+///
 /// # Errors
 /// A 404 if there is no such file.
 pub fn respond(request: &Request) -> Result<Response<Cow<'static, [u8]>>, Problem> {

@@ -100,6 +100,7 @@ impl<L: LoadKeys + Sync> Verifier<L> {
     }
 
     /// Verifies a token.
+    ///
     /// # Errors
     /// [`Rejection`] if it is not valid.
     pub async fn verify(&self, token: &str) -> Result<Principal, Rejection> {
@@ -111,6 +112,7 @@ impl<L: LoadKeys + Sync> Verifier<L> {
     }
 
     /// Verifies a token and returns all of its claims.
+    ///
     /// # Errors
     /// [`Rejection`] if it is not valid.
     pub async fn claims(&self, token: &str) -> Result<Claims, Rejection> {

@@ -24,11 +24,13 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 
 use config::{ConfigError, Env};
+use dynamo::LostResponses;
 
 use crate::connector::Connector;
 use crate::tls::FallbackVerifier;
 
 /// Builds the configuration that all clients share.
+///
 /// # Errors
 /// [`ConfigError`] if the region, the credentials or, under `sam local`, the endpoint are missing, or if `AWS_CA_BUNDLE`
 /// is invalid.
@@ -63,6 +65,7 @@ fn endpoint_url(env: &Env) -> Result<Option<&str>, ConfigError> {
 }
 
 /// Builds a DynamoDB client with its own connection pool.
+///
 /// # Errors
 /// [`ConfigError`] if the region or the credentials are missing.
 pub fn dynamodb_client(env: &Env) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
@@ -72,7 +75,10 @@ pub fn dynamodb_client(env: &Env) -> Result<aws_sdk_dynamodb::Client, ConfigErro
 /// Builds a DynamoDB client that shares its connection pool with other services.
 pub fn dynamodb_client_from(config: &SdkConfig, env: &Env) -> aws_sdk_dynamodb::Client {
     let config = for_service(config, env, "AWS_ENDPOINT_URL_DYNAMODB");
-    let config = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(ObserveDeadline).interceptor(UserAgent);
+    let config = aws_sdk_dynamodb::config::Builder::from(&config)
+        .interceptor(ObserveDeadline)
+        .interceptor(LostResponses)
+        .interceptor(UserAgent);
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 

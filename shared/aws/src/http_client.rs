@@ -40,6 +40,7 @@ impl Default for HttpClient {
 
 impl HttpClient {
     /// Sends a request and waits for a 2xx response.
+    ///
     /// # Errors
     /// [`HttpError`] if there is none.
     pub async fn send(

@@ -40,6 +40,7 @@ impl Email {
     /// The canonical form is in lower case: RFC 5321 allows case-sensitive local parts, but no mail provider in use has them.
     /// Its domain is in ASCII (UTS 46), other characters of the local part are mapped in the same way, and a local part is
     /// quoted only where it has to be.
+    ///
     /// # Errors
     /// [`InvalidEmail`] for anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {

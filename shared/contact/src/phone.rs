@@ -23,6 +23,7 @@ impl Phone {
     /// brackets anywhere, and white space at the ends. All spellings of a number yield the same `Phone`, including one with a national `(0)`.
     /// The country code must exist and the length must be possible. Ranges are not checked: new ranges open faster than
     /// functions are deployed, and a registered user must be able to sign in.
+    ///
     /// # Errors
     /// [`InvalidPhone`] for anything else: national form, letters, extensions.
     pub fn parse(text: &str) -> Result<Self, InvalidPhone> {

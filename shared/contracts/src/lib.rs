@@ -70,6 +70,7 @@ impl<E> Envelope<E> {
 
 impl<E: DeserializeOwned> Envelope<E> {
     /// Decodes the body of a message.
+    ///
     /// # Errors
     /// [`DecodeError`] if this build cannot apply the event.
     pub fn read(body: &str) -> Result<Self, DecodeError> {

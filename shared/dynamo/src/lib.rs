@@ -8,6 +8,7 @@ mod table;
 mod transaction;
 
 pub use error::StoreError;
+pub use lost_responses::LostResponses;
 pub use record::{Item, from_item, key, number, text, to_item};
 pub use retry::{Backoff, Retries};
 pub use table::{Table, WriteOutcome};

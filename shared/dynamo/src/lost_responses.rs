@@ -1,22 +1,26 @@
 //! Attempts at a request whose outcome is unknown.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::Cell;
+use std::future::Future;
 
 use aws_sdk_dynamodb::config::interceptors::FinalizerInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 
-/// Observes the attempts that the SDK makes at one request. One that ended without a response, or with a server error, may
-/// have been executed, or may be executed later, whatever the response to the next attempt is.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LostResponses(Arc<AtomicBool>);
+tokio::task_local! {
+    static IS_LOST: Cell<bool>;
+}
 
-impl LostResponses {
-    /// Whether the outcome of an attempt is unknown.
-    pub(crate) fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
+/// Observes the attempts that a client makes at a transaction. One that ended without a response, or with a server error, may
+/// have been executed, or may be executed later, whatever the response to the next attempt is. Every client needs it.
+///
+/// An interceptor of the single request would compile the request's code a second time.
+#[derive(Debug)]
+pub struct LostResponses;
+
+/// Sends a request. Returns its output, and whether the outcome of an attempt is unknown.
+pub(crate) async fn observe<F: Future>(request: F) -> (F::Output, bool) {
+    IS_LOST.scope(Cell::new(false), async { (request.await, IS_LOST.with(Cell::get)) }).await
 }
 
 impl Intercept for LostResponses {
@@ -32,7 +36,8 @@ impl Intercept for LostResponses {
     ) -> Result<(), BoxError> {
         let is_error = context.output_or_error().is_some_and(|outcome| outcome.is_err());
         if is_error && context.response().is_none_or(|response| response.status().is_server_error()) {
-            self.0.store(true, Ordering::Relaxed);
+            // Only transactions are observed.
+            IS_LOST.try_with(|is_lost| is_lost.set(true)).ok();
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 use kernel::{Clock, Random, Timestamp};
 
-use crate::lost_responses::LostResponses;
+use crate::lost_responses;
 use crate::{Attempt, Item, Retries, StoreError, Transaction, TransactionOutcome};
 
 /// The result of a conditional write of a single item.
@@ -150,11 +150,12 @@ impl Table {
     ///
     /// [`StoreError`] for any failure but false conditions, conflicts and throttling.
     pub async fn attempt<P: Copy + PartialEq>(&self, transaction: &Transaction<P>) -> Result<Attempt<P>, StoreError> {
-        let lost = LostResponses::default();
         let request = self.client.transact_write_items().set_transact_items(Some(transaction.writes()));
-        match request.customize().interceptor(lost.clone()).send().await {
-            Ok(_) => Ok(Attempt::Committed),
-            Err(error) => transaction.attempt(error, lost.any()),
+        // Its state is large, and kept once.
+        let request = std::pin::pin!(request.send());
+        match lost_responses::observe(request).await {
+            (Ok(_), _) => Ok(Attempt::Committed),
+            (Err(error), is_lost) => transaction.attempt(error, is_lost),
         }
     }
 

@@ -44,6 +44,7 @@ impl TokenCookies {
 
 /// Returns the value of a cookie, unless it is empty. Each cookie is decoded by itself: what is not UTF-8 is replaced in
 /// that cookie only.
+///
 /// # Errors
 /// A 400 if cookies of this name have different values, because any of them may come from another site.
 pub fn cookie(request: &Request, name: &str) -> Result<Option<String>, Problem> {

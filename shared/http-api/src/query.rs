@@ -48,6 +48,7 @@ fn unknown(known: &[&str]) -> String {
 }
 
 /// Returns a query parameter, if it is present.
+///
 /// # Errors
 /// A 400 if it is repeated.
 pub fn query_parameter(request: &Request, name: &str) -> Result<Option<String>, Problem> {

@@ -12,6 +12,7 @@ pub type Request = lambda_http::Request;
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Parses the body as JSON. `T` should deny unknown fields.
+///
 /// # Errors
 /// A [`Problem`] that says what to send instead: 413 above [`MAX_BODY_BYTES`], 415 for another media type, 400 with the
 /// field for anything else.
@@ -96,6 +97,7 @@ impl IdempotencyKey {
 /// Returns the request's `Idempotency-Key`, if present: 1 to 255 printable ASCII characters except the comma, bare or as the
 /// quoted string of the IETF draft. Both forms of one key are the same key. With a comma, two headers that API Gateway has
 /// joined would be a key.
+///
 /// # Errors
 /// A 400 if the header is not a valid key.
 pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {

@@ -17,6 +17,7 @@ pub struct Response<B = String> {
 
 impl Response {
     /// Builds a JSON response.
+    ///
     /// # Errors
     /// [`Problem`] if the body cannot be serialized.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Problem> {

@@ -73,6 +73,7 @@ impl Gate {
     }
 
     /// Answers one event of API Gateway, in the time that the invocation has. `handle` receives the request if it is admitted.
+    ///
     /// # Errors
     /// If a header of the response has a value that no header can have.
     pub fn answer<H, HF, B>(

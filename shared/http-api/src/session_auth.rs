@@ -14,6 +14,7 @@ pub fn uses_cookie(request: &Request) -> bool {
 }
 
 /// Returns the access token from the `Authorization` header (RFC 6750) or, if there is no such header, from the cookie.
+///
 /// # Errors
 /// A 401 if the header is not one bearer token; a 400 if the cookie has different values.
 pub fn access_token(request: &Request) -> Result<Option<Secret<String>>, Problem> {
@@ -44,6 +45,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// Authenticates the request.
+///
 /// # Errors
 /// A 401 if the access token is missing or invalid; a 400 if it is ambiguous; a 503 if it cannot be verified at the moment.
 pub async fn authenticate<L: LoadKeys + Sync>(verifier: &Verifier<L>, request: &Request) -> Result<Principal, Problem> {
@@ -54,6 +56,7 @@ pub async fn authenticate<L: LoadKeys + Sync>(verifier: &Verifier<L>, request: &
 }
 
 /// Returns the claims of the request's access token, if it has one.
+///
 /// # Errors
 /// A 401 if the token is invalid; a 400 if it is ambiguous; a 503 if it cannot be verified at the moment.
 pub async fn claims<L: LoadKeys + Sync>(verifier: &Verifier<L>, request: &Request) -> Result<Option<Claims>, Problem> {

@@ -28,6 +28,7 @@ fn time_ordered_uuid(time: Timestamp, random: &(impl Random + ?Sized)) -> Uuid {
 }
 
 /// Parses a UUID in its canonical form only, so that an id has one spelling.
+///
 /// # Errors
 /// [`InvalidId`] for anything else: upper case, braces, no hyphens.
 pub fn parse_uuid(text: &str) -> Result<Uuid, InvalidId> {
@@ -51,6 +52,7 @@ macro_rules! uuid_id {
             }
 
             /// Parses the canonical form.
+            ///
             /// # Errors
             /// [`InvalidId`]($crate::ids::InvalidId) if the text is not a canonical UUID.
             pub fn parse(text: &str) -> Result<Self, $crate::ids::InvalidId> {

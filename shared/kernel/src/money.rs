@@ -30,6 +30,7 @@ pub struct Currency([u8; 3]);
 
 impl Currency {
     /// Parses the alphabetic code of a currency that is legal tender.
+    ///
     /// # Errors
     /// [`MoneyError::UnknownCurrency`] for a code that ISO 4217 does not list, or lists for a fund, a metal, a unit of account
     /// or testing, and for a currency that another one has replaced.
@@ -87,6 +88,7 @@ pub struct Amount(i64);
 
 impl Amount {
     /// Creates an amount in minor units.
+    ///
     /// # Errors
     /// [`MoneyError::AmountOutOfRange`] outside 1 to [`MAX_AMOUNT_MINOR`].
     pub const fn from_minor(minor: i64) -> Result<Self, MoneyError> {
@@ -115,6 +117,7 @@ impl Balance {
     pub const ZERO: Self = Self(0);
 
     /// Creates a balance in minor units.
+    ///
     /// # Errors
     /// [`MoneyError::BalanceOutOfRange`] outside plus or minus [`MAX_AMOUNT_MINOR`].
     pub const fn from_minor(minor: i64) -> Result<Self, MoneyError> {

@@ -22,6 +22,7 @@ pub struct InvalidTimestamp;
 
 impl Timestamp {
     /// Converts Unix seconds, as in a JWT's `NumericDate` (RFC 7519).
+    ///
     /// # Errors
     /// [`InvalidTimestamp`] outside the years 0 to 9999.
     pub fn from_unix_seconds(seconds: i64) -> Result<Self, InvalidTimestamp> {
@@ -29,6 +30,7 @@ impl Timestamp {
     }
 
     /// Converts Unix milliseconds, as in the deadline of a Lambda invocation.
+    ///
     /// # Errors
     /// [`InvalidTimestamp`] outside the years 0 to 9999.
     pub fn from_unix_millis(millis: i64) -> Result<Self, InvalidTimestamp> {
@@ -37,6 +39,7 @@ impl Timestamp {
     }
 
     /// Parses RFC 3339 with any offset and truncates to milliseconds.
+    ///
     /// # Errors
     /// [`InvalidTimestamp`] for anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {

@@ -18,6 +18,7 @@ impl RecordDecodeError {
 }
 
 /// Whether the record is of a put or an update of an item whose keys (partition, sort) `wanted` accepts.
+///
 /// # Errors
 /// [`RecordDecodeError`] if the record has no such keys.
 pub fn key_matches(record: &EventRecord, wanted: impl FnOnce(&str, &str) -> bool) -> Result<bool, RecordDecodeError> {
@@ -34,6 +35,7 @@ pub fn key_matches(record: &EventRecord, wanted: impl FnOnce(&str, &str) -> bool
 }
 
 /// Decodes the item after the change.
+///
 /// # Errors
 /// [`RecordDecodeError`] if it is not a `T`.
 pub fn new_image<T: DeserializeOwned>(record: &EventRecord) -> Result<T, RecordDecodeError> {

@@ -19,6 +19,7 @@ pub struct Topic {
 
 impl Topic {
     /// The topic in `TOPIC_ARN`. `AWS_ENDPOINT_URL_SNS` takes precedence over `AWS_ENDPOINT_URL`, as in all AWS SDKs.
+    ///
     /// # Errors
     /// [`ConfigError`] if a setting is missing.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {

@@ -38,6 +38,7 @@ pub struct InvalidSecret;
 impl WebhookSecret {
     /// Parses base64, with or without the prefix `whsec_`. White space around it is ignored, such as the newline at the end
     /// of a file.
+    ///
     /// # Errors
     /// [`InvalidSecret`] for anything else, or fewer than 24 bytes.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
@@ -87,6 +88,7 @@ pub enum Rejection {
 
 /// Verifies that a message was signed with one of the secrets and is recent. Signatures are compared in constant time.
 /// Returns the message id.
+///
 /// # Errors
 /// [`Rejection`] if the message is not authentic or not recent.
 pub fn verify<'a>(

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::shards::{CreditLeg, nothing_drawn};
 use super::transfers::{CreditCondition, transfer_item};
 use super::users::record::{UserRecord, user_key};
-use super::{MAX_CONCURRENT_QUERIES, Store, StoreError, item};
+use super::{MAX_CONCURRENT_QUERIES, Store, StoreError, ensure_conclusive, item};
 use crate::domain::{
     Account, AccountState, AccountType, EndedSessions, IdempotentRequest, PaymentAccountId, Replica, Stored,
     TokenClaims, Transfer, UserStatus,
@@ -254,8 +254,9 @@ pub(super) fn command_key(account: &Account, at: Timestamp) -> Item {
 
 fn rejected(
     failed: &FailedConditions<Part>,
-    OpenAccount { claims, account, operator, .. }: &OpenAccount,
+    OpenAccount { request, claims, account, operator, .. }: &OpenAccount,
 ) -> Result<OpenOutcome, StoreError> {
+    ensure_conclusive(failed, request)?;
     let unexpected = || StoreError::internal("an opening failed an unexpected condition");
     let owner = failed.item(Part::Owner).cloned().map(from_item::<UserRecord>).transpose()?;
     // A revoked token does not learn the result of an earlier request. An operator does.
@@ -272,8 +273,6 @@ fn rejected(
             let AccountState { account, .. } = record.try_into()?;
             Ok(OpenOutcome::Exists(Stored { value: account, fingerprint }))
         }
-        // The account may be that of an earlier attempt.
-        Part::Account if failed.follows_lost_attempt() => Err(StoreError::outcome_unknown()),
         Part::Account => Ok(OpenOutcome::IdTaken),
         Part::Owner => {
             let user = item.cloned().map(from_item::<UserRecord>).transpose()?;

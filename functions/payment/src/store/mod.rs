@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use dynamo::{Item, Table};
+use dynamo::{FailedConditions, Item, Table};
 use futures_util::{StreamExt, stream};
 use kernel::{Clock, Random, Timestamp};
 use serde::Serialize;
@@ -41,7 +41,7 @@ use serde::Serialize;
 pub use dynamo::StoreError;
 use shards::ShardCache;
 
-use crate::domain::WriteShards;
+use crate::domain::{IdempotentRequest, WriteShards};
 
 /// The maximum time that a write is retried while other transactions use its items.
 const RETRY_BUDGET: Duration = Duration::from_secs(5);
@@ -97,6 +97,20 @@ impl Store {
         let outcomes: Vec<_> = stream::iter(updates).buffer_unordered(CONCURRENT_UPDATES).collect().await;
         outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))
     }
+}
+
+/// Checks that false conditions decide a request. After a lost attempt they don't: it may have been committed, or may be
+/// later. With an idempotency key a repetition of the request learns which.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`] if the outcome is unknown.
+fn ensure_conclusive<P: Copy + PartialEq>(
+    failed: &FailedConditions<P>,
+    request: &IdempotentRequest,
+) -> Result<(), StoreError> {
+    let is_unknown = failed.follows_lost_attempt() && request.fingerprint.is_none();
+    if is_unknown { Err(StoreError::outcome_unknown()) } else { Ok(()) }
 }
 
 /// Serializes a record and adds its key.

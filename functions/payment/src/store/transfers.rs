@@ -15,7 +15,7 @@ pub use super::pagination::{Page, PageRange};
 use super::revocations::{NOT_REVOKED, with_revocation_check};
 use super::shards::{CreditLeg, ShardDrain};
 use super::users::record::{user_among, user_key};
-use super::{Store, StoreError, item, with_sort_key};
+use super::{Store, StoreError, ensure_conclusive, item, with_sort_key};
 use crate::domain::{
     AccountState, AccountStatus, AccountType, Cursor, FailureReason, Fingerprint, IdempotentRequest, Note, Party,
     PaymentAccountId, Posting, Replica, Stored, TokenClaims, Transfer, TransferId, TransferStatus, TransferType,
@@ -222,7 +222,7 @@ impl Store {
 }
 
 fn rejected(failed: &FailedConditions<Part>, command: &PostTransfer) -> Result<PostOutcome, StoreError> {
-    let PostTransfer { transfer, claims, .. } = command;
+    let PostTransfer { transfer, request, claims } = command;
     for (part, party) in [(Part::Payer, Party::Payer), (Part::Payee, Party::Payee)] {
         let account = failed.item(part).map(AccountRecord::state).transpose()?;
         let is_own = |state: &AccountState| {
@@ -230,6 +230,7 @@ fn rejected(failed: &FailedConditions<Part>, command: &PostTransfer) -> Result<P
         };
         // A revoked token does not learn the result of an earlier request.
         if account.as_ref().is_some_and(|state| is_own(state) && state.revocation.is_revoked(claims)) {
+            ensure_conclusive(failed, request)?;
             return Ok(PostOutcome::Rejected(party, account));
         }
     }
@@ -237,10 +238,7 @@ fn rejected(failed: &FailedConditions<Part>, command: &PostTransfer) -> Result<P
     if let Some(stored) = failed.item(Part::Transfer) {
         return Ok(PostOutcome::Exists(stored_transfer(stored.clone())?));
     }
-    // The record of a keyed request's failure keeps an earlier attempt from being committed later.
-    if failed.follows_lost_attempt() && command.request.fingerprint.is_none() {
-        return Err(StoreError::outcome_unknown());
-    }
+    ensure_conclusive(failed, request)?;
     for (part, party) in [(Part::Payer, Party::Payer), (Part::Payee, Party::Payee)] {
         if failed.contains(part) {
             let account = failed.item(part).map(AccountRecord::state).transpose()?;
@@ -285,7 +283,7 @@ enum Status {
     Failed,
 }
 
-fn transfer_key(id: TransferId) -> Item {
+pub(super) fn transfer_key(id: TransferId) -> Item {
     key(format_args!("TRANSFER#{id}"), "TRANSFER")
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::domain::{NewAccount, Party, PaymentStatus};
-use crate::testing::{TestApp, TestUser, account, account_key, amount, deposit, send, withdrawal};
+use crate::testing::{TestApp, TestUser, account, account_key, amount, deposit, send, user, withdrawal};
 
 fn failure(outcome: Result<Idempotent<Transfer>, PaymentError>) -> FailureReason {
     match outcome {
@@ -369,4 +369,18 @@ async fn rejection_after_a_lost_response_proves_nothing() {
         };
         assert_eq!(outcome, expected);
     }
+}
+
+#[tokio::test]
+async fn revocation_after_a_lost_response_proves_nothing() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 100).await;
+    app.engine.lose_response("TransactWriteItems");
+    app.engine.raise_transaction_conflicts(1, 1, 2);
+    let (store, revoked) = (app.store.clone(), user(ada.id, 1));
+    app.engine.before_next("TransactWriteItems", async move { store.replicate_user(&revoked, 2).await.unwrap() });
+    let outcome = app.move_money(ada, withdrawal("ada"), 1).await;
+    assert!(matches!(outcome, Err(PaymentError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
+    assert_eq!(app.balance(ada, "ada").await, 99);
 }

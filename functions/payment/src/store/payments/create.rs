@@ -7,7 +7,7 @@ use super::record::{PaymentRecord, payment_item};
 use crate::domain::{AccountState, AccountType, IdempotentRequest, Payment, PaymentAccountId, Stored, TokenClaims};
 use crate::store::accounts::record::{AccountRecord, account_key};
 use crate::store::revocations::{NOT_REVOKED, revocation_values};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, ensure_conclusive};
 
 /// The command to create a payment.
 #[derive(Debug, Clone)]
@@ -66,6 +66,7 @@ impl Store {
         let is_revoked =
             |state: &AccountState| state.account.owner == payment.owner && state.revocation.is_revoked(claims);
         if failed.contains(Part::Owner) || account.as_ref().is_some_and(is_revoked) {
+            ensure_conclusive(&failed, request)?;
             return Ok(CreateOutcome::TokenRevoked);
         }
         if let Some(stored) = failed.item(Part::Payment) {
@@ -73,6 +74,7 @@ impl Store {
             let fingerprint = record.fingerprint().cloned();
             return Ok(CreateOutcome::Exists(Stored { value: record.into(), fingerprint }));
         }
+        ensure_conclusive(&failed, request)?;
         if failed.contains(Part::Account) {
             return Ok(CreateOutcome::AccountRejected(account));
         }
