@@ -20,7 +20,7 @@ PROPTEST_CASES ?= 100
 export PORT ENGINE CONTAINERS FUZZ_SECONDS
 
 .DEFAULT_GOAL := help
-.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes redrive check unit e2e test stress test-browser test-localstack test-sam simulate soak planted-bugs endpoint-example deny bench bench-peers fuzz models openapi events numbering-plans build deploy clean-state
+.PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes redrive audit check unit e2e test stress test-browser test-localstack test-sam simulate soak planted-bugs endpoint-example deny bench bench-peers fuzz models openapi events numbering-plans build deploy clean-state
 
 help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ codes: $(TOOLS) ## Print the verification codes that the running platform has se
 
 redrive: $(TOOLS) ## Move the messages of a dead-letter queue back on the running platform (QUEUE=SyncDeadLetterQueue)
 	@QUEUE="$(QUEUE)" $(LOCAL)/redrive.py
+
+audit: $(TOOLS) ## Compare all accounts of the running platform with the journal of its transfers (FULL=1: closed days too)
+	@FULL="$(FULL)" $(LOCAL)/audit.py
 
 check: $(TOOLS) ## Check format, lints and the template
 	@$(LOCAL)/verify.py check

@@ -2,9 +2,13 @@
 //! functions contain no switch for them.
 
 use std::fmt;
+use std::time::Duration;
 
+use kernel::Timestamp;
 use serde_json::{Value, json};
 use testkit::Reply;
+
+use crate::tables::text;
 
 /// A bug that the simulation has to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +64,7 @@ impl Bug {
     }
 
     /// Changes a request before it is executed. Returns a response if it is not to be executed.
-    pub(crate) fn rewrite_request(self, operation: &str, body: &mut Value, minute_ago: &str) -> Option<Reply> {
+    pub(crate) fn rewrite_request(self, operation: &str, body: &mut Value) -> Option<Reply> {
         match self {
             Self::MissingFundsCondition => weaken(body, "available >= :least"),
             Self::UnfencedDebit => weaken(
@@ -85,7 +89,9 @@ impl Bug {
             Self::EarlyTime => {
                 for put in puts(body, "TRANSFER") {
                     let Some(item) = put.get_mut("Item") else { continue };
-                    let order = format!("{minute_ago}#{}", item["id"]["S"].as_str().unwrap_or_default());
+                    let created_at = Timestamp::parse(text(item, "createdAt")).expect("a valid time");
+                    let minute_ago = created_at.minus(Duration::from_mins(1)).to_string();
+                    let order = format!("{minute_ago}#{}", text(item, "id"));
                     item["createdAt"] = json!({"S": minute_ago});
                     if item.get("order").is_some() {
                         item["order"] = json!({"S": order});

@@ -17,7 +17,7 @@ const MAX_COMMANDS: usize = 8;
 const ACCOUNTS_PER_USER: usize = 3;
 
 /// An outage begins once in this many requests.
-const OUTAGE_ONCE_IN: usize = 200;
+const OUTAGE_ONCE_IN: usize = 120;
 
 /// How often a request fails in an outage.
 const OUTAGE_PERCENT: u64 = 85;
@@ -33,6 +33,8 @@ pub(crate) struct Choice {
     outage_until_ms: u64,
     /// The last commands with a key, and webhooks, which may be sent again.
     repeatable: VecDeque<Command>,
+    /// A command that competes with the previous one.
+    competitor: Option<Command>,
 }
 
 /// A kind of action.
@@ -51,7 +53,7 @@ impl Choice {
     pub(crate) fn new(world: &World) -> Self {
         // Some runs have no faults: they show what concurrency alone does.
         let fault_percent = world.dice.weighted(&[(1, 0), (3, 3), (3, 10), (2, 25)]);
-        Self { fault_percent, outage_until_ms: 0, repeatable: VecDeque::new() }
+        Self { fault_percent, outage_until_ms: 0, repeatable: VecDeque::new(), competitor: None }
     }
 
     pub(crate) fn next(&mut self, world: &mut World) -> Action {
@@ -121,6 +123,9 @@ impl Choice {
 
     fn command(&mut self, world: &World) -> Command {
         let dice = &world.dice;
+        if let Some(command) = self.competitor.take() {
+            return command;
+        }
         if dice.chance(20)
             && let Some(command) = self.repeatable.get(dice.below(self.repeatable.len().max(1)))
         {
@@ -139,6 +144,9 @@ impl Choice {
             (_, Some(by)) => draw(world, *by),
             (user, None) => Command::SignIn { user: user.unwrap_or_default(), wrong_password: false },
         };
+        if dice.chance(40) {
+            self.competitor = competitor(dice, &command);
+        }
         if command.key().is_some() || matches!(command, Command::Webhook { .. }) {
             self.repeatable.push_back(command.clone());
             if self.repeatable.len() > MAX_REPEATABLE {
@@ -146,6 +154,21 @@ impl Choice {
             }
         }
         command
+    }
+}
+
+/// A command for the same refresh token, as another tab sends it, or for a part of the same money.
+fn competitor(dice: &Dice, command: &Command) -> Option<Command> {
+    let part = |amount: i64| dice.between(1, amount.cast_unsigned()).cast_signed();
+    match command {
+        Command::Refresh { used: false, .. } => Some(command.clone()),
+        Command::Withdraw { by, account, amount, .. } => {
+            Some(Command::Withdraw { by: *by, account: account.clone(), amount: part(*amount), key: None })
+        }
+        Command::Send { by, from, to, amount, .. } => {
+            Some(Command::Send { by: *by, from: from.clone(), to: to.clone(), amount: part(*amount), key: None })
+        }
+        _ => None,
     }
 }
 
@@ -204,7 +227,9 @@ fn draw(world: &World, by: Caller) -> Command {
         format!("u{user}-{account}")
     };
     if opened.is_empty() && dice.chance(50) {
-        let opening = Opening::Debit { deposit: 500, shards: dice.weighted(&[(2, 0), (1, 3)]) };
+        // The account that most payments go to.
+        let shards = if by.user == 0 { 3 } else { dice.weighted(&[(2, 0), (1, 3)]) };
+        let opening = Opening::Debit { deposit: 500, shards };
         let account = format!("u{}-0", by.user);
         return Command::Open { by, account, opening, currency: "USD", key: key() };
     }
@@ -227,12 +252,12 @@ fn draw(world: &World, by: Caller) -> Command {
     let own_payments: Vec<_> =
         world.people.payments.iter().filter(|(_, payment)| payment.user == by.user).map(|(id, _)| *id).collect();
     let kinds: &[(u64, &str)] = &[
-        (10, "sign in"),
+        (20, "sign in"),
         (5, "guess"),
         (30, "refresh"),
-        (6, "sign out"),
-        (5, "end session"),
-        (2, "change password"),
+        (15, "sign out"),
+        (15, "end session"),
+        (6, "change password"),
         (30, "open"),
         (100, "deposit"),
         (80, "withdraw"),
@@ -244,15 +269,16 @@ fn draw(world: &World, by: Caller) -> Command {
         (50, "list accounts"),
         (20, "get payment"),
         (60, "follow"),
-        (3, "set status"),
+        (6, "set status"),
         (10, "freeze"),
         (5, "rotate keys"),
+        (8, "audit"),
     ];
     match dice.weighted(kinds) {
         "sign in" => Command::SignIn { user: by.user, wrong_password: false },
         "guess" => Command::SignIn { user: by.user, wrong_password: true },
         "refresh" => Command::Refresh { by, used: dice.chance(10) },
-        "sign out" => Command::SignOut { by, scope: dice.weighted(&[(3, "local"), (1, "others"), (1, "global")]) },
+        "sign out" => Command::SignOut { by, scope: dice.weighted(&[(2, "local"), (1, "others"), (1, "global")]) },
         "end session" => {
             let sessions: Vec<_> = world.people.callers().into_iter().filter(|other| other.user == by.user).collect();
             Command::EndSession { by, other: dice.pick(&sessions).map_or(by.session, |other| other.session) }
@@ -304,6 +330,7 @@ fn draw(world: &World, by: Caller) -> Command {
         "follow" => Command::Follow { by },
         "set status" => Command::SetStatus { user: by.user, status: "SUSPENDED" },
         "freeze" => Command::Freeze { account: any(), frozen: dice.chance(25) },
+        "audit" => Command::Audit { full: dice.chance(25) },
         "rotate keys" => Command::RotateKeys { now: dice.chance(50) },
         _ => {
             let from = own();

@@ -1,8 +1,10 @@
 //! What clients, the provider and operators do.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::executor::TaskId;
+use crate::invocation::TIMEOUT;
 
 /// A user by number, with the session of a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +126,10 @@ pub enum Command {
     RotateKeys {
         now: bool,
     },
+    /// A new pass of all accounts.
+    Audit {
+        full: bool,
+    },
 }
 
 impl Command {
@@ -150,6 +156,7 @@ impl Command {
             Self::SetStatus { .. } => "set status",
             Self::Freeze { .. } => "freeze",
             Self::RotateKeys { .. } => "rotate keys",
+            Self::Audit { .. } => "audit",
         }
     }
 
@@ -208,7 +215,15 @@ impl Command {
         }
     }
 
-    /// What the command asks for, whoever asks and under whatever key.
+    /// The timeout of the function.
+    pub(crate) const fn timeout(&self) -> Duration {
+        match self {
+            Self::Audit { .. } => Duration::from_mins(15),
+            _ => TIMEOUT,
+        }
+    }
+
+    /// What the command asks for, regardless of the session and the key.
     pub(crate) fn payload(&self) -> String {
         let mut command = self.clone();
         if let Some(by) = command.caller_mut() {
@@ -271,6 +286,8 @@ impl fmt::Display for Command {
             Self::Freeze { account, .. } => write!(f, "the operator unfreezes {account}"),
             Self::RotateKeys { now: false } => f.write_str("the schedule rotates the keys"),
             Self::RotateKeys { .. } => f.write_str("the operator rotates the keys"),
+            Self::Audit { full: false } => f.write_str("the schedule audits the ledger"),
+            Self::Audit { .. } => f.write_str("the schedule audits the ledger in full"),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::people::{People, WRONG_PASSWORD};
 use crate::platform::{AccountFunctions, Answer, Ask, PaymentFunctions, webhook_headers};
 use crate::tables::{ACCOUNT_TABLE, PAYMENT_TABLE};
 
-/// The timeout of every function.
+/// The timeout of a function, unless it is that of [`Command::timeout`].
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The maximum number of pages that a reader follows in one poll.
@@ -30,6 +30,8 @@ pub(crate) enum Outcome {
     Followed(Vec<Answer>),
     /// An operator's command.
     Operated(Result<(), String>),
+    /// The findings of an audit.
+    Audited(Result<Vec<String>, String>),
     /// The identifiers of failed records or messages.
     Processed(Vec<String>),
 }
@@ -140,6 +142,7 @@ pub(crate) fn ask(
         Command::RotateKeys { now } => {
             Ask::new("rotate-keys").body(if *now { json!({"rotateNow": true}) } else { json!({}) })
         }
+        Command::Audit { full } => Ask::new("audit-ledger").body(json!({"full": full, "restart": true})),
         Command::Freeze { account, frozen } => {
             let status = if *frozen { "FROZEN" } else { "ACTIVE" };
             Ask::new("freeze").body(json!({"account": account, "status": status}))
@@ -170,6 +173,9 @@ pub(crate) async fn invoke_payment(
     task: TaskId,
     results: Results,
 ) -> Outcome {
+    if ask.endpoint == "audit-ledger" {
+        return Outcome::Audited(functions.audit_ledger(ask.body.unwrap_or_default()).await);
+    }
     let admitted = |principal| results.admitted.borrow_mut().push((task, principal));
     if ask.endpoint != "histories" {
         return Outcome::Answered(functions.handle(&ask, admitted).await);

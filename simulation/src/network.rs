@@ -111,7 +111,7 @@ impl Network {
         self.state().waiting.remove(&id)
     }
 
-    /// Sends a request on behalf of a task, whose response nobody waits for.
+    /// Sends a request on behalf of a task that does not wait for the response.
     pub(crate) fn send_unawaited(&self, task: TaskId, operation: &str, body: String) {
         let mut state = self.state();
         let number = state.sent.entry(task).or_default();

@@ -52,7 +52,7 @@ impl Tables {
     /// Executes a request at a time. Eventually consistent queries show what it writes `lag_ms` later.
     pub(crate) fn execute(&mut self, operation: &str, body: &str, now_ms: u64, lag_ms: u64) -> (Reply, Vec<Change>) {
         let mut reply = self.dynamo.execute(operation, body);
-        if operation == "Query" && reply.status == 200 {
+        if matches!(operation, "Query" | "Scan") && reply.status == 200 {
             self.show_as_it_lags(body, &mut reply, now_ms);
         }
         if reply.status != 200 {
@@ -165,7 +165,7 @@ pub(crate) fn text<'a>(item: &'a Value, name: &str) -> &'a str {
     item[name]["S"].as_str().unwrap_or_default()
 }
 
-/// A number attribute of an item, 0 if there is none.
+/// A number attribute of an item, 0 if it is missing.
 pub(crate) fn number(item: &Value, name: &str) -> i64 {
     item[name]["N"].as_str().and_then(|digits| digits.parse().ok()).unwrap_or_default()
 }

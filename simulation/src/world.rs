@@ -13,7 +13,7 @@ use testkit::Reply;
 use crate::action::Action;
 use crate::bugs::Bug;
 use crate::bus::{Bus, StreamId};
-use crate::checks::{Checked, Checks, Context, Running, check_settled, violation};
+use crate::checks::{Checked, Checks, Context, Running, check_settled, ensure, violation};
 use crate::clock::{SkewedClock, Time};
 use crate::command::Command;
 use crate::coverage::Coverage;
@@ -52,6 +52,15 @@ enum Job {
     Command(Command),
     Publisher,
     Consumer,
+}
+
+impl Job {
+    const fn timeout(&self) -> Duration {
+        match self {
+            Self::Command(command) => command.timeout(),
+            Self::Publisher | Self::Consumer => TIMEOUT,
+        }
+    }
 }
 
 /// Functions of both contexts in one process, with a clock.
@@ -272,11 +281,12 @@ impl World {
     }
 
     fn spawn(&mut self, task: TaskId, job: Job, instance: u32, invocation: Invocation) {
+        let timeout = job.timeout();
         self.jobs.insert(task, (job, self.time.millis(), instance));
         let outcomes = self.results.outcomes.clone();
         let random = stream(self.seed, 1_000 + u64::from(task));
         self.executor.spawn(task, random, async move {
-            let outcome = deadline::with_time_left(TIMEOUT, invocation).await;
+            let outcome = deadline::with_time_left(timeout, invocation).await;
             outcomes.borrow_mut().push((task, outcome));
         });
     }
@@ -362,8 +372,7 @@ impl World {
         }
         let Some(bug) = self.bug else { return self.commit(id, operation, body, lag_ms) };
         let mut request: Value = serde_json::from_str(body).expect("a request in JSON");
-        let minute_ago = self.time.clock(0).now().minus(Duration::from_mins(1)).to_string();
-        if let Some(reply) = bug.rewrite_request(operation, &mut request, &minute_ago) {
+        if let Some(reply) = bug.rewrite_request(operation, &mut request) {
             return Ok(reply);
         }
         let credit = bug.take_credit(&mut request);
@@ -475,6 +484,14 @@ impl World {
                 }
                 Ok(())
             }
+            (Job::Command(command), Outcome::Audited(outcome)) => {
+                let kind = if outcome.is_ok() { "done" } else { "failed" };
+                self.note(format!("[{task}] {kind}"));
+                self.coverage.count(format!("answer: {}: {kind}", command.name()));
+                self.checks.ended(task);
+                let findings = outcome.unwrap_or_default();
+                ensure(findings.is_empty(), "the audit finds nothing", || findings.join("; "))
+            }
             (Job::Publisher, Outcome::Processed(failures)) => {
                 let skips = self.bug == Some(Bug::SkippedStreamRecord);
                 self.bus.finish_read(task, Some(if skips { &[] } else { &failures }));
@@ -551,8 +568,9 @@ impl World {
             for id in self.network.waiting_since(now.saturating_sub(MAX_DELAY_MS)) {
                 self.decide(id, Verdict::Execute { lag_ms: 0 })?;
             }
-            let timeout = u64::try_from(TIMEOUT.as_millis()).expect("a short time");
-            let overdue = self.jobs.iter().filter(|(_, (_, started, _))| started + timeout <= now);
+            let overdue = self.jobs.iter().filter(|(_, (job, started, _))| {
+                started + u64::try_from(job.timeout().as_millis()).expect("a short time") <= now
+            });
             for task in overdue.map(|(task, _)| *task).collect::<Vec<_>>() {
                 self.note(format!("[{task}] timeout"));
                 self.kill(task, "timed out");
@@ -617,6 +635,11 @@ impl World {
                 return violation("a revoked token is rejected", format!("{by}: {:?}", self.log.last()));
             }
         }
+        let audit = Command::Audit { full: true };
+        let (task, instance) = (self.next_task(), self.idle_instance());
+        self.start(task, &audit, instance);
+        self.run()?;
+        self.drain().await?;
         check_settled(&self.tables, &self.bus.published)
     }
 

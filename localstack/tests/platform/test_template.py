@@ -12,7 +12,7 @@ import string
 
 import pytest
 from samcli.lib.config.samconfig import SamConfig
-from support.access_policy import DELETERS, KEY_ROTATION, TOKEN_ISSUERS, WEBHOOK_SECRET_READERS
+from support.access_policy import DELETERS, KEY_ROTATION, LEDGER_AUDIT, TOKEN_ISSUERS, WEBHOOK_SECRET_READERS
 from support.tables import (
     ACCOUNT_EVENT_RECORDS,
     ACCOUNT_OTHER_RECORDS,
@@ -129,7 +129,7 @@ def test_policy_names_exact_actions_on_exact_resources(function):
             continue
         # No permission on a table that the function is not configured with, and none without a permission.
         assert bool(granted) == (table in tables_of(function)), table
-        assert "dynamodb:Scan" not in granted
+        assert ("dynamodb:Scan" in granted) == (function == LEDGER_AUDIT and table == "PaymentTable")
         assert ("dynamodb:DeleteItem" in granted) == (DELETERS.get(function) == table), table
         if only_reads(function):
             assert not granted & WRITES, f"a GET writes to {table}"
@@ -139,7 +139,7 @@ def test_policy_names_exact_actions_on_exact_resources(function):
 def test_function_has_no_event_with_a_sam_managed_policy(function):
     # For a queue or a stream among a function's events, SAM attaches a managed policy that reads all of the account.
     types = {event["Type"] for event in FUNCTIONS[function].get("Events", {}).values()}
-    assert types <= ({"ScheduleV2"} if function == KEY_ROTATION else {"HttpApi"})
+    assert types <= ({"ScheduleV2"} if function in {KEY_ROTATION, LEDGER_AUDIT} else {"HttpApi"})
 
 
 @pytest.mark.parametrize("function", in_context("payment"))
@@ -237,19 +237,33 @@ def test_audit_log_denies_updates_and_deletes():
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
 
 
+def alarms_of(function):
+    """Metric -> the treatment of missing data, of the alarms on a function."""
+    return {
+        alarm["MetricName"]: alarm["TreatMissingData"]
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm.get("Dimensions") == [{"Name": "FunctionName", "Value": {"Ref": function}}]
+        and alarm["AlarmActions"] == [{"Fn::GetAtt": "EventsStack.Outputs.AlarmTopicArn"}]
+    }
+
+
 def test_key_rotation_runs_daily_and_alarms_on_failure():
     (event,) = FUNCTIONS[KEY_ROTATION]["Events"].values()
     schedule = event["Properties"]
     assert (schedule["ScheduleExpression"], json.loads(schedule["Input"])) == ("rate(1 day)", {})
     assert schedule["RetryPolicy"]["MaximumRetryAttempts"] > 0
     assert schedule["OmitName"] is True, "the name that SAM chooses would be the same in every stack"
-    alarms = {
-        alarm["MetricName"]: alarm["TreatMissingData"]
-        for alarm in of_type("AWS::CloudWatch::Alarm").values()
-        if alarm.get("Dimensions") == [{"Name": "FunctionName", "Value": {"Ref": KEY_ROTATION}}]
-        and alarm["AlarmActions"] == [{"Fn::GetAtt": "EventsStack.Outputs.AlarmTopicArn"}]
+    assert alarms_of(KEY_ROTATION) == {"Errors": "notBreaching", "Invocations": "breaching"}
+
+
+def test_ledger_audit_continues_hourly_and_alarms_on_failure():
+    schedules = [event["Properties"] for event in FUNCTIONS[LEDGER_AUDIT]["Events"].values()]
+    assert {schedule["ScheduleExpression"]: json.loads(schedule["Input"]) for schedule in schedules} == {
+        "rate(1 hour)": {},
+        "rate(7 days)": {"full": True},
     }
-    assert alarms == {"Errors": "notBreaching", "Invocations": "breaching"}
+    assert all(schedule["OmitName"] is True for schedule in schedules)
+    assert alarms_of(LEDGER_AUDIT) == {"Errors": "notBreaching", "Invocations": "breaching"}
 
 
 def test_simulator_is_conditional():

@@ -15,6 +15,8 @@ TOKEN_ISSUERS = {
 KEY_ROTATION = "RotateKeysFunction"
 # Delete items, each from one table: private keys after their use, and released identifiers.
 DELETERS = {KEY_ROTATION: "SigningKeyTable", "UpdateMeFunction": "AccountTable"}
+# Reads whole tables and indexes, and runs by schedule.
+LEDGER_AUDIT = "AuditLedgerFunction"
 # Verify and sign webhooks.
 WEBHOOK_SECRET_READERS = {"ProviderWebhookFunction", "ProviderSimulatorFunction"}
 # The topic of each context's events, to which only its publisher may publish.

@@ -1,4 +1,4 @@
-"""Many clients at once, who retry as docs/api.md says and keep account of what they were told."""
+"""Many clients at once, who retry as docs/api.md says and record every response."""
 
 import http.client
 import json
@@ -177,12 +177,12 @@ class Load:
             for transfer in ledger_transfers(self._stack.tables.scan(self._stack.tables.payment))
             if transfer["type"] == "SEND" and transfer["from"] in self._accounts
         }
-        told = {transfer["id"]: transfer for transfer in acknowledged}
-        assert told, "no transfer was acknowledged"
-        assert len(told) == len(acknowledged), "two keys have one transfer"
+        responses = {transfer["id"]: transfer for transfer in acknowledged}
+        assert responses, "no transfer was acknowledged"
+        assert len(responses) == len(acknowledged), "two keys have one transfer"
         lost = [transfer for transfer in acknowledged if stored.get(transfer["id"]) != transfer]
         assert not lost, f"acknowledged, and not stored as such: {lost}"
-        unknown = stored.keys() - told.keys()
+        unknown = stored.keys() - responses.keys()
         assert not unknown, f"stored, and not acknowledged: {unknown}"
         assert_ledger_balances(self._stack)
 

@@ -14,6 +14,7 @@ REQUIRED = ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", 
 SET_USER_STATUS = "SetUserStatusFunction"
 OPEN_CREDIT = "OpenCreditFunction"
 SET_WRITE_SHARDS = "SetWriteShardsFunction"
+AUDIT_LEDGER = "AuditLedgerFunction"
 
 
 class Stack:

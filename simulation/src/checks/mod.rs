@@ -140,7 +140,7 @@ impl Checks {
     pub(crate) fn answered(&mut self, task: TaskId, answer: &Answer, context: &Context<'_>) -> Checked {
         let Some(running) = self.running.remove(&task) else { return Ok(()) };
         self.answers += 1;
-        if requests::is_rejection(answer) {
+        if requests::is_rejection(&running, answer) {
             self.rejected.insert(task, format!("{}: {}", running.command, answer.summary()));
         }
         requests::check_status(&running, answer, context)?;

@@ -46,9 +46,10 @@ fn may_be_rejected(running: &Running, context: &Context<'_>) -> bool {
         || replica.is_some_and(|replica| text(replica, "status") == "SUSPENDED")
 }
 
-/// Whether an answer says that nothing has changed.
-pub(super) fn is_rejection(answer: &Answer) -> bool {
-    (400..500).contains(&answer.status) || answer.code == Some("contention")
+/// Whether an answer says that nothing has changed. A revoked token does not learn what became of a request with a key.
+pub(super) fn is_rejection(running: &Running, answer: &Answer) -> bool {
+    let is_revoked = answer.status == 401 && running.command.key().is_some();
+    !is_revoked && (400..500).contains(&answer.status) || answer.code == Some("contention")
 }
 
 /// A request has one effect at most, and none if it is rejected.
@@ -56,7 +57,7 @@ pub(super) fn check_effect(task: TaskId, running: &Running, answer: &Answer, led
     let posted = ledger.posted_by(task);
     let why = || format!("{}: {}, posted {posted:?}", running.command, answer.summary());
     ensure(posted.len() <= 1, "one effect per request", why)?;
-    ensure(!is_rejection(answer) || posted.is_empty(), "a rejected request has no effect", why)
+    ensure(!is_rejection(running, answer) || posted.is_empty(), "a rejected request has no effect", why)
 }
 
 /// An answer was true at some moment between the request and the answer.

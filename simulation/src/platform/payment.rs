@@ -5,9 +5,11 @@ use auth::{Principal, Verifier};
 use config::Env;
 use http_api::{Problem, Response, authenticate};
 use kernel::Clock;
+use payment::app::audit_ledger::INDEX_DELAY;
 use payment::app::webhook_secrets::{LoadSecrets, LoadSecretsError, WebhookSecrets};
 use payment::domain::WriteShards;
 use payment::http;
+use payment::ops::audit_ledger::{AuditLedger, audit_ledger};
 use payment::store::Store;
 use serde_json::Value;
 use webhook::WebhookSecret;
@@ -53,6 +55,7 @@ pub(crate) struct PaymentFunctions {
     create_payment: http::create_payment::State,
     update_payment_status: http::update_payment_status::State,
     webhooks: http::provider_webhook::State<FixedSecret>,
+    audit: AuditLedger,
 }
 
 impl PaymentFunctions {
@@ -80,9 +83,17 @@ impl PaymentFunctions {
             create_payment: http::create_payment::State::from_env(&env, store.clone()).expect("complete settings"),
             update_payment_status: http::update_payment_status::State::from_env(&env, store.clone())
                 .expect("complete settings"),
+            audit: AuditLedger { store: store.clone(), index_delay: INDEX_DELAY },
             webhooks: http::provider_webhook::State { store: store.clone(), secrets: WebhookSecrets::new(FixedSecret) },
             store,
         }
+    }
+
+    /// Audits the ledger. Returns the findings.
+    pub(crate) async fn audit_ledger(&self, event: Value) -> Result<Vec<String>, String> {
+        let audited = audit_ledger(&self.audit, event, "schedule".to_owned()).await;
+        let findings = audited.map_err(|error| error.to_string())?.findings;
+        Ok(findings.iter().map(|finding| format!("{finding:?}")).collect())
     }
 
     /// Answers a request. `admitted` is called with the principal of an authenticated one, before it is handled.

@@ -1,6 +1,7 @@
 //! Use cases: they apply the business rules to what the store holds.
 
 pub mod apply_webhook;
+pub mod audit_ledger;
 pub mod config;
 pub mod create_payment;
 pub mod error;

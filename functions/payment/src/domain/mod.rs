@@ -1,9 +1,11 @@
 //! Types and business rules, free of AWS and HTTP. The `utoipa` attributes shape the schemas of the API's document.
 
 mod account;
+mod closing;
 mod cursor;
 mod failure_reason;
 mod idempotency;
+mod ledger_audit;
 mod payment;
 mod rejection;
 mod revocation;
@@ -15,9 +17,11 @@ mod write_shards;
 pub use account::{
     Account, AccountState, AccountStatus, AccountType, InvalidAccountId, NewAccount, NewShards, PaymentAccountId,
 };
+pub use closing::{Closing, Day, Digest, EntriesDigest, InvalidDay, encode_entry};
 pub use cursor::Cursor;
 pub use failure_reason::{FailureReason, Party};
 pub use idempotency::{Fingerprint, Idempotent, IdempotentRequest, KeyReused, OperationId, Stored};
+pub use ledger_audit::{Finding, FindingKind, LedgerPosition, ShardPosition, explains};
 pub use payment::{
     Actor, InvalidProviderTransactionId, InvalidReference, Payment, PaymentMethod, PaymentReference, PaymentStatus,
     ProviderTransactionId, StatusChange, Transition,

@@ -1,5 +1,7 @@
-//! Commands of operators. They have no route: the caller needs the permission to invoke the function.
+//! Commands of operators, and the audit of the ledger. They have no route: the caller needs the permission to invoke the
+//! function.
 
+pub mod audit_ledger;
 pub mod open_credit;
 pub mod set_write_shards;
 

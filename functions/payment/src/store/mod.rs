@@ -10,14 +10,20 @@
 //! | payment | `PAYMENT#<reference>` | `PAYMENT` | [`payments`] |
 //! | provider's transaction | `PROVIDER_TRANSACTION#<provider>#<id>` | `PROVIDER_TRANSACTION` | [`payments`], which it settles |
 //! | operator's command | `COMMANDS#<user>` | `<time>#<account>` | [`accounts`], with the account that it opens; [`shards::setting`], with the number of shards |
+//! | closing | `CLOSINGS#<account>` | `<day>` | [`closings`], by the audit of the ledger |
+//! | finding | `FINDINGS#<account>` | `<time>#<kind>` | [`ledger_audit`] |
+//! | progress of the audit | `LEDGER_AUDIT` | `LEDGER_AUDIT` | [`ledger_audit`] |
 //! | webhook | `WEBHOOK#<id>` | `WEBHOOK` | [`webhooks`], with its effect on the payment |
 //! | public key | `SIGNING_KEYS` | `KEY#<kid>` | [`signing_keys`] from events |
 //!
 //! A transfer is in the index `byFrom` under the payer's account and in `byTo` under the payee's, sorted by creation time.
 //! An external account has no attribute and a FAILED transfer has no `order`, so neither is indexed. A payment is in
-//! `byOwner` under its owner, and a webhook for reconciliation in `byReconciliation`.
+//! `byOwner` under its owner, a webhook for reconciliation in `byReconciliation`, and an account in `byAccount`.
 
 pub mod accounts;
+pub mod closings;
+pub mod journal;
+pub mod ledger_audit;
 pub mod payments;
 pub mod revocations;
 pub mod shards;

@@ -38,7 +38,7 @@ use crate::domain::{
 };
 
 /// The prefix of a shard's sort key, followed by its number.
-const SHARD_PREFIX: &str = "INTAKE#";
+pub(super) const SHARD_PREFIX: &str = "INTAKE#";
 
 /// The number of conflicts after which a payment gives its payee shards. If the account is in use for 40 % of the time, one
 /// in a hundred payments meets that many.

@@ -1,0 +1,54 @@
+"""`make audit`: audits the ledger of the running stack, and prints the result.
+
+docs/security/runbook.md has the commands for AWS.
+"""
+
+import json
+import os
+
+from botocore.config import Config
+from console import Failure, echo, main
+from deployment import resources_of, session
+from pidfile import require
+from settings import STACK_NAME
+
+# The timeout of the function.
+INVOCATION_SECONDS = 900
+
+
+def invoke(functions, name: str, event: dict) -> dict:
+    response = functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+    result = json.loads(response["Payload"].read())
+    if "FunctionError" in response:
+        raise Failure(f"the audit failed: {result.get('errorMessage')}")
+    return result
+
+
+def audit(functions, name: str, full: bool) -> tuple[dict, list[dict]]:
+    """Run a pass of all accounts, by as many invocations as it takes. Returns the last result, and all findings."""
+    result = invoke(functions, name, {"full": full, "restart": True})
+    findings = result["findings"]
+    while result["status"] == "IN_PROGRESS":
+        result = invoke(functions, name, {"full": full})
+        findings += result["findings"]
+    return result, findings
+
+
+def script() -> None:
+    endpoint = require().cloud.endpoint
+    name = resources_of(session().client("cloudformation", endpoint_url=endpoint), STACK_NAME)["AuditLedgerFunction"]
+    patient = Config(read_timeout=INVOCATION_SECONDS, retries={"max_attempts": 0})
+    functions = session().client("lambda", endpoint_url=endpoint, config=patient)
+    result, findings = audit(functions, name, full=bool(os.environ.get("FULL")))
+    echo(
+        f"{result['status']}: {result['accounts']} accounts and {result['transfers']} entries of transfers checked,"
+        f" {result['closings']} days closed"
+    )
+    for finding in findings:
+        echo(json.dumps(finding, indent=2))
+    if findings or result["status"] != "COMPLETED":
+        raise Failure(f"{len(findings)} findings")
+
+
+if __name__ == "__main__":
+    main(script)

@@ -1,0 +1,58 @@
+"""The audit of the ledger on the deployed stack: its finding, its alarm, and that the account alone is frozen."""
+
+import json
+import re
+
+import pytest
+from audit import audit
+from support import template
+from support.problems import problem
+from support.stack import AUDIT_LEDGER
+from support.waiting import wait_until
+
+
+def run(stack, full=False):
+    _, findings = audit(stack.functions, stack.function(AUDIT_LEDGER), full)
+    return findings
+
+
+def counted_by_the_alarm(stack, account):
+    """The log lines about an account that the metric filter of the alarm counts."""
+    pattern = template.read("template.yaml")["Resources"]["LedgerFindingFilter"]["Properties"]["FilterPattern"]
+    (field,) = re.fullmatch(r'\{ \$\.(\w+) = "\*" \}', pattern).groups()
+    group = stack.configuration(AUDIT_LEDGER)["LoggingConfig"]["LogGroup"]
+    pages = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    lines = (json.loads(event["message"]) for page in pages for event in page["events"] if account in event["message"])
+    return [line for line in lines if field in line]
+
+
+def forge(stack, account, minor):
+    """Changes a balance without a transfer."""
+    stack.tables.payment.update_item(
+        Key={"pk": f"ACCOUNT#{account}", "sk": "ACCOUNT"},
+        UpdateExpression="SET balance = balance + :minor, available = available + :minor, headroom = headroom - :minor",
+        ExpressionAttributeValues={":minor": minor},
+    )
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["incremental", "full"])
+def test_audit_finds_nothing_in_the_ledger_of_all_tests(stack, ada, ada_wallet, full):
+    ada.deposit(ada_wallet, 5)
+    assert run(stack, full) == []
+
+
+def test_finding_freezes_the_account_alone_and_raises_the_alarm(stack, new_user, ada, ada_wallet):
+    eve = new_user()
+    account = eve.open_account(balance=100)
+    transfer = eve.send(account, ada_wallet, 30)
+    forge(stack, account, 1000)
+    (finding,) = run(stack)
+    assert (finding["kind"], finding["paymentAccountId"]) == ("BALANCE_MISMATCH", account)
+    assert transfer["id"] in finding["transfers"]
+    problem(eve.try_withdraw(account, 1), 422, "account_frozen")
+    ada.withdraw(ada_wallet, 1)
+    wait_until(lambda: counted_by_the_alarm(stack, account))
+    # It is found until the account is repaired.
+    assert [finding["paymentAccountId"] for finding in run(stack)] == [account]
+    forge(stack, account, -1000)
+    assert run(stack) == []
