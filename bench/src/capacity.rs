@@ -76,11 +76,13 @@ pub fn read_units(bytes: usize, consistent: bool) -> f64 {
     units(bytes, 4096) * if consistent { 1.0 } else { 0.5 }
 }
 
-/// An index that projects all attributes.
+/// A global secondary index.
 #[derive(Debug, Clone)]
 pub struct Index {
     /// The key attributes. An item without one of them is not indexed.
     pub key: Vec<String>,
+    /// The attributes of an entry; `None` for all of the item.
+    pub projected: Option<Vec<String>>,
 }
 
 impl Index {
@@ -89,14 +91,26 @@ impl Index {
         let place = |item: Option<&Item>| -> Option<Vec<Value>> {
             self.key.iter().map(|name| item.and_then(|item| item.get(name)).cloned()).collect()
         };
-        match (place(before), place(after)) {
+        let projected = |item: Option<&Item>| -> Option<Item> {
+            let (item, projected) = (item?, self.projected.as_ref());
+            let is_projected = |name: &String| projected.is_none_or(|projected| projected.contains(name));
+            Some(
+                item.iter()
+                    .filter(|(name, _)| is_projected(name))
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect(),
+            )
+        };
+        let (before_place, after_place) = (place(before), place(after));
+        let (before, after) = (projected(before), projected(after));
+        match (before_place, after_place) {
             (None, None) => 0.0,
-            (Some(_), None) => write_units(before, None),
-            (None, Some(_)) => write_units(None, after),
+            (Some(_), None) => write_units(before.as_ref(), None),
+            (None, Some(_)) => write_units(None, after.as_ref()),
             (Some(_), Some(_)) if before == after => 0.0,
-            (Some(old), Some(new)) if old == new => write_units(before, after),
+            (Some(old), Some(new)) if old == new => write_units(before.as_ref(), after.as_ref()),
             // The entry moves.
-            (Some(_), Some(_)) => write_units(before, None) + write_units(None, after),
+            (Some(_), Some(_)) => write_units(before.as_ref(), None) + write_units(None, after.as_ref()),
         }
     }
 }
@@ -140,7 +154,7 @@ mod tests {
 
     #[test]
     fn index_units_count_changes_of_the_index_only() {
-        let index = Index { key: vec!["from".to_owned()] };
+        let index = Index { key: vec!["from".to_owned()], projected: None };
         let at = |place: &str, note: &str| item(&json!({"from": {"S": place}, "note": {"S": note}}));
         let outside = item(&json!({"note": {"S": "n"}}));
         assert_eq!(index.write_units(None, Some(&outside)), 0.0);
@@ -148,5 +162,9 @@ mod tests {
         assert_eq!(index.write_units(Some(&at("a", "n")), Some(&at("a", "n"))), 0.0);
         assert_eq!(index.write_units(Some(&at("a", "n")), Some(&at("a", "m"))), 1.0);
         assert_eq!(index.write_units(Some(&at("a", "n")), Some(&at("b", "n"))), 2.0);
+        let keys_only = Index { projected: Some(index.key.clone()), ..index };
+        assert_eq!(keys_only.write_units(None, Some(&at("a", &"n".repeat(2000)))), 1.0);
+        assert_eq!(keys_only.write_units(Some(&at("a", "n")), Some(&at("a", "m"))), 0.0);
+        assert_eq!(keys_only.write_units(Some(&at("a", "n")), Some(&at("b", "n"))), 2.0);
     }
 }

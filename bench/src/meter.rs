@@ -224,8 +224,12 @@ impl Wire {
             attributes.filter_map(|attribute| attribute["AttributeName"].as_str().map(str::to_owned)).collect()
         };
         let indexes = response["Table"]["GlobalSecondaryIndexes"].as_array().into_iter().flatten().map(|index| {
-            assert_eq!(index["Projection"]["ProjectionType"], "ALL", "the calculation knows no other kind of index");
-            Index { key: key(index) }
+            let projected = match index["Projection"]["ProjectionType"].as_str() {
+                Some("ALL") => None,
+                Some("KEYS_ONLY") => Some([key(&response["Table"]), key(index)].concat()),
+                other => panic!("the calculation does not know indexes of {other:?}"),
+            };
+            Index { key: key(index), projected }
         });
         Ok(Table { key: key(&response["Table"]), indexes: indexes.collect() })
     }

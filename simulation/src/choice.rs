@@ -30,6 +30,8 @@ pub(crate) struct Choice {
     /// How often a request fails, in percent.
     fault_percent: u64,
     /// The end of a time in which almost every request fails.
+    /// How often a transaction is cancelled because others use its items.
+    conflict_percent: u64,
     outage_until_ms: u64,
     /// The last commands with a key, and webhooks, which may be sent again.
     repeatable: VecDeque<Command>,
@@ -53,7 +55,9 @@ impl Choice {
     pub(crate) fn new(world: &World) -> Self {
         // Some runs have no faults: they show what concurrency alone does.
         let fault_percent = world.dice.weighted(&[(1, 0), (3, 3), (3, 10), (2, 25)]);
-        Self { fault_percent, outage_until_ms: 0, repeatable: VecDeque::new(), competitor: None }
+        // Payments to a busy account conflict, also without other faults.
+        let conflict_percent = world.dice.weighted(&[(1, 0), (1, 10), (1, 40)]);
+        Self { fault_percent, conflict_percent, outage_until_ms: 0, repeatable: VecDeque::new(), competitor: None }
     }
 
     pub(crate) fn next(&mut self, world: &mut World) -> Action {
@@ -82,7 +86,13 @@ impl Choice {
                 }
                 let is_out = world.time.millis() < self.outage_until_ms;
                 let percent = if is_out { OUTAGE_PERCENT } else { self.fault_percent };
-                Action::Decide { call, verdict: Verdict::draw(dice, &operation, percent) }
+                let is_contended = operation == "TransactWriteItems" && dice.chance(self.conflict_percent);
+                let verdict = if is_contended {
+                    Verdict::Cancel { seed: dice.seed() }
+                } else {
+                    Verdict::draw(dice, &operation, percent)
+                };
+                Action::Decide { call, verdict }
             }
             Kind::Start => {
                 let command = self.command(world);
@@ -157,9 +167,10 @@ impl Choice {
     }
 }
 
-/// A command for the same refresh token, as another tab sends it, or for a part of the same money.
+/// A command for the same refresh token, as another tab sends it, or for the same money or a part of it.
 fn competitor(dice: &Dice, command: &Command) -> Option<Command> {
-    let part = |amount: i64| dice.between(1, amount.cast_unsigned()).cast_signed();
+    let part =
+        |amount: i64| if dice.chance(50) { amount } else { dice.between(1, amount.cast_unsigned()).cast_signed() };
     match command {
         Command::Refresh { used: false, .. } => Some(command.clone()),
         Command::Withdraw { by, account, amount, .. } => {
@@ -222,7 +233,7 @@ fn draw(world: &World, by: Caller) -> Command {
     };
     // Most payments go to one account.
     let any = || {
-        let user = if dice.chance(50) { 0 } else { dice.below(USERS) };
+        let user = if dice.chance(70) { 0 } else { dice.below(USERS) };
         let account = if dice.chance(80) { 0 } else { dice.below(ACCOUNTS_PER_USER) };
         format!("u{user}-{account}")
     };
@@ -246,7 +257,8 @@ fn draw(world: &World, by: Caller) -> Command {
     let debit = |account: &str| {
         let positions = world.checks.ledger.positions_since(account, u64::MAX);
         let available = positions.last().map_or(0, |position| position.available);
-        if available > 0 && dice.chance(25) { available } else { amount() }
+        let percent = if by.user == 0 { 60 } else { 25 };
+        if available > 0 && dice.chance(percent) { available } else { amount() }
     };
     let payments: Vec<_> = world.people.payments.keys().copied().collect();
     let own_payments: Vec<_> =

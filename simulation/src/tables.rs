@@ -26,6 +26,26 @@ pub(crate) struct Change {
     pub(crate) new: Option<Value>,
 }
 
+impl Change {
+    /// What the change is, if it is one that a run should have.
+    pub(crate) fn kind(&self) -> Option<&'static str> {
+        let Self { key, old, new: Some(new) } = self else { return None };
+        match (key.sk.as_str(), old) {
+            ("ACCOUNT", Some(old)) if old.get("drawn").is_some() && old["drawn"] != new["drawn"] => {
+                Some("shards drained or opened")
+            }
+            (sk, Some(_)) if sk.starts_with("INTAKE#") => Some("shard credited or frozen"),
+            (sk, None) if sk.starts_with("INTAKE#") => Some("shard opened"),
+            ("TRANSFER", None) if text(new, "status") == "FAILED" => Some("failed transfer"),
+            ("TRANSFER", None) => Some("transfer"),
+            ("WEBHOOK", Some(_)) => Some("webhook recorded again"),
+            ("IDEMPOTENCY", None) => Some("key recorded"),
+            _ if key.pk.starts_with("CLOSINGS#") => Some("closing"),
+            _ => None,
+        }
+    }
+}
+
 /// An item that eventually consistent queries show as it was, until a time.
 #[derive(Debug)]
 struct Lagging {

@@ -24,7 +24,7 @@ use crate::network::{CallId, Lost, Network, PUBLISH};
 use crate::people::People;
 use crate::platform::{AccountFunctions, Answer, Clients, PaymentFunctions};
 use crate::random::{Dice, stream};
-use crate::tables::{ACCOUNT_TABLE, Tables, text};
+use crate::tables::{ACCOUNT_TABLE, Change, Tables, text};
 
 pub(crate) const USERS: usize = 4;
 
@@ -396,6 +396,9 @@ impl World {
 
     fn commit(&mut self, id: CallId, operation: &str, body: &str, lag_ms: u64) -> Result<Reply, crate::Violation> {
         let (reply, changes) = self.tables.execute(operation, body, self.time.millis(), lag_ms);
+        for write in changes.iter().filter_map(Change::kind) {
+            self.coverage.count(format!("write: {write}"));
+        }
         if !changes.is_empty() {
             self.bus.record(&changes);
             self.take_admissions();
