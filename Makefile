@@ -17,7 +17,7 @@ PORT   ?= 4566
 # The port of make sam-api.
 SAM_PORT ?= 3000
 PROPTEST_CASES ?= 100
-export PORT ENGINE CONTAINERS FUZZ_SECONDS
+export PORT ENGINE CONTAINERS FUZZ_SECONDS FUZZ_SEED
 
 .DEFAULT_GOAL := help
 .PHONY: help run localstack localstack-image sam-invoke sam-api url stop demo codes redrive audit check unit e2e test stress test-browser test-localstack test-sam simulate soak planted-bugs endpoint-example deny bench bench-peers fuzz models openapi events numbering-plans build deploy clean-state

@@ -4,50 +4,22 @@
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::webhook::WebhookSecret;
-use account::app::cached_signing_key::CachedSigningKey;
-use account::app::change_password::ChangePassword;
-use account::app::end_session::EndSession;
-use account::app::reauthenticate::Reauthenticate;
-use account::app::refresh_session::RefreshSession;
-use account::app::sign_in::SignIn;
-use account::app::sign_out::SignOut;
-use account::app::sign_up::SignUp;
-use account::app::token_issuer::TokenIssuer;
-use account::app::verify_identifier::{ConfirmVerification, SendVerification};
-use account::domain::verification_code::Code;
-use account::domain::{AccessTokens, AuditLog, Identifier, Lifetimes};
 use account::http as auth_api;
-use account::notify::{DeliveryError, SendCode};
-use account::ops::{CfnResponseSender, RotateKeys, rotate_keys};
-use account::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
-use auth::Verifier;
-use auth::table_keys::TableKeys;
+use account::ops::rotate_keys;
 use config::Env;
 use http_api::{Gate, Problem, QueryParameters, Request, Response};
 use kernel::testing::{FixedClock, SeededRandom};
-use kernel::{Clock, Secret, SystemClock, Timestamp};
+use kernel::{Clock, SystemClock, Timestamp};
 use lambda_http::Context;
-use payment::app::config::RequireVerified;
-use payment::app::webhook_secrets::{LoadSecrets, LoadSecretsError, WebhookSecrets};
 use payment::http as payment_api;
-use payment::store::Store;
+use platform_tests::functions::{
+    ACCOUNT_ROUTES, AccountFunctions, NoDelivery, PAYMENT_ROUTES, PaymentFunctions, Services, Settings, TABLES,
+};
 use serde_json::{Value, json};
 use testkit::{Engine, Snapshot};
 
 use crate::response::Answer;
 
-const TABLES: [(&str, &str); 4] = [
-    ("account", "AccountTable"),
-    ("account", "SigningKeyTable"),
-    ("account", "AuditTable"),
-    ("payment", "PaymentTable"),
-];
-const LIFETIMES: Lifetimes = Lifetimes {
-    access_token: Duration::from_mins(15),
-    idle: Duration::from_hours(1),
-    absolute: Duration::from_hours(24),
-};
 /// The time of every input.
 const NOW: &str = "2026-01-31T12:00:00Z";
 /// More than an input may take.
@@ -75,67 +47,10 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::parse(NOW).expect("a timestamp")
 }
 
-pub(crate) fn webhook_secret() -> WebhookSecret {
-    WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret")
-}
-
-#[derive(Clone)]
-struct NoDelivery;
-
-impl SendCode for NoDelivery {
-    async fn send_code(&self, _to: &Identifier, _code: &Code) -> Result<(), DeliveryError> {
-        Ok(())
-    }
-}
-
-struct FixedSecret;
-
-impl LoadSecrets for FixedSecret {
-    async fn load_secrets(&self) -> Result<Vec<WebhookSecret>, LoadSecretsError> {
-        Ok(vec![webhook_secret()])
-    }
-}
-
 struct Platform {
     engine: Engine,
-    verifier: Verifier<TableKeys>,
-    accounts: AccountTable,
-    sign_up: SignUp,
-    sign_in: SignIn,
-    refresh: RefreshSession,
-    sign_out: SignOut,
-    end_session: EndSession,
-    change_password: ChangePassword,
-    update_me: Reauthenticate,
-    send_code: SendVerification<NoDelivery>,
-    confirm_code: ConfirmVerification,
-    validate: auth_api::validate::State,
-    store: Store,
-    open_account: payment_api::open_account::State,
-    deposit: payment_api::deposit::State,
-    withdraw: payment_api::withdraw::State,
-    send: payment_api::send::State,
-    create_payment: payment_api::create_payment::State,
-    update_payment_status: payment_api::update_payment_status::State,
-    webhooks: payment_api::provider_webhook::State<FixedSecret>,
-}
-
-fn env() -> Env {
-    Env::from_iter([
-        ("COOKIE_PREFIXES", "disabled"),
-        ("DEFAULT_CURRENCY", "USD"),
-        ("MAX_ACCOUNTS_PER_USER", "20"),
-        ("MAX_CREDIT_LIMIT", "100000"),
-        ("MAX_CREDIT_PER_USER", "10000000"),
-        ("MAX_LOAN_PRINCIPAL", "100000"),
-        ("PROVIDER_NAME", "momo"),
-        ("SELF_CREDIT", "enabled"),
-        ("SELF_DEPOSIT", "enabled"),
-    ])
-}
-
-fn audit_log() -> AuditLog {
-    AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24 * 400))
+    account: AccountFunctions<NoDelivery>,
+    payment: PaymentFunctions,
 }
 
 impl Platform {
@@ -144,143 +59,20 @@ impl Platform {
         for (stack, table) in TABLES {
             engine.create_table(stack, table);
         }
-        let clock = FixedClock(now());
-        let client = || engine.client.clone();
-        let audit = AuditTable::new(client(), "AuditTable");
-        let keys = KeyTables::new(client(), "AccountTable", "SigningKeyTable", audit.clone(), random);
-        let accounts = AccountTable::audited(client(), "AccountTable", clock, random, audit);
-        let verifier = || Verifier::new("issuer", "audience", TableKeys::new(client(), "AccountTable"), clock);
-        let issuer = || TokenIssuer {
-            signing_key: CachedSigningKey::new(SigningKeyTable::new(client(), "SigningKeyTable"), clock),
-            tokens: AccessTokens::new("issuer", "audience"),
-        };
-        let rotate = RotateKeys {
-            keys,
-            policy: "30".parse().expect("a policy"),
-            audit_log: audit_log(),
-            responses: CfnResponseSender::default(),
-            random: std::sync::Arc::new(random),
-            clock: std::sync::Arc::new(clock),
-        };
-        rotate_keys(&rotate, json!({}), "rotation".to_owned()).await.expect("a first key");
-        let reauthenticate = || Reauthenticate { accounts: accounts.clone(), audit_log: audit_log() };
-        let store = Store::new(client(), "PaymentTable", clock, random);
-        let env = env();
-        Self {
-            verifier: verifier(),
-            validate: auth_api::validate::State { verifier: verifier(), accounts: accounts.clone() },
-            sign_up: SignUp {
-                accounts: accounts.clone(),
-                password_policy: "8".parse().expect("a policy"),
-                audit_log: audit_log(),
-            },
-            sign_in: SignIn {
-                accounts: accounts.clone(),
-                issuer: issuer(),
-                lifetimes: LIFETIMES,
-                max_sessions: 3,
-                audit_log: audit_log(),
-            },
-            refresh: RefreshSession {
-                accounts: accounts.clone(),
-                issuer: issuer(),
-                lifetimes: LIFETIMES,
-                audit_log: audit_log(),
-            },
-            sign_out: SignOut {
-                accounts: accounts.clone(),
-                issuer: issuer(),
-                lifetimes: LIFETIMES,
-                audit_log: audit_log(),
-            },
-            end_session: EndSession { accounts: accounts.clone(), audit_log: audit_log() },
-            change_password: ChangePassword {
-                users: reauthenticate(),
-                password_policy: "8".parse().expect("a policy"),
-                issuer: issuer(),
-                lifetimes: LIFETIMES,
-            },
-            update_me: reauthenticate(),
-            send_code: SendVerification { accounts: accounts.clone(), delivery: NoDelivery, audit_log: audit_log() },
-            confirm_code: ConfirmVerification { accounts: accounts.clone(), audit_log: audit_log() },
-            accounts,
-            open_account: payment_api::open_account::State::from_env(&env, store.clone()).expect("settings"),
-            deposit: payment_api::deposit::State::from_env(&env, store.clone()).expect("settings"),
-            withdraw: payment_api::withdraw::State::from_env(&env, store.clone()).expect("settings"),
-            send: payment_api::send::State::from_env(&env, store.clone()).expect("settings"),
-            create_payment: payment_api::create_payment::State::from_env(&env, store.clone()).expect("settings"),
-            update_payment_status: payment_api::update_payment_status::State::from_env(&env, store.clone())
-                .expect("settings"),
-            webhooks: payment_api::provider_webhook::State {
-                store: store.clone(),
-                secrets: WebhookSecrets::new(FixedSecret),
-            },
-            store,
-            engine,
-        }
+        let services = Services { client: engine.client.clone(), clock: FixedClock(now()), random };
+        let settings = Settings { max_sessions: 3, ..Settings::DEFAULT };
+        let account = AccountFunctions::new(&services, NoDelivery, settings);
+        rotate_keys(&account.rotate, json!({}), "rotation".to_owned()).await.expect("a first key");
+        Self { account, payment: PaymentFunctions::new(&services, settings), engine }
     }
 
+    /// A route that no function has is that of the context's simplest read.
     async fn respond(&self, route: &str, request: Request) -> Result<Response, Problem> {
         match route {
-            "POST /auth/signup" => auth_api::signup::handle(&self.sign_up, request).await,
-            "POST /api/auth/register" => auth_api::register::handle(&self.sign_up, request).await,
-            "POST /auth/signin" => auth_api::signin::handle(&self.sign_in, request).await,
-            "POST /api/auth/login" => auth_api::login::handle(&self.sign_in, request).await,
-            "POST /auth/refresh" => auth_api::refresh::handle(&self.refresh, request).await,
-            "GET /api/auth/validate" => auth_api::validate::handle(&self.validate, request).await,
-            "POST /auth/signout" => {
-                let principal = account::authenticate_optional(&self.verifier, &request).await?;
-                auth_api::signout::handle(&self.sign_out, principal, request).await
-            }
-            "GET /auth/sessions" => {
-                let principal = http_api::authenticate(&self.verifier, &request).await?;
-                auth_api::list_sessions::handle(&self.accounts, principal, request).await
-            }
-            "POST /api/payments/webhook/provider" => {
-                payment_api::provider_webhook::handle(&self.webhooks, request).await
-            }
-            route if route.contains(" /auth/") => Box::pin(self.respond_to_session(route, request)).await,
-            route => self.respond_to_user(route, request).await,
-        }
-    }
-
-    async fn respond_to_session(&self, route: &str, request: Request) -> Result<Response, Problem> {
-        let session = account::authenticate_session(&self.verifier, &self.accounts, &request).await?;
-        match route {
-            "DELETE /auth/sessions/{id}" => auth_api::end_session::handle(&self.end_session, session, request).await,
-            "PATCH /auth/me" => Box::pin(auth_api::update_me::handle(&self.update_me, session, request)).await,
-            "POST /auth/password" => {
-                Box::pin(auth_api::change_password::handle(&self.change_password, session, request)).await
-            }
-            "POST /auth/verifications" => auth_api::send_code::handle(&self.send_code, session, request).await,
-            "POST /auth/verifications/confirm" => {
-                auth_api::confirm_code::handle(&self.confirm_code, session, request).await
-            }
-            _ => auth_api::me::handle(&auth_api::me::State, session, request).await,
-        }
-    }
-
-    async fn respond_to_user(&self, route: &str, request: Request) -> Result<Response, Problem> {
-        let principal = payment::authenticate_user(&self.verifier, RequireVerified::None, &request).await?;
-        match route {
-            "GET /api/payments" => payment_api::list_payments::handle(&self.store, principal, request).await,
-            "GET /api/payments/{reference}" => payment_api::get_payment::handle(&self.store, principal, request).await,
-            "GET /payments/histories" => payment_api::list_history::handle(&self.store, principal, request).await,
-            "GET /payments/transfers/{id}" => payment_api::get_transfer::handle(&self.store, principal, request).await,
-            "PATCH /payments/accounts/{id}" => {
-                payment_api::update_account::handle(&self.store, principal, request).await
-            }
-            "POST /api/payments" => payment_api::create_payment::handle(&self.create_payment, principal, request).await,
-            "POST /api/payments/{reference}/status" => {
-                payment_api::update_payment_status::handle(&self.update_payment_status, principal, request).await
-            }
-            "POST /payments/accounts" => {
-                payment_api::open_account::handle(&self.open_account, principal, request).await
-            }
-            "POST /payments/deposit" => payment_api::deposit::handle(&self.deposit, principal, request).await,
-            "POST /payments/send" => payment_api::send::handle(&self.send, principal, request).await,
-            "POST /payments/withdraw" => payment_api::withdraw::handle(&self.withdraw, principal, request).await,
-            _ => payment_api::list_accounts::handle(&self.store, principal, request).await,
+            route if ACCOUNT_ROUTES.contains(&route) => self.account.respond(route, request).await,
+            route if PAYMENT_ROUTES.contains(&route) => self.payment.respond(route, request, drop).await,
+            route if route.contains("auth") => self.account.respond("GET /auth/me", request).await,
+            _ => self.payment.respond("GET /payments/accounts", request, drop).await,
         }
     }
 
@@ -289,7 +81,8 @@ impl Platform {
         let parsed: Value = serde_json::from_str(event).unwrap_or_default();
         let route = parsed["requestContext"]["routeKey"].as_str().unwrap_or_default().to_owned();
         let query = QUERIES.iter().find(|(with_query, _)| *with_query == route).map_or(&[][..], |(_, query)| query);
-        let gate = Gate::from_env(&env(), QueryParameters::Only(query)).expect("settings");
+        let gate = Gate::from_env(&Env::from_iter([("COOKIE_PREFIXES", "disabled")]), QueryParameters::Only(query))
+            .expect("settings");
         let mut context = Context::default();
         "8f507cfc-xmpl-4697-b07a-ac58fc914c95".clone_into(&mut context.request_id);
         let deadline = SystemClock.now().plus(TIME_LIMIT).unix_millis();
@@ -346,7 +139,7 @@ impl Harness {
 
     /// Applies the messages of a queue, and returns the ids of those that failed.
     pub(crate) fn apply(&self, event: aws_lambda_events::sqs::SqsEvent) -> Vec<String> {
-        let store = &self.platform.store;
+        let store = &self.platform.payment.store;
         let apply = |body: String| async move { payment::events::inbound::apply(store, &body).await };
         let failed = self.runtime.block_on(lambda::batch::process_batch(event, apply));
         failed.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
@@ -354,7 +147,7 @@ impl Harness {
 
     /// The claims of an access token, if it is valid.
     pub(crate) fn verify(&self, token: &str) -> Result<auth::Principal, auth::Rejection> {
-        self.runtime.block_on(self.platform.verifier.verify(token))
+        self.runtime.block_on(self.platform.account.verifier.verify(token))
     }
 
     pub(crate) fn access_token(&self) -> &str {
@@ -387,7 +180,7 @@ fn signed(event: &str) -> Option<String> {
         return None;
     }
     let id = event["headers"][::webhook::ID].as_str()?.to_owned();
-    let signature = webhook_secret().sign(&id, now(), event["body"].as_str()?.as_bytes());
+    let signature = platform_tests::functions::webhook_secret().sign(&id, now(), event["body"].as_str()?.as_bytes());
     event["headers"][::webhook::SIGNATURE] = json!(signature);
     event["headers"][::webhook::TIMESTAMP] = json!(now().unix_seconds().to_string());
     Some(event.to_string())
@@ -406,7 +199,7 @@ async fn fixtures(platform: &'static Platform) -> Fixtures {
             "id": "event", "type": "user:created", "schemaVersion": 1, "aggregateId": id, "aggregateVersion": 1,
             "occurredAt": NOW, "data": {"id": id, "email": email, "status": "ACTIVE", "epoch": 0},
         });
-        payment::events::inbound::apply(&platform.store, &created.to_string()).await.expect("a replica");
+        payment::events::inbound::apply(&platform.payment.store, &created.to_string()).await.expect("a replica");
         let login = anonymous("POST /api/auth/login", json!({"email": email, "password": PASSWORD}));
         tokens = platform.answer(&login).await.json();
         let by_user = |route: &str, body: Value| {

@@ -1,10 +1,11 @@
 //! The headers and the body of a provider's webhook, with a signature that is valid or any other.
 
 use arbitrary::{Arbitrary, Unstructured};
+use platform_tests::functions::webhook_secret;
 use serde_json::json;
 use webhook::{Headers, ID, SIGNATURE, TIMESTAMP, verify};
 
-use crate::platform::{Harness, event, now, webhook_secret};
+use crate::platform::{Harness, event, now};
 
 #[derive(Debug, Arbitrary)]
 struct Delivery<'a> {

@@ -4,9 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use account::ops::{rotate_keys, set_user_status};
 use auth::Principal;
 use aws_lambda_events::dynamodb::Event as StreamEvent;
 use aws_lambda_events::sqs::SqsEvent;
+use payment::ops::audit_ledger::{AuditResult, audit_ledger};
+use platform_tests::functions::AccountFunctions;
 use serde_json::{Value, json};
 
 use crate::bus::{Batch, Topic};
@@ -14,7 +17,7 @@ use crate::command::{Command, Opening};
 use crate::executor::TaskId;
 use crate::network::Network;
 use crate::people::{People, WRONG_PASSWORD};
-use crate::platform::{AccountFunctions, Answer, Ask, PaymentFunctions, webhook_headers};
+use crate::platform::{Answer, Ask, Functions, webhook_headers};
 use crate::tables::{ACCOUNT_TABLE, PAYMENT_TABLE};
 
 /// The timeout of a function, unless it is that of [`Command::timeout`].
@@ -57,29 +60,31 @@ pub(crate) fn ask(
         let session = people.session(command.caller()?)?;
         Some(ask.token(&session.access_token))
     };
-    let keyed = |endpoint| token(Ask::new(endpoint).key(command.key()));
+    let keyed = |route| token(Ask::new(route).key(command.key()));
     let credentials = |number: usize, wrong: bool| {
         let user = user(number)?;
         let password = if wrong { WRONG_PASSWORD } else { &user.password };
         Some(json!({"email": user.email, "password": password}))
     };
     Some(match command {
-        Command::SignUp { user } => Ask::new("signup").body(credentials(*user, false)?),
-        Command::SignIn { user, wrong_password } => Ask::new("login").body(credentials(*user, *wrong_password)?),
+        Command::SignUp { user } => Ask::new("POST /auth/signup").body(credentials(*user, false)?),
+        Command::SignIn { user, wrong_password } => {
+            Ask::new("POST /api/auth/login").body(credentials(*user, *wrong_password)?)
+        }
         Command::Refresh { by, used } => {
             let session = people.session(*by)?;
             let token = if *used { session.used_token.as_ref()? } else { &session.refresh_token };
-            Ask::new("refresh").body(json!({"refresh_token": token}))
+            Ask::new("POST /auth/refresh").body(json!({"refresh_token": token}))
         }
-        Command::SignOut { scope, .. } => token(Ask::new("signout").query("scope", *scope))?,
+        Command::SignOut { scope, .. } => token(Ask::new("POST /auth/signout").query("scope", *scope))?,
         Command::EndSession { by, other } => {
             let other = people.session(crate::command::Caller { session: *other, ..*by })?;
-            token(Ask::new("end-session").path("id", &other.content.sid))?
+            token(Ask::new("DELETE /auth/sessions/{id}").path("id", &other.content.sid))?
         }
         Command::ChangePassword { by } => {
             let password = &user(by.user)?.password;
             let body = json!({"currentPassword": password, "newPassword": changed_password(password)});
-            token(Ask::new("change-password").body(body))?
+            token(Ask::new("POST /auth/password").body(body))?
         }
         Command::Open { account, opening, currency, .. } => {
             let mut body = match opening {
@@ -94,25 +99,24 @@ pub(crate) fn ask(
             };
             body["paymentAccountId"] = json!(account);
             body["currency"] = json!(currency);
-            keyed("open-account")?.body(body)
+            keyed("POST /payments/accounts")?.body(body)
         }
         Command::Deposit { account, amount, .. } => {
-            keyed("deposit")?.body(json!({"paymentAccountId": account, "amount": amount}))
+            keyed("POST /payments/deposit")?.body(json!({"paymentAccountId": account, "amount": amount}))
         }
         Command::Withdraw { account, amount, .. } => {
-            keyed("withdraw")?.body(json!({"paymentAccountId": account, "amount": amount}))
+            keyed("POST /payments/withdraw")?.body(json!({"paymentAccountId": account, "amount": amount}))
         }
-        Command::Send { from, to, amount, .. } => {
-            keyed("send")?.body(json!({"fromPaymentAccountId": from, "toPaymentAccountId": to, "amount": amount}))
-        }
+        Command::Send { from, to, amount, .. } => keyed("POST /payments/send")?
+            .body(json!({"fromPaymentAccountId": from, "toPaymentAccountId": to, "amount": amount})),
         Command::SetShards { account, count, .. } => {
-            token(Ask::new("update-account").path("id", account).body(json!({"intakeShards": count})))?
+            token(Ask::new("PATCH /payments/accounts/{id}").path("id", account).body(json!({"intakeShards": count})))?
         }
-        Command::CreatePayment { account, amount, .. } => keyed("create-payment")?.body(json!({
+        Command::CreatePayment { account, amount, .. } => keyed("POST /api/payments")?.body(json!({
             "amount": amount, "currency": "USD", "paymentMethod": "MOBILE_MONEY",
             "customerPhone": "+250788123456", "customerEmail": "customer@example.com", "paymentAccountId": account,
         })),
-        Command::ChangePayment { payment, to, .. } => keyed("update-payment-status")?
+        Command::ChangePayment { payment, to, .. } => keyed("POST /api/payments/{reference}/status")?
             .path("reference", &people.payments.get(payment)?.reference)
             .body(json!({"status": to})),
         Command::Webhook { id, payment, status, transaction } => {
@@ -122,14 +126,14 @@ pub(crate) fn ask(
                 "amount": payment.amount, "currency": "USD",
             });
             let headers = webhook_headers(id, &body, now);
-            Ask { headers, ..Ask::new("provider-webhook").body(body) }
+            Ask { headers, ..Ask::new("POST /api/payments/webhook/provider").body(body) }
         }
-        Command::ListAccounts { .. } => token(Ask::new("list-accounts"))?,
-        Command::GetPayment { payment, .. } => {
-            token(Ask::new("get-payment").path("reference", &people.payments.get(payment)?.reference))?
-        }
+        Command::ListAccounts { .. } => token(Ask::new("GET /payments/accounts"))?,
+        Command::GetPayment { payment, .. } => token(
+            Ask::new("GET /api/payments/{reference}").path("reference", &people.payments.get(payment)?.reference),
+        )?,
         Command::Follow { .. } => {
-            let ask = token(Ask::new("histories").query("limit", "5"))?;
+            let ask = token(Ask::new("GET /payments/histories").query("limit", "5"))?;
             match complete_until {
                 Some(until) => ask.query("from", until),
                 None => ask,
@@ -157,28 +161,36 @@ pub(crate) fn changed_password(password: &str) -> String {
 }
 
 /// Invokes a function of the account context.
-pub(crate) async fn invoke_account(functions: Rc<AccountFunctions>, ask: Ask) -> Outcome {
-    let body = ask.body.clone().unwrap_or_default();
-    match ask.endpoint {
-        "set-user-status" => Outcome::Operated(functions.set_user_status(body).await),
-        "rotate-keys" => Outcome::Operated(functions.rotate_keys(body).await),
-        _ => Outcome::Answered(Box::pin(functions.handle(&ask)).await),
-    }
+pub(crate) async fn invoke_account(functions: Rc<Functions>, ask: Ask) -> Outcome {
+    let body = || ask.body.clone().unwrap_or_default();
+    let AccountFunctions { set_status, rotate, .. } = &functions.account;
+    let operated = match ask.route {
+        "set-user-status" => {
+            let set = set_user_status(set_status, body(), "operator".to_owned()).await;
+            set.map(drop).map_err(|error| error.to_string())
+        }
+        "rotate-keys" => {
+            let rotated = rotate_keys(rotate, body(), "schedule".to_owned()).await;
+            rotated.map(drop).map_err(|error| error.to_string())
+        }
+        route => return Outcome::Answered(Box::pin(functions.account.respond(route, ask.request())).await.into()),
+    };
+    Outcome::Operated(operated)
 }
 
 /// Invokes a function of the payment context.
-pub(crate) async fn invoke_payment(
-    functions: Rc<PaymentFunctions>,
-    ask: Ask,
-    task: TaskId,
-    results: Results,
-) -> Outcome {
-    if ask.endpoint == "audit-ledger" {
-        return Outcome::Audited(functions.audit_ledger(ask.body.unwrap_or_default()).await);
+pub(crate) async fn invoke_payment(functions: Rc<Functions>, ask: Ask, task: TaskId, results: Results) -> Outcome {
+    if ask.route == "audit-ledger" {
+        let audited = audit_ledger(&functions.audit, ask.body.unwrap_or_default(), "schedule".to_owned()).await;
+        let findings = |result: AuditResult| result.findings.iter().map(|finding| format!("{finding:?}")).collect();
+        return Outcome::Audited(audited.map(findings).map_err(|error| error.to_string()));
     }
-    let admitted = |principal| results.admitted.borrow_mut().push((task, principal));
-    if ask.endpoint != "histories" {
-        return Outcome::Answered(functions.handle(&ask, admitted).await);
+    let answer = async |ask: &Ask| -> Answer {
+        let admitted = |principal| results.admitted.borrow_mut().push((task, principal));
+        functions.payment.respond(ask.route, ask.request(), admitted).await.into()
+    };
+    if ask.route != "GET /payments/histories" {
+        return Outcome::Answered(answer(&ask).await);
     }
     let mut pages: Vec<Answer> = Vec::new();
     while pages.len() < MAX_PAGES {
@@ -190,7 +202,7 @@ pub(crate) async fn invoke_payment(
             Some(cursor) => ask.clone().query("cursor", cursor),
             None => ask.clone(),
         };
-        pages.push(functions.handle(&ask, admitted).await);
+        pages.push(answer(&ask).await);
     }
     Outcome::Followed(pages)
 }
@@ -240,11 +252,11 @@ pub(crate) async fn publish(network: Network, table: &'static str, event: Stream
 }
 
 /// Invokes the sync function with a batch of messages.
-pub(crate) async fn consume(functions: Rc<PaymentFunctions>, batch: Batch) -> Outcome {
+pub(crate) async fn consume(functions: Rc<Functions>, batch: Batch) -> Outcome {
     let records: Vec<_> = batch.messages.iter().map(|(id, body)| json!({"messageId": id, "body": body})).collect();
     let event: SqsEvent = serde_json::from_value(json!({ "Records": records })).expect("a valid event");
     let apply = |body: String| {
-        let store = functions.store.clone();
+        let store = functions.payment.store.clone();
         async move { payment::events::inbound::apply(&store, &body).await }
     };
     let response = lambda::batch::process_batch(event, apply).await;

@@ -22,7 +22,7 @@ use crate::faults::{self, Verdict};
 use crate::invocation::{self, Invocation, Outcome, Results, TIMEOUT};
 use crate::network::{CallId, Lost, Network, PUBLISH};
 use crate::people::People;
-use crate::platform::{AccountFunctions, Answer, Clients, PaymentFunctions};
+use crate::platform::{Answer, Clients, Functions};
 use crate::random::{Dice, stream};
 use crate::tables::{ACCOUNT_TABLE, Change, Tables, text};
 
@@ -63,10 +63,9 @@ impl Job {
     }
 }
 
-/// Functions of both contexts in one process, with a clock.
+/// A process with functions of both contexts, and its clock.
 struct Instance {
-    account: Rc<AccountFunctions>,
-    payment: Rc<PaymentFunctions>,
+    functions: Rc<Functions>,
     clock: SkewedClock,
 }
 
@@ -176,9 +175,7 @@ impl World {
             let dice = Dice::new(stream(seed, 1_000_000 + u64::from(id)));
             let skew = i64::try_from(dice.below(801)).expect("a small number") - 400;
             let clock = time.clock(skew);
-            let account = Rc::new(AccountFunctions::new(clients, dice.seed(), &clock));
-            let payment = Rc::new(PaymentFunctions::new(clients, dice.seed(), &clock));
-            Instance { account, payment, clock }
+            Instance { functions: Rc::new(Functions::new(clients, &dice, &clock)), clock }
         })
     }
 
@@ -245,16 +242,11 @@ impl World {
             session.presented |= !*used;
         }
         self.checks.started(task, running);
-        let instance_of = self.instance(instance);
-        let invocation: Invocation = match ask.endpoint {
+        let functions = self.instance(instance).functions.clone();
+        let invocation: Invocation = match ask.route {
             "freeze" => Box::pin(invocation::freeze(self.network.clone(), ask.body.unwrap_or_default())),
-            _ if command.is_of_account_context() => {
-                Box::pin(invocation::invoke_account(instance_of.account.clone(), ask))
-            }
-            _ => {
-                let functions = instance_of.payment.clone();
-                Box::pin(invocation::invoke_payment(functions, ask, task, self.results.clone()))
-            }
+            _ if command.is_of_account_context() => Box::pin(invocation::invoke_account(functions, ask)),
+            _ => Box::pin(invocation::invoke_payment(functions, ask, task, self.results.clone())),
         };
         self.spawn(task, Job::Command(command.clone()), instance, invocation);
         true
@@ -275,7 +267,7 @@ impl World {
         if batch.messages.is_empty() {
             return false;
         }
-        let functions = self.instance(instance).payment.clone();
+        let functions = self.instance(instance).functions.clone();
         self.spawn(task, Job::Consumer, instance, Box::pin(invocation::consume(functions, batch)));
         true
     }

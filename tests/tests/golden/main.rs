@@ -3,7 +3,6 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::large_futures,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a panic fails the test and names the line"

@@ -5,49 +5,22 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use account::app::cached_signing_key::CachedSigningKey;
-use account::app::change_password::ChangePassword;
-use account::app::end_session::EndSession;
-use account::app::reauthenticate::Reauthenticate;
-use account::app::refresh_session::RefreshSession;
-use account::app::sign_in::SignIn;
-use account::app::sign_out::SignOut;
-use account::app::sign_up::SignUp;
-use account::app::token_issuer::TokenIssuer;
-use account::app::verify_identifier::{ConfirmVerification, SendVerification};
+use account::domain::Identifier;
 use account::domain::verification_code::Code;
-use account::domain::{AccessTokens, AuditLog, Identifier, Lifetimes};
-use account::http as auth_api;
 use account::notify::{DeliveryError, SendCode};
-use account::ops::{CfnResponseSender, RotateKeys, SetUserStatus, rotate_keys, set_user_status};
-use account::store::{AccountTable, AuditTable, KeyTables, SigningKeyTable};
-use auth::table_keys::TableKeys;
-use auth::{Principal, Verifier};
+use account::ops::{rotate_keys, set_user_status};
+use auth::Principal;
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::types::AttributeValue;
-use config::Env;
 use http_api::{Problem, Request, Response};
 use kernel::testing::{ManualClock, SeededRandom};
-use kernel::{Clock, Secret, Timestamp};
+use kernel::{Clock, Timestamp};
 use lambda_http::RequestExt;
-use payment::app::config::Limits;
-use payment::app::webhook_secrets::{LoadSecrets, LoadSecretsError, WebhookSecrets};
-use payment::http as payment_api;
-use payment::ops::open_credit::{OpenCredit, open_credit};
-use payment::ops::set_write_shards::{SetShards, set_write_shards};
-use payment::store::Store;
+use payment::ops::open_credit::open_credit;
+use payment::ops::set_write_shards::set_write_shards;
+use platform_tests::functions::{AccountFunctions, PaymentFunctions, Services, Settings, TABLES, webhook_secret};
 use serde_json::{Map, Value, json};
 use testkit::Engine;
-use webhook::WebhookSecret;
-
-pub(crate) const TABLES: [&str; 4] = ["AccountTable", "SigningKeyTable", "AuditTable", "PaymentTable"];
-
-const LIFETIMES: Lifetimes = Lifetimes {
-    access_token: Duration::from_mins(15),
-    idle: Duration::from_hours(1),
-    absolute: Duration::from_hours(24),
-};
-const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// The status and the body of a response.
 pub(crate) type Outcome = (u16, Value);
@@ -62,141 +35,29 @@ impl SendCode for Mailbox {
     }
 }
 
-struct FixedSecret;
-
-impl LoadSecrets for FixedSecret {
-    async fn load_secrets(&self) -> Result<Vec<WebhookSecret>, LoadSecretsError> {
-        Ok(vec![WebhookSecret::parse(WEBHOOK_SECRET).unwrap()])
-    }
-}
-
-/// One source of randomness for everything, so that the golden files do not depend on which component draws from it.
-type Shared = &'static SeededRandom;
-
 pub(crate) struct Platform {
     engine: Engine,
     pub(crate) clock: ManualClock,
     mailbox: Mailbox,
-    accounts: AccountTable,
-    verifier: Verifier<TableKeys>,
-    sign_up: SignUp,
-    sign_in: SignIn,
-    refresh: RefreshSession,
-    sign_out: SignOut,
-    end_session: EndSession,
-    change_password: ChangePassword,
-    update_me: Reauthenticate,
-    send_code: SendVerification<Mailbox>,
-    confirm_code: ConfirmVerification,
-    set_status: SetUserStatus,
-    rotate: RotateKeys,
-    store: Store,
-    open_credit: OpenCredit,
-    open_account: payment_api::open_account::State,
-    deposit: payment_api::deposit::State,
-    withdraw: payment_api::withdraw::State,
-    send: payment_api::send::State,
-    create_payment: payment_api::create_payment::State,
-    update_payment_status: payment_api::update_payment_status::State,
-    webhooks: payment_api::provider_webhook::State<FixedSecret>,
-}
-
-fn audit_log() -> AuditLog {
-    AuditLog::new(&Secret::new("pepper".to_owned()), Duration::from_hours(24 * 400))
+    account: AccountFunctions<Mailbox>,
+    payment: PaymentFunctions,
 }
 
 impl Platform {
     /// An empty platform. Rotate the keys before anyone signs in.
     pub(crate) async fn new() -> Self {
         let engine = Engine::start().await;
-        for table in TABLES {
-            engine.create_table(if table == "PaymentTable" { "payment" } else { "account" }, table);
+        for (stack, table) in TABLES {
+            engine.create_table(stack, table);
         }
         let clock = ManualClock::at(Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
-        let client = || engine.client.clone();
-        let random: Shared = Box::leak(Box::new(SeededRandom::new(1)));
-        let audit = AuditTable::new(client(), "AuditTable");
-        let accounts = AccountTable::audited(client(), "AccountTable", clock.clone(), random, audit.clone());
-        let issuer = || TokenIssuer {
-            signing_key: CachedSigningKey::new(SigningKeyTable::new(client(), "SigningKeyTable"), clock.clone()),
-            tokens: AccessTokens::new("issuer", "audience"),
-        };
-        let verifier = Verifier::new("issuer", "audience", TableKeys::new(client(), "AccountTable"), clock.clone());
-        let reauthenticate = || Reauthenticate { accounts: accounts.clone(), audit_log: audit_log() };
+        // One source of randomness for everything, so that the golden files do not depend on which component draws from it.
+        let random: &'static SeededRandom = Box::leak(Box::new(SeededRandom::new(1)));
+        let services = Services { client: engine.client.clone(), clock: clock.clone(), random };
         let mailbox = Mailbox::default();
-        let store = Store::new(client(), "PaymentTable", clock.clone(), random);
-        let env = Env::from_iter([
-            ("DEFAULT_CURRENCY", "USD"),
-            ("MAX_CREDIT_LIMIT", "100000"),
-            ("MAX_LOAN_PRINCIPAL", "100000"),
-            ("MAX_ACCOUNTS_PER_USER", "20"),
-            ("SELF_DEPOSIT", "enabled"),
-            ("SELF_CREDIT", "enabled"),
-            ("MAX_CREDIT_PER_USER", "10000000"),
-            ("PROVIDER_NAME", "momo"),
-        ]);
         Self {
-            sign_up: SignUp {
-                accounts: accounts.clone(),
-                password_policy: "8".parse().unwrap(),
-                audit_log: audit_log(),
-            },
-            sign_in: SignIn {
-                accounts: accounts.clone(),
-                issuer: issuer(),
-                lifetimes: LIFETIMES,
-                max_sessions: 20,
-                audit_log: audit_log(),
-            },
-            refresh: RefreshSession {
-                accounts: accounts.clone(),
-                issuer: issuer(),
-                lifetimes: LIFETIMES,
-                audit_log: audit_log(),
-            },
-            sign_out: SignOut {
-                accounts: accounts.clone(),
-                issuer: issuer(),
-                lifetimes: LIFETIMES,
-                audit_log: audit_log(),
-            },
-            end_session: EndSession { accounts: accounts.clone(), audit_log: audit_log() },
-            change_password: ChangePassword {
-                users: reauthenticate(),
-                password_policy: "8".parse().unwrap(),
-                issuer: issuer(),
-                lifetimes: LIFETIMES,
-            },
-            update_me: reauthenticate(),
-            send_code: SendVerification {
-                accounts: accounts.clone(),
-                delivery: mailbox.clone(),
-                audit_log: audit_log(),
-            },
-            confirm_code: ConfirmVerification { accounts: accounts.clone(), audit_log: audit_log() },
-            set_status: SetUserStatus { accounts: accounts.clone(), audit_log: audit_log() },
-            accounts,
-            verifier,
-            rotate: RotateKeys {
-                keys: KeyTables::new(client(), "AccountTable", "SigningKeyTable", audit.clone(), random),
-                policy: "30".parse().unwrap(),
-                audit_log: audit_log(),
-                responses: CfnResponseSender::default(),
-                random: Arc::new(random),
-                clock: Arc::new(clock.clone()),
-            },
-            open_credit: OpenCredit { store: store.clone(), limits: Limits::from_env(&env).unwrap() },
-            open_account: payment_api::open_account::State::from_env(&env, store.clone()).unwrap(),
-            deposit: payment_api::deposit::State::from_env(&env, store.clone()).unwrap(),
-            withdraw: payment_api::withdraw::State::from_env(&env, store.clone()).unwrap(),
-            send: payment_api::send::State::from_env(&env, store.clone()).unwrap(),
-            create_payment: payment_api::create_payment::State::from_env(&env, store.clone()).unwrap(),
-            update_payment_status: payment_api::update_payment_status::State::from_env(&env, store.clone()).unwrap(),
-            webhooks: payment_api::provider_webhook::State {
-                store: store.clone(),
-                secrets: WebhookSecrets::new(FixedSecret),
-            },
-            store,
+            account: AccountFunctions::new(&services, mailbox.clone(), Settings::DEFAULT),
+            payment: PaymentFunctions::new(&services, Settings::DEFAULT),
             mailbox,
             clock,
             engine,
@@ -208,42 +69,18 @@ impl Platform {
     }
 
     /// Sends a request to an endpoint of the account context.
-    pub(crate) async fn auth(&self, endpoint: &str, token: Option<&str>, body: &Value, parameter: &str) -> Outcome {
+    pub(crate) async fn auth(&self, route: &str, token: Option<&str>, body: &Value, parameter: &str) -> Outcome {
         let mut request = request(body);
         if let Some(token) = token {
             request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
         let parameters = |name: &str| HashMap::from([(name.to_owned(), parameter.to_owned())]);
-        let request = match endpoint {
-            "sign-out" => request.with_query_string_parameters(parameters("scope")),
-            "end-session" => request.with_path_parameters(parameters("id")),
+        let request = match route {
+            "POST /auth/signout" => request.with_query_string_parameters(parameters("scope")),
+            "DELETE /auth/sessions/{id}" => request.with_path_parameters(parameters("id")),
             _ => request,
         };
-        outcome(self.respond(endpoint, request).await)
-    }
-
-    async fn respond(&self, endpoint: &str, request: Request) -> Result<Response, Problem> {
-        match endpoint {
-            "sign-up" => return auth_api::signup::handle(&self.sign_up, request).await,
-            "register" => return auth_api::register::handle(&self.sign_up, request).await,
-            "sign-in" => return auth_api::signin::handle(&self.sign_in, request).await,
-            "login" => return auth_api::login::handle(&self.sign_in, request).await,
-            "refresh" => return auth_api::refresh::handle(&self.refresh, request).await,
-            "sign-out" => {
-                let principal = account::authenticate_optional(&self.verifier, &request).await?;
-                return auth_api::signout::handle(&self.sign_out, principal, request).await;
-            }
-            _ => {}
-        }
-        let session = account::authenticate_session(&self.verifier, &self.accounts, &request).await?;
-        match endpoint {
-            "end-session" => auth_api::end_session::handle(&self.end_session, session, request).await,
-            "change-password" => auth_api::change_password::handle(&self.change_password, session, request).await,
-            "update-me" => auth_api::update_me::handle(&self.update_me, session, request).await,
-            "send-code" => auth_api::send_code::handle(&self.send_code, session, request).await,
-            "confirm-code" => auth_api::confirm_code::handle(&self.confirm_code, session, request).await,
-            other => panic!("{other}"),
-        }
+        outcome(self.account.respond(route, request).await)
     }
 
     /// The last verification code that was sent.
@@ -252,46 +89,48 @@ impl Platform {
     }
 
     pub(crate) async fn rotate_keys(&self, event: Value) -> Value {
-        serde_json::to_value(rotate_keys(&self.rotate, event, "rotation-1".to_owned()).await.unwrap()).unwrap()
+        serde_json::to_value(rotate_keys(&self.account.rotate, event, "rotation-1".to_owned()).await.unwrap()).unwrap()
     }
 
     pub(crate) async fn set_status(&self, event: Value) -> Value {
-        let result = set_user_status(&self.set_status, event, "operator-1".to_owned()).await.unwrap();
+        let result = set_user_status(&self.account.set_status, event, "operator-1".to_owned()).await.unwrap();
         serde_json::to_value(result).unwrap()
     }
 
     pub(crate) async fn open_credit(&self, event: Value) -> Value {
-        let result = open_credit(&self.open_credit, event, "operator-2".to_owned()).await.unwrap();
+        let result = open_credit(&self.payment.open_credit, event, "operator-2".to_owned()).await.unwrap();
         serde_json::to_value(result).unwrap()
     }
 
     pub(crate) async fn set_write_shards(&self, event: Value) -> Value {
-        let state = SetShards { store: self.store.clone() };
-        let result = set_write_shards(&state, event, "operator-3".to_owned()).await.unwrap();
+        let result = set_write_shards(&self.payment.set_shards, event, "operator-3".to_owned()).await.unwrap();
         serde_json::to_value(result).unwrap()
     }
 
     /// The principal of a token, as the payment context sees it.
     pub(crate) async fn principal(&self, token: &str) -> Principal {
-        let keys = TableKeys::new(self.engine.client.clone(), "AccountTable");
-        Verifier::new("issuer", "audience", keys, self.clock.clone()).verify(token).await.unwrap()
+        self.payment.verifier.verify(token).await.unwrap()
     }
 
-    /// Sends a request to an endpoint of the payment context.
+    /// Sends a request to an endpoint of the payment context, by the name that the golden files have for it.
     pub(crate) async fn pay(&self, endpoint: &str, principal: Principal, request: Request) -> Outcome {
-        outcome(match endpoint {
-            "open-account" => payment_api::open_account::handle(&self.open_account, principal, request).await,
-            "update-account" => payment_api::update_account::handle(&self.store, principal, request).await,
-            "deposit" => payment_api::deposit::handle(&self.deposit, principal, request).await,
-            "withdraw" => payment_api::withdraw::handle(&self.withdraw, principal, request).await,
-            "send" => payment_api::send::handle(&self.send, principal, request).await,
-            "create-payment" => payment_api::create_payment::handle(&self.create_payment, principal, request).await,
-            "update-payment-status" => {
-                payment_api::update_payment_status::handle(&self.update_payment_status, principal, request).await
-            }
-            "provider-webhook" => payment_api::provider_webhook::handle(&self.webhooks, request).await,
+        let route = match endpoint {
+            "open-account" => "POST /payments/accounts",
+            "update-account" => "PATCH /payments/accounts/{id}",
+            "deposit" => "POST /payments/deposit",
+            "withdraw" => "POST /payments/withdraw",
+            "send" => "POST /payments/send",
+            "create-payment" => "POST /api/payments",
+            "update-payment-status" => "POST /api/payments/{reference}/status",
             other => panic!("{other}"),
-        })
+        };
+        outcome(self.payment.respond_to(principal, route, request).await)
+    }
+
+    /// Sends a webhook.
+    pub(crate) async fn notify(&self, id: &str, body: &Value) -> Outcome {
+        let route = "POST /api/payments/webhook/provider";
+        outcome(self.payment.respond(route, self.webhook(id, body), drop).await)
     }
 
     /// Makes the next transaction of `of` items conflict on the item `index`.
@@ -300,10 +139,10 @@ impl Platform {
     }
 
     /// A signed webhook.
-    pub(crate) fn webhook(&self, id: &str, body: &Value) -> Request {
+    fn webhook(&self, id: &str, body: &Value) -> Request {
         let mut request = request(body);
         let now = self.clock.now();
-        let signature = WebhookSecret::parse(WEBHOOK_SECRET).unwrap().sign(id, now, body.to_string().as_bytes());
+        let signature = webhook_secret().sign(id, now, body.to_string().as_bytes());
         let seconds = now.unix_seconds().to_string();
         for (name, value) in
             [(webhook::ID, id), (webhook::TIMESTAMP, seconds.as_str()), (webhook::SIGNATURE, &signature)]
@@ -330,7 +169,7 @@ impl Platform {
 
     /// Applies an event of the account context on the payment side.
     pub(crate) async fn sync(&self, message: &str) {
-        payment::events::inbound::apply(&self.store, message).await.unwrap();
+        payment::events::inbound::apply(&self.payment.store, message).await.unwrap();
     }
 
     async fn inserts(&self, table: &str) -> Vec<EventRecord> {

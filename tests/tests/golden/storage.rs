@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use lambda_http::RequestExt;
+use platform_tests::functions::TABLES;
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
 use crate::compare::assert_golden;
-use crate::platform::{Platform, TABLES, keyed, request};
+use crate::platform::{Platform, keyed, request};
 
 const PASSWORD: &str = "correct horse battery staple";
 const OTHER_PASSWORD: &str = "another horse battery staple";
@@ -16,8 +17,8 @@ const OTHER_PASSWORD: &str = "another horse battery staple";
 /// Signs a user up and in; the access token.
 pub(crate) async fn signed_in(platform: &Platform, name: &str) -> String {
     let body = json!({"email": format!("{name}@example.com"), "password": PASSWORD});
-    assert_eq!(platform.auth("sign-up", None, &body, "").await.0, 201);
-    let (status, tokens) = platform.auth("login", None, &body, "").await;
+    assert_eq!(platform.auth("POST /auth/signup", None, &body, "").await.0, 201);
+    let (status, tokens) = platform.auth("POST /api/auth/login", None, &body, "").await;
     assert_eq!(status, 200, "{tokens}");
     tokens["access_token"].as_str().unwrap().to_owned()
 }
@@ -38,7 +39,7 @@ struct Recording {
 
 impl Recording {
     async fn take(&mut self, platform: &Platform) {
-        for table in TABLES {
+        for (_, table) in TABLES {
             let items = platform.items(table).await;
             self.items
                 .entry(table.to_owned())
@@ -104,24 +105,24 @@ async fn stored_items_and_events_match_the_golden_files() {
 async fn identities(platform: &Platform, recording: &mut Recording) {
     platform.rotate_keys(json!({})).await;
     let ada = json!({"email": "ada@example.com", "phone": "+33612345678", "password": PASSWORD});
-    assert_eq!(platform.auth("register", None, &ada, "").await.0, 201);
+    assert_eq!(platform.auth("POST /api/auth/register", None, &ada, "").await.0, 201);
     recording.take(platform).await;
     let credentials = json!({"email": "ada@example.com", "password": PASSWORD});
     let login = async |body: &Value| {
         platform.wait(1);
-        let (status, tokens) = platform.auth("login", None, body, "").await;
+        let (status, tokens) = platform.auth("POST /api/auth/login", None, body, "").await;
         assert_eq!(status, 200, "{tokens}");
         tokens
     };
     let text = |tokens: &Value, name: &str| tokens[name].as_str().unwrap().to_owned();
     let first = login(&credentials).await;
-    assert_eq!(platform.auth("sign-in", None, &credentials, "").await.0, 200);
+    assert_eq!(platform.auth("POST /auth/signin", None, &credentials, "").await.0, 200);
     recording.take(platform).await;
 
     for (email, failures) in [("ada@example.com", 6), ("unknown@example.com", 1)] {
         for _ in 0..failures {
             let wrong = json!({"email": email, "password": "wrong password"});
-            assert!(platform.auth("sign-in", None, &wrong, "").await.0 >= 401);
+            assert!(platform.auth("POST /auth/signin", None, &wrong, "").await.0 >= 401);
         }
     }
     recording.take(platform).await;
@@ -129,21 +130,27 @@ async fn identities(platform: &Platform, recording: &mut Recording) {
 
     let second = login(&json!({"phone": "+33612345678", "password": PASSWORD})).await;
     let refresh = json!({"refresh_token": text(&first, "refresh_token")});
-    assert_eq!(platform.auth("refresh", None, &refresh, "").await.0, 200);
+    assert_eq!(platform.auth("POST /auth/refresh", None, &refresh, "").await.0, 200);
     recording.take(platform).await;
     platform.wait(60);
-    assert_eq!(platform.auth("refresh", None, &refresh, "").await.0, 401, "a reused token");
+    assert_eq!(platform.auth("POST /auth/refresh", None, &refresh, "").await.0, 401, "a reused token");
     recording.take(platform).await;
 
     let third = login(&credentials).await;
     let access = text(&second, "access_token");
     let session = platform.principal(&text(&third, "access_token")).await.session_id.to_string();
-    assert_eq!(platform.auth("end-session", Some(&access), &json!({}), &session).await.0, 204);
-    assert_eq!(platform.auth("send-code", Some(&access), &json!({"identifier": "email"}), "").await.0, 202);
+    assert_eq!(platform.auth("DELETE /auth/sessions/{id}", Some(&access), &json!({}), &session).await.0, 204);
+    assert_eq!(
+        platform.auth("POST /auth/verifications", Some(&access), &json!({"identifier": "email"}), "").await.0,
+        202
+    );
     recording.take(platform).await;
     let wrong = if platform.code() == "000000" { "000001" } else { "000000" };
     let confirm = async |code: &str| {
-        platform.auth("confirm-code", Some(&access), &json!({"identifier": "email", "code": code}), "").await.0
+        platform
+            .auth("POST /auth/verifications/confirm", Some(&access), &json!({"identifier": "email", "code": code}), "")
+            .await
+            .0
     };
     assert_eq!(confirm(wrong).await, 400);
     recording.take(platform).await;
@@ -151,21 +158,24 @@ async fn identities(platform: &Platform, recording: &mut Recording) {
     recording.take(platform).await;
 
     let change = json!({"currentPassword": "wrong password", "newPassword": OTHER_PASSWORD});
-    assert_eq!(platform.auth("change-password", Some(&access), &change, "").await.0, 403);
+    assert_eq!(platform.auth("POST /auth/password", Some(&access), &change, "").await.0, 403);
     recording.take(platform).await;
     let change = json!({"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD});
-    let (status, changed) = platform.auth("change-password", Some(&access), &change, "").await;
+    let (status, changed) = platform.auth("POST /auth/password", Some(&access), &change, "").await;
     assert_eq!(status, 200, "{changed}");
     let access = text(&changed, "access_token");
     let update = json!({"email": "ada@example.org", "phone": null, "currentPassword": OTHER_PASSWORD});
-    let (status, updated) = platform.auth("update-me", Some(&access), &update, "").await;
+    let (status, updated) = platform.auth("PATCH /auth/me", Some(&access), &update, "").await;
     assert_eq!(status, 200, "{updated}");
     recording.take(platform).await;
 
     let credentials = json!({"email": "ada@example.org", "password": OTHER_PASSWORD});
     for scope in ["others", "local", "global"] {
         let tokens = login(&credentials).await;
-        assert_eq!(platform.auth("sign-out", Some(&text(&tokens, "access_token")), &json!({}), scope).await.0, 200);
+        assert_eq!(
+            platform.auth("POST /auth/signout", Some(&text(&tokens, "access_token")), &json!({}), scope).await.0,
+            200
+        );
         recording.take(platform).await;
     }
     for status in ["SUSPENDED", "ACTIVE"] {
@@ -285,7 +295,7 @@ async fn collections(platform: &Platform, recording: &mut Recording) {
     let webhook = async |id: &str, reference: &str, status: &str, transaction: &str| {
         platform.wait(1);
         let body = json!({"reference": reference, "status": status, "providerTransactionId": transaction});
-        platform.pay("provider-webhook", cleo, platform.webhook(id, &body)).await.0
+        platform.notify(id, &body).await.0
     };
     let (by_owner, by_provider, without_account) = (create(true).await, create(true).await, create(false).await);
     recording.take(platform).await;

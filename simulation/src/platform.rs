@@ -1,28 +1,39 @@
 //! The functions of both contexts, as instances with caches and clocks of their own.
 
-mod account;
-mod payment;
-
 use std::collections::HashMap;
+use std::time::Duration;
 
+use account::domain::Lifetimes;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_types::SdkConfig;
 use config::Env;
 use http_api::{Problem, Request, Response};
+use kernel::Clock;
 use lambda_http::RequestExt;
+use payment::app::audit_ledger::INDEX_DELAY;
+use payment::domain::WriteShards;
+use payment::ops::audit_ledger::AuditLedger;
+use platform_tests::functions::{AccountFunctions, NoDelivery, PaymentFunctions, Services, Settings, webhook_secret};
 use serde_json::{Value, json};
 
-pub(crate) use account::AccountFunctions;
-pub(crate) use payment::{PaymentFunctions, webhook_headers};
-
+use crate::clock::SkewedClock;
 use crate::network::Network;
+use crate::random::{Dice, TaskRandom};
+use crate::tables::PAYMENT_TABLE;
+
+/// Sessions that outlast a run.
+const LIFETIMES: Lifetimes = Lifetimes {
+    access_token: Duration::from_mins(15),
+    idle: Duration::from_hours(24),
+    absolute: Duration::from_hours(24 * 7),
+};
 
 /// A request to an endpoint.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ask {
-    /// The name of the endpoint's function.
-    pub(crate) endpoint: &'static str,
+    /// The route of an endpoint, or the name of a function without one.
+    pub(crate) route: &'static str,
     pub(crate) token: Option<String>,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -32,8 +43,8 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    pub(crate) fn new(endpoint: &'static str) -> Self {
-        Self { endpoint, ..Self::default() }
+    pub(crate) fn new(route: &'static str) -> Self {
+        Self { route, ..Self::default() }
     }
 
     pub(crate) fn body(self, body: Value) -> Self {
@@ -58,7 +69,7 @@ impl Ask {
     }
 
     /// The request as API Gateway sends it.
-    fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         let body = self.body.as_ref().map(Value::to_string);
         let event = json!({
             "version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "",
@@ -161,4 +172,40 @@ impl Clients {
         let partition = RetryPartition::custom(format!("instance-{seed}")).build();
         Client::from_conf(config.retry_partition(partition).build())
     }
+}
+
+/// The functions of both contexts, as one process has them.
+pub(crate) struct Functions {
+    pub(crate) account: AccountFunctions<NoDelivery>,
+    pub(crate) payment: PaymentFunctions,
+    pub(crate) audit: AuditLedger,
+}
+
+impl Functions {
+    pub(crate) fn new(clients: &Clients, dice: &Dice, clock: &SkewedClock) -> Self {
+        let services = || Services { client: clients.client(dice.seed()), clock: clock.clone(), random: TaskRandom };
+        let settings = Settings {
+            lifetimes: LIFETIMES,
+            signing_key_days: "1",
+            max_accounts: "4",
+            auto_shards: WriteShards::new(2).ok(),
+            payment_keys: PAYMENT_TABLE,
+            ..Settings::DEFAULT
+        };
+        let account = AccountFunctions::new(&services(), NoDelivery, settings);
+        let payment = PaymentFunctions::new(&services(), settings);
+        let audit = AuditLedger { store: payment.store.clone(), index_delay: INDEX_DELAY };
+        Self { account, payment, audit }
+    }
+}
+
+/// The headers of a webhook that the provider signs.
+pub(crate) fn webhook_headers(id: &str, body: &Value, clock: &impl Clock) -> Vec<(&'static str, String)> {
+    let now = clock.now();
+    let signature = webhook_secret().sign(id, now, body.to_string().as_bytes());
+    vec![
+        (webhook::ID, id.to_owned()),
+        (webhook::TIMESTAMP, now.unix_seconds().to_string()),
+        (webhook::SIGNATURE, signature),
+    ]
 }
