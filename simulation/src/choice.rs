@@ -342,7 +342,7 @@ fn draw(world: &World, by: Caller) -> Command {
         "follow" => Command::Follow { by },
         "set status" => Command::SetStatus { user: by.user, status: "SUSPENDED" },
         "freeze" => Command::Freeze { account: any(), frozen: dice.chance(25) },
-        "audit" => Command::Audit { full: dice.chance(25) },
+        "audit" => Command::Audit { restart: dice.weighted(&[(2, None), (1, Some("INCREMENTAL")), (1, Some("FULL"))]) },
         "rotate keys" => Command::RotateKeys { now: dice.chance(50) },
         _ => {
             let from = own();

@@ -126,9 +126,9 @@ pub enum Command {
     RotateKeys {
         now: bool,
     },
-    /// A new pass of all accounts.
+    /// Continues the pass of the audit, or begins a new one of a scope.
     Audit {
-        full: bool,
+        restart: Option<&'static str>,
     },
 }
 
@@ -286,8 +286,8 @@ impl fmt::Display for Command {
             Self::Freeze { account, .. } => write!(f, "the operator unfreezes {account}"),
             Self::RotateKeys { now: false } => f.write_str("the schedule rotates the keys"),
             Self::RotateKeys { .. } => f.write_str("the operator rotates the keys"),
-            Self::Audit { full: false } => f.write_str("the schedule audits the ledger"),
-            Self::Audit { .. } => f.write_str("the schedule audits the ledger in full"),
+            Self::Audit { restart: None } => f.write_str("the schedule audits the ledger"),
+            Self::Audit { restart: Some(scope) } => write!(f, "the operator audits the ledger ({scope})"),
         }
     }
 }

@@ -8,9 +8,11 @@ use account::ops::{rotate_keys, set_user_status};
 use auth::Principal;
 use aws_lambda_events::dynamodb::Event as StreamEvent;
 use aws_lambda_events::sqs::SqsEvent;
+use payment::app::audit_ledger::AuditStatus;
 use payment::ops::audit_ledger::{AuditResult, audit_ledger};
+use payment::ops::set_account_status::set_account_status;
 use platform_tests::functions::AccountFunctions;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::bus::{Batch, Topic};
 use crate::command::{Command, Opening};
@@ -18,7 +20,7 @@ use crate::executor::TaskId;
 use crate::network::Network;
 use crate::people::{People, WRONG_PASSWORD};
 use crate::platform::{Answer, Ask, Functions, webhook_headers};
-use crate::tables::{ACCOUNT_TABLE, PAYMENT_TABLE};
+use crate::tables::ACCOUNT_TABLE;
 
 /// The timeout of a function, unless it is that of [`Command::timeout`].
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,8 +35,8 @@ pub(crate) enum Outcome {
     Followed(Vec<Answer>),
     /// An operator's command.
     Operated(Result<(), String>),
-    /// The findings of an audit.
-    Audited(Result<Vec<String>, String>),
+    /// The status after an audit, and its findings.
+    Audited(Result<(AuditStatus, Vec<String>), String>),
     /// The identifiers of failed records or messages.
     Processed(Vec<String>),
 }
@@ -146,10 +148,12 @@ pub(crate) fn ask(
         Command::RotateKeys { now } => {
             Ask::new("rotate-keys").body(if *now { json!({"rotateNow": true}) } else { json!({}) })
         }
-        Command::Audit { full } => Ask::new("audit-ledger").body(json!({"full": full, "restart": true})),
+        Command::Audit { restart: None } => Ask::new("audit-ledger").body(json!({})),
+        Command::Audit { restart } => Ask::new("audit-ledger").body(json!({"restart": restart})),
         Command::Freeze { account, frozen } => {
             let status = if *frozen { "FROZEN" } else { "ACTIVE" };
-            Ask::new("freeze").body(json!({"account": account, "status": status}))
+            let command = json!({"paymentAccountId": account, "status": status, "reason": "simulation"});
+            Ask::new("set-account-status").body(command)
         }
     })
 }
@@ -180,10 +184,17 @@ pub(crate) async fn invoke_account(functions: Rc<Functions>, ask: Ask) -> Outcom
 
 /// Invokes a function of the payment context.
 pub(crate) async fn invoke_payment(functions: Rc<Functions>, ask: Ask, task: TaskId, results: Results) -> Outcome {
+    let body = || ask.body.clone().unwrap_or_default();
     if ask.route == "audit-ledger" {
-        let audited = audit_ledger(&functions.audit, ask.body.unwrap_or_default(), "schedule".to_owned()).await;
-        let findings = |result: AuditResult| result.findings.iter().map(|finding| format!("{finding:?}")).collect();
+        let audited = audit_ledger(&functions.payment.audit, body(), "schedule".to_owned()).await;
+        let findings = |result: AuditResult| {
+            (result.status, result.findings.iter().map(|finding| format!("{finding:?}")).collect())
+        };
         return Outcome::Audited(audited.map(findings).map_err(|error| error.to_string()));
+    }
+    if ask.route == "set-account-status" {
+        let set = set_account_status(&functions.payment.set_status, body(), "operator".to_owned()).await;
+        return Outcome::Operated(set.map(drop).map_err(|error| error.to_string()));
     }
     let answer = async |ask: &Ask| -> Answer {
         let admitted = |principal| results.admitted.borrow_mut().push((task, principal));
@@ -205,36 +216,6 @@ pub(crate) async fn invoke_payment(functions: Rc<Functions>, ask: Ask, task: Tas
         pages.push(answer(&ask).await);
     }
     Outcome::Followed(pages)
-}
-
-/// Sets the status of an account and then of its shards, as an operator does.
-pub(crate) async fn freeze(network: Network, body: Value) -> Outcome {
-    let pk = json!({"S": format!("ACCOUNT#{}", body["account"].as_str().unwrap_or_default())});
-    let status = json!({"S": body["status"]});
-    let set = |sk: Value| {
-        let request = json!({
-            "TableName": PAYMENT_TABLE, "Key": {"pk": pk, "sk": sk}, "UpdateExpression": "SET #status = :status",
-            "ConditionExpression": "attribute_exists(pk)", "ExpressionAttributeNames": {"#status": "status"},
-            "ExpressionAttributeValues": {":status": status},
-        });
-        network.request("UpdateItem", request.to_string())
-    };
-    let failed = |what: &str| Outcome::Operated(Err(what.to_owned()));
-    if !matches!(set(json!({"S": "ACCOUNT"})).await, Ok(reply) if reply.status == 200) {
-        return failed("the account was not changed");
-    }
-    let query = json!({
-        "TableName": PAYMENT_TABLE, "ConsistentRead": true, "KeyConditionExpression": "pk = :pk",
-        "ExpressionAttributeValues": {":pk": pk},
-    });
-    let Ok(reply) = network.request("Query", query.to_string()).await else { return failed("shards unknown") };
-    let found: Value = serde_json::from_str(&reply.body).unwrap_or_default();
-    for item in found["Items"].as_array().into_iter().flatten().filter(|item| item["sk"]["S"] != "ACCOUNT") {
-        if !matches!(set(item["sk"].clone()).await, Ok(reply) if reply.status == 200) {
-            return failed("a shard was not changed");
-        }
-    }
-    Outcome::Operated(Ok(()))
 }
 
 /// Invokes the publisher of a table's stream.

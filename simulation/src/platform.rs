@@ -11,9 +11,7 @@ use config::Env;
 use http_api::{Problem, Request, Response};
 use kernel::Clock;
 use lambda_http::RequestExt;
-use payment::app::audit_ledger::INDEX_DELAY;
 use payment::domain::WriteShards;
-use payment::ops::audit_ledger::AuditLedger;
 use platform_tests::functions::{AccountFunctions, NoDelivery, PaymentFunctions, Services, Settings, webhook_secret};
 use serde_json::{Value, json};
 
@@ -178,7 +176,6 @@ impl Clients {
 pub(crate) struct Functions {
     pub(crate) account: AccountFunctions<NoDelivery>,
     pub(crate) payment: PaymentFunctions,
-    pub(crate) audit: AuditLedger,
 }
 
 impl Functions {
@@ -194,8 +191,7 @@ impl Functions {
         };
         let account = AccountFunctions::new(&services(), NoDelivery, settings);
         let payment = PaymentFunctions::new(&services(), settings);
-        let audit = AuditLedger { store: payment.store.clone(), index_delay: INDEX_DELAY };
-        Self { account, payment, audit }
+        Self { account, payment }
     }
 }
 

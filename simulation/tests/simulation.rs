@@ -62,20 +62,24 @@ fn same_seed_has_the_same_run() {
 }
 
 #[test]
-fn planted_bug_is_found_by_its_seed() {
-    for (bug, seed) in [
-        (Bug::MissingFundsCondition, 1),
-        (Bug::CreditOutsideTransaction, 1),
-        (Bug::LostTransferDedupe, 1),
-        (Bug::LostWebhookDedupe, 5),
-        (Bug::UnfencedDebit, 1),
-        (Bug::IgnoredFingerprint, 1),
-        (Bug::UnstoredFailure, 1),
-        (Bug::EarlyTime, 1),
-        (Bug::SkippedStreamRecord, 1),
+fn planted_bug_violates_its_invariant() {
+    for (bug, seed, check) in [
+        (Bug::MissingFundsCondition, 1, "available is not negative"),
+        (Bug::CreditOutsideTransaction, 1, "transfer without an account"),
+        (Bug::LostTransferDedupe, 1, "transfer changed"),
+        (Bug::LostWebhookDedupe, 24, "webhook applied twice"),
+        (Bug::SwallowedBatchFailure, 8, "a revoked token is rejected"),
+        (Bug::UnfencedDebit, 1, "revoked token changed something"),
+        (Bug::IgnoredFingerprint, 1, "an answer is true"),
+        (Bug::ShardDrawnTwice, 14, "balance is the sum of transfers"),
+        (Bug::UnstoredFailure, 1, "a key has one answer"),
+        (Bug::StaleEventApplied, 4, "the replica converges"),
+        (Bug::EarlyTime, 1, "a reader misses nothing"),
+        (Bug::SkippedStreamRecord, 1, "every event is published"),
+        (Bug::RefreshTokenUsedTwice, 1, "a refresh token has one successor"),
     ] {
-        let report = run(Scenario { seed, steps: STEPS + STEPS / 2, bug: Some(bug) });
-        assert!(report.failure.is_some(), "{bug} was not found");
+        let failure = run(Scenario { seed, steps: STEPS + STEPS / 2, bug: Some(bug) }).failure;
+        assert_eq!(failure.map(|failure| failure.violation.check), Some(check), "{bug}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! The functions of both contexts, wired as their programs wire them, and called by route.
+//! The functions of both contexts, called by route. The rejection of unknown query parameters, which precedes each, is left
+//! out.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "only tests use the functions")]
 
@@ -27,11 +28,14 @@ use aws_sdk_dynamodb::Client;
 use config::Env;
 use http_api::{Problem, Request, Response};
 use kernel::{Clock, Random, Secret};
+use payment::app::audit_ledger::INDEX_DELAY;
 use payment::app::config::{Limits, RequireVerified};
 use payment::app::webhook_secrets::{LoadSecrets, LoadSecretsError, WebhookSecrets};
 use payment::domain::WriteShards;
 use payment::http as payment_api;
+use payment::ops::audit_ledger::AuditLedger;
 use payment::ops::open_credit::OpenCredit;
+use payment::ops::set_account_status::SetAccountStatus;
 use payment::ops::set_write_shards::SetShards;
 use payment::store::Store;
 use webhook::WebhookSecret;
@@ -283,6 +287,8 @@ pub struct PaymentFunctions {
     webhooks: payment_api::provider_webhook::State<FixedSecret>,
     pub open_credit: OpenCredit,
     pub set_shards: SetShards,
+    pub set_status: SetAccountStatus,
+    pub audit: AuditLedger,
 }
 
 impl PaymentFunctions {
@@ -297,7 +303,6 @@ impl PaymentFunctions {
         let Services { client, clock, random } = services;
         let keys = TableKeys::new(client.clone(), settings.payment_keys);
         let store = Store::new(client.clone(), PAYMENT_TABLE, clock.clone(), random.clone());
-        let store = store.with_auto_shards(settings.auto_shards);
         let env = Env::from_iter([
             ("DEFAULT_CURRENCY", "USD"),
             ("MAX_ACCOUNTS_PER_USER", settings.max_accounts),
@@ -313,7 +318,8 @@ impl PaymentFunctions {
             open_account: payment_api::open_account::State::from_env(&env, store.clone()).expect("valid settings"),
             deposit: payment_api::deposit::State::from_env(&env, store.clone()).expect("valid settings"),
             withdraw: payment_api::withdraw::State::from_env(&env, store.clone()).expect("valid settings"),
-            send: payment_api::send::State::from_env(&env, store.clone()).expect("valid settings"),
+            send: payment_api::send::State::from_env(&env, store.clone().with_auto_shards(settings.auto_shards))
+                .expect("valid settings"),
             create_payment: payment_api::create_payment::State::from_env(&env, store.clone()).expect("valid settings"),
             update_payment_status: payment_api::update_payment_status::State::from_env(&env, store.clone())
                 .expect("valid settings"),
@@ -323,6 +329,8 @@ impl PaymentFunctions {
             },
             open_credit: OpenCredit { store: store.clone(), limits: Limits::from_env(&env).expect("valid settings") },
             set_shards: SetShards { store: store.clone() },
+            set_status: SetAccountStatus { store: store.clone() },
+            audit: AuditLedger { store: store.clone(), index_delay: INDEX_DELAY },
             store,
         }
     }

@@ -447,7 +447,7 @@ def test_success_credits_a_frozen_account(stack, new_user):
     merchant = new_user()
     wallet = merchant.open_account()
     payment = create_payment_in(merchant, "PENDING", amount=100, paymentAccountId=wallet)
-    stack.tables.freeze(wallet)
+    stack.freeze(wallet)
     set_status(merchant, payment, "SUCCESS")
     assert merchant.balance(wallet) == 100
     problem(merchant.try_withdraw(wallet, 1), 422, "account_frozen")

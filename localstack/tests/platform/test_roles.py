@@ -4,7 +4,7 @@ A permissions boundary limits those: https://docs.aws.amazon.com/IAM/latest/User
 """
 
 import pytest
-from support.access_policy import KEY_ROTATION
+from support.access_policy import KEY_ROTATION, LEDGER_AUDIT
 from support.roles import MANAGED_POLICIES, boundary_of, role_of, roles, statements_of, within
 from support.template import FUNCTIONS, as_list, logging_config, of_type
 
@@ -64,15 +64,16 @@ def test_boundary_leaves_the_functions_own_policy_unlimited(function):
                 assert within(boundary, action) == ANY, action
 
 
-def test_the_only_other_role_invokes_the_key_rotation():
+def test_other_roles_invoke_one_scheduled_function_each():
     own = {id(role_of(function)) for function in FUNCTIONS}
-    (schedule,) = (role for role in roles().values() if id(role) not in own)
-    assert "ManagedPolicyArns" not in schedule
-    invoke = {
-        "Effect": "Allow",
-        "Action": "lambda:InvokeFunction",
-        "Resource": {"Fn::GetAtt": [KEY_ROTATION, "Arn"]},
-    }
-    assert statements_of(schedule) == [invoke]
-    (trust,) = schedule["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Principal"] == {"Service": ["scheduler.amazonaws.com"]}
+    schedules = [role for role in roles().values() if id(role) not in own]
+    invoked = []
+    for schedule in schedules:
+        assert "ManagedPolicyArns" not in schedule
+        (statement,) = statements_of(schedule)
+        assert (statement["Effect"], statement["Action"]) == ("Allow", "lambda:InvokeFunction")
+        invoked.append(statement["Resource"])
+        (trust,) = schedule["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": ["scheduler.amazonaws.com"]}
+    expected = [{"Fn::GetAtt": [function, "Arn"]} for function in (KEY_ROTATION, LEDGER_AUDIT)]
+    assert sorted(map(str, invoked)) == sorted(map(str, expected))

@@ -9,7 +9,7 @@ import pytest
 from support.codes import codes_to
 from support.merchant import create_payment, create_payment_in, get_payment
 from support.provider import WebhookSecrets, signed
-from support.stack import AUDIT_LEDGER, OPEN_CREDIT, SET_USER_STATUS, SET_WRITE_SHARDS
+from support.stack import AUDIT_LEDGER, OPEN_CREDIT, SET_ACCOUNT_STATUS, SET_USER_STATUS, SET_WRITE_SHARDS
 from support.template import FUNCTIONS, ROOT, binary, routes_of, with_binary
 from support.tokens import parts
 from support.users import PASSWORD, unique_email, unique_phone
@@ -191,6 +191,11 @@ def test_update_account_accepts_its_sample(stack, new_user):
 def test_set_write_shards_accepts_its_sample(stack, new_user):
     event = sample("set-write-shards") | {"paymentAccountId": new_user().open_account()}
     assert stack.invoke(SET_WRITE_SHARDS, event)["intakeShards"] == event["intakeShards"]
+
+
+def test_set_account_status_accepts_its_sample(stack, new_user):
+    event = sample("set-account-status") | {"paymentAccountId": new_user().open_account()}
+    assert stack.invoke(SET_ACCOUNT_STATUS, event)["status"] == event["status"]
 
 
 def test_audit_ledger_accepts_its_sample(stack, ada_wallet):

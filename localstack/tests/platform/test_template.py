@@ -256,14 +256,21 @@ def test_key_rotation_runs_daily_and_alarms_on_failure():
     assert alarms_of(KEY_ROTATION) == {"Errors": "notBreaching", "Invocations": "breaching"}
 
 
-def test_ledger_audit_continues_hourly_and_alarms_on_failure():
-    schedules = [event["Properties"] for event in FUNCTIONS[LEDGER_AUDIT]["Events"].values()]
-    assert {schedule["ScheduleExpression"]: json.loads(schedule["Input"]) for schedule in schedules} == {
-        "rate(1 hour)": {},
-        "rate(7 days)": {"full": True},
-    }
-    assert all(schedule["OmitName"] is True for schedule in schedules)
-    assert alarms_of(LEDGER_AUDIT) == {"Errors": "notBreaching", "Invocations": "breaching"}
+def test_ledger_audit_is_continued_and_alarms_on_failure_and_silence():
+    (event,) = FUNCTIONS[LEDGER_AUDIT]["Events"].values()
+    schedule = event["Properties"]
+    assert (schedule["ScheduleExpression"], json.loads(schedule["Input"])) == ("rate(15 minutes)", {})
+    assert schedule["OmitName"] is True, "the name that SAM chooses would be the same in every stack"
+    assert FUNCTIONS[LEDGER_AUDIT]["EventInvokeConfig"] == {"MaximumRetryAttempts": 0}, "the schedule repeats it"
+    assert alarms_of(LEDGER_AUDIT) == {"Errors": "notBreaching"}
+    alarms, filters = of_type("AWS::CloudWatch::Alarm"), of_type("AWS::Logs::MetricFilter")
+    for alarm, pattern, missing in (
+        ("LedgerFindingAlarm", '{ $.finding = "*" }', "notBreaching"),
+        ("AuditLedgerSilenceAlarm", '{ $.audit = "COMPLETED" }', "breaching"),
+    ):
+        counted = [found for found in filters.values() if found["FilterPattern"] == pattern]
+        metrics = [found["MetricTransformations"][0]["MetricName"] for found in counted]
+        assert ([alarms[alarm]["MetricName"]], alarms[alarm]["TreatMissingData"]) == (metrics, missing)
 
 
 def test_simulator_is_conditional():

@@ -15,6 +15,7 @@ SET_USER_STATUS = "SetUserStatusFunction"
 OPEN_CREDIT = "OpenCreditFunction"
 SET_WRITE_SHARDS = "SetWriteShardsFunction"
 AUDIT_LEDGER = "AuditLedgerFunction"
+SET_ACCOUNT_STATUS = "SetAccountStatusFunction"
 
 
 class Stack:
@@ -99,6 +100,11 @@ class Stack:
     def set_user_status(self, user_id, status, reason="a test"):
         """Suspends or reactivates a user, as an operator does."""
         return self.invoke(SET_USER_STATUS, {"userId": user_id, "status": status, "reason": reason})
+
+    def freeze(self, payment_account_id):
+        """Freezes an account, as an operator does."""
+        event = {"paymentAccountId": payment_account_id, "status": "FROZEN", "reason": "a test"}
+        return self.invoke(SET_ACCOUNT_STATUS, event)
 
     # --- queues and topics ---
 

@@ -181,18 +181,6 @@ class Tables:
             ExpressionAttributeValues={":sum": sum(amounts)},
         )
 
-    def freeze(self, payment_account_id):
-        """Freezes an account and its write shards. No endpoint does that yet."""
-        items = self.payment.query(KeyConditionExpression=Key("pk").eq(f"ACCOUNT#{payment_account_id}"))["Items"]
-        assert items, payment_account_id
-        for item in items:
-            self.payment.update_item(
-                Key={"pk": item["pk"], "sk": item["sk"]},
-                UpdateExpression="SET #status = :frozen",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues={":frozen": "FROZEN"},
-            )
-
     def _payment_item(self, pk, sk):
         return self.payment.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
 

@@ -109,7 +109,7 @@ class TestRefused:
     def test_credit_to_frozen_account_is_rejected(self, stack, new_user, ada, ada_wallet):
         user = new_user()
         frozen = user.open_account()
-        stack.tables.freeze(frozen)
+        stack.freeze(frozen)
         problem(ada.try_send(ada_wallet, frozen, 1), 422, "account_frozen")
         problem(user.try_deposit(frozen, 1), 422, "account_frozen")
         assert user.balance(frozen) == 0
@@ -117,7 +117,7 @@ class TestRefused:
     def test_debit_of_frozen_account_is_rejected(self, stack, new_user, bob_wallet):
         user = new_user()
         frozen = user.open_account(balance=10)
-        stack.tables.freeze(frozen)
+        stack.freeze(frozen)
         problem(user.try_send(frozen, bob_wallet, 1), 422, "account_frozen")
         problem(user.try_withdraw(frozen, 1), 422, "account_frozen")
         assert user.balance(frozen) == 10

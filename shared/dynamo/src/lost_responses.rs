@@ -11,7 +11,7 @@ tokio::task_local! {
     static IS_LOST: Cell<bool>;
 }
 
-/// Observes the attempts that a client makes at a transaction. One that ended without a response, or with a server error, may
+/// Observes the attempts that a client makes at a transaction. One that ended without a complete response, or with a server error, may
 /// have been executed, or may be executed later, whatever the response to the next attempt is. Every client needs it.
 ///
 /// An interceptor of the single request would compile the request's code a second time.
@@ -35,7 +35,8 @@ impl Intercept for LostResponses {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let is_error = context.output_or_error().is_some_and(|outcome| outcome.is_err());
-        if is_error && context.response().is_none_or(|response| response.status().is_server_error()) {
+        // A response that is cut off is an error with a status of success.
+        if is_error && context.response().is_none_or(|response| !response.status().is_client_error()) {
             // Only transactions are observed.
             IS_LOST.try_with(|is_lost| is_lost.set(true)).ok();
         }

@@ -94,6 +94,9 @@ impl Ledger {
         let mut touched = BTreeSet::new();
         for change in &changes {
             self.apply_account(change, &mut touched)?;
+            let finding = change.new.as_ref().filter(|_| change.key.pk.starts_with("FINDINGS#"));
+            let is_difference = finding.is_some_and(|finding| text(finding, "kind") != "NOT_AUDITED");
+            ensure(!is_difference, "the audit finds nothing", || format!("{finding:?}"))?;
         }
         let mut collections = Vec::new();
         for change in changes.iter().filter(|change| change.key.sk == "TRANSFER") {

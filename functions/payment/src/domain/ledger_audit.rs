@@ -1,12 +1,13 @@
 //! What the audit of the ledger checks, and what it finds.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
 
 use kernel::{Currency, MAX_AMOUNT_MINOR};
 use serde::Serialize;
 use strum::Display;
 
-use super::{AccountType, PaymentAccountId};
+use super::AccountType;
 
 /// The maximum number of transfers whose every combination is tried. There are 4,096 combinations.
 const MAX_COMBINED: usize = 12;
@@ -119,12 +120,14 @@ pub enum FindingKind {
     AccountMissing,
     /// A closed day was changed: its transfers or its closing.
     ClosingChanged,
+    /// The audit of the account failed, and is tried again by the next pass.
+    NotAudited,
 }
 
 impl FindingKind {
-    /// Whether the account is frozen. A transfer with a missing counterparty says nothing about the account itself.
+    /// Whether the account is frozen, or its shards if it is missing itself. The other kinds say nothing about the account.
     pub const fn freezes(self) -> bool {
-        !matches!(self, Self::CounterpartyMissing | Self::AccountMissing)
+        !matches!(self, Self::CounterpartyMissing | Self::NotAudited)
     }
 }
 
@@ -133,11 +136,51 @@ impl FindingKind {
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     pub kind: FindingKind,
+    /// The id, also if it is malformed.
     #[serde(rename = "paymentAccountId")]
-    pub account: PaymentAccountId,
+    pub account: String,
+    /// What the first difference of this kind is.
     pub detail: String,
-    /// The ids of the transfers that it may be about, the newest of them if there are many.
+    /// The ids of the transfers that it may be about, at most 100.
     pub transfers: Vec<String>,
+}
+
+impl Finding {
+    /// A finding that names no transfers.
+    pub fn new(kind: FindingKind, account: &impl fmt::Display, detail: &str) -> Self {
+        Self { kind, account: account.to_string(), detail: detail.to_owned(), transfers: Vec::new() }
+    }
+}
+
+/// The ids of the newest of many transfers.
+#[derive(Debug, Clone, Default)]
+pub struct NewestIds(VecDeque<String>);
+
+impl NewestIds {
+    pub const CAPACITY: usize = 100;
+
+    /// Adds an id, and forgets the oldest if there are too many.
+    pub fn add(&mut self, id: &str) {
+        if self.0.len() == Self::CAPACITY {
+            self.0.pop_front();
+        }
+        self.0.push_back(id.to_owned());
+    }
+}
+
+impl IntoIterator for NewestIds {
+    type Item = String;
+    type IntoIter = std::collections::vec_deque::IntoIter<String>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl From<NewestIds> for Vec<String> {
+    fn from(ids: NewestIds) -> Self {
+        ids.0.into()
+    }
 }
 
 #[cfg(test)]

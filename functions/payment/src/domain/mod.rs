@@ -21,7 +21,7 @@ pub use closing::{Closing, Day, Digest, EntriesDigest, InvalidDay, encode_entry}
 pub use cursor::Cursor;
 pub use failure_reason::{FailureReason, Party};
 pub use idempotency::{Fingerprint, Idempotent, IdempotentRequest, KeyReused, OperationId, Stored};
-pub use ledger_audit::{Finding, FindingKind, LedgerPosition, ShardPosition, explains};
+pub use ledger_audit::{Finding, FindingKind, LedgerPosition, NewestIds, ShardPosition, explains};
 pub use payment::{
     Actor, InvalidProviderTransactionId, InvalidReference, Payment, PaymentMethod, PaymentReference, PaymentStatus,
     ProviderTransactionId, StatusChange, Transition,

@@ -27,12 +27,11 @@ pub struct AuditLedger {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct AuditLedgerRequest {
-    /// Whether all transfers and closings are checked, and not only those after the last closing of each account.
+    /// Begins a pass of this scope, whatever the state of the last one.
+    restart: Option<AuditScope>,
+    /// Whether the new pass reports only, and freezes no account.
     #[serde(default)]
-    full: bool,
-    /// Whether a new pass begins, whatever the state of the last one.
-    #[serde(default)]
-    restart: bool,
+    keep_active: bool,
 }
 
 /// The progress of the pass, and the findings of this invocation.
@@ -56,7 +55,9 @@ pub struct AuditResult {
 /// The audit failed. The next invocation continues it.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    #[error("the event must be an object, optionally with full and restart (true or false)")]
+    #[error(
+        "the event must be an object, optionally with restart (INCREMENTAL or FULL) and with it keepActive (true or false)"
+    )]
     InvalidEvent,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,8 +80,10 @@ impl AuditLedger {
 /// [`AuditError`], which is the failure of the invocation.
 pub async fn audit_ledger(state: &AuditLedger, event: Value, _request_id: String) -> Result<AuditResult, AuditError> {
     let request: AuditLedgerRequest = serde_json::from_value(event).map_err(|_| AuditError::InvalidEvent)?;
-    let scope = if request.full { AuditScope::Full } else { AuditScope::Incremental };
-    let request = AuditRequest { scope, restart: request.restart };
+    if request.keep_active && request.restart.is_none() {
+        return Err(AuditError::InvalidEvent);
+    }
+    let request = AuditRequest { restart: request.restart, keep_active: request.keep_active };
     let report = crate::app::audit_ledger::audit_ledger(&state.store, request, state.index_delay).await?;
     let AuditReport { status, pass, mut findings } = report;
     let finding_count = findings.len();
@@ -111,7 +114,7 @@ mod tests {
         app.open_debit(app.user().await, "ada", 5).await;
         app.set(account_key("ada"), "available", dynamo::number(6)).await;
         let state = AuditLedger { store: app.store.clone(), index_delay: Duration::ZERO };
-        let result = audit_ledger(&state, json!({"full": true}), "request-1".to_owned()).await.unwrap();
+        let result = audit_ledger(&state, json!({"restart": "FULL"}), "request-1".to_owned()).await.unwrap();
         let mut result = serde_json::to_value(result).unwrap();
         assert!(result["startedAt"].take().is_string() && result["completedAt"].take().is_string());
         assert!(result["findings"][0]["transfers"].take()[0].is_string());
@@ -132,7 +135,9 @@ mod tests {
     async fn invalid_event_is_rejected() {
         let app = TestApp::new().await;
         let state = AuditLedger { store: app.store.clone(), index_delay: Duration::ZERO };
-        for event in [json!("full"), json!({"full": 1}), json!({"all": true}), json!(null)] {
+        for event in
+            [json!("FULL"), json!({"restart": true}), json!({"all": true}), json!({"keepActive": true}), json!(null)]
+        {
             let result = audit_ledger(&state, event.clone(), String::new()).await;
             assert!(matches!(result, Err(AuditError::InvalidEvent)), "{event}: {result:?}");
         }

@@ -3,6 +3,7 @@
 
 pub mod audit_ledger;
 pub mod open_credit;
+pub mod set_account_status;
 pub mod set_write_shards;
 
 /// The limit of the reason that an operator states.

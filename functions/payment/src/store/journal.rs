@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use dynamo::{Item, from_item, text};
 use kernel::Timestamp;
 
@@ -148,6 +149,7 @@ impl JournalEntry {
         let transfer = Transfer::try_from(from_item::<TransferRecord>(self.item.clone())?)?;
         let is_party = |party: Option<&PaymentAccountId>| party == Some(account);
         let is_consistent = transfer.status == TransferStatus::Completed
+            && self.item.iter().all(|(name, value)| attribute(name, value).is_some())
             && Cursor::new(transfer.created_at, transfer.id).to_string() == self.order
             && transfer_key(transfer.id).iter().all(|(name, value)| self.item.get(name) == Some(value))
             && is_party(transfer.posting.from()) == self.is_debit
@@ -155,20 +157,19 @@ impl JournalEntry {
         if is_consistent { Ok(transfer) } else { Err(StoreError::internal("its attributes contradict each other")) }
     }
 
-    /// All attributes, for the digest of a day. An attribute of another type than those of a transfer is encoded by its debug
-    /// format.
+    /// All attributes, for the digest of a day. Those of a transfer are texts and numbers.
     pub fn encoding(&self) -> Vec<u8> {
-        let mut attributes: Vec<(&str, &str, String)> = self
-            .item
-            .iter()
-            .map(|(name, value)| {
-                let text = value.as_s().map(|text| ("S", text.clone()));
-                let number = value.as_n().map(|number| ("N", number.clone()));
-                let (kind, value) = text.or(number).unwrap_or_else(|_| ("", format!("{value:?}")));
-                (name.as_str(), kind, value)
-            })
-            .collect();
+        let mut attributes: Vec<_> = self.item.iter().filter_map(|(name, value)| attribute(name, value)).collect();
         attributes.sort_unstable();
-        encode_entry(attributes.iter().map(|(name, kind, value)| (*name, *kind, value.as_str())))
+        encode_entry(attributes)
+    }
+}
+
+/// The name, the type and the value of a text or a number.
+fn attribute<'a>(name: &'a str, value: &'a AttributeValue) -> Option<(&'a str, &'a str, &'a str)> {
+    match value {
+        AttributeValue::S(text) => Some((name, "S", text)),
+        AttributeValue::N(number) => Some((name, "N", number)),
+        _ => None,
     }
 }

@@ -1,27 +1,34 @@
 //! What the audit of the ledger reads beside the journal, and what it records.
 //!
-//! The audit's progress is in one item. A finding is never updated or deleted.
+//! The audit's progress is in one item. A finding is never deleted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::types::{AttributeValue, Get, KeysAndAttributes, TransactGetItem};
-use dynamo::{Item, Transaction, TransactionOutcome, WriteOutcome, from_item, key, number, text};
+use aws_sdk_dynamodb::types::AttributeValue;
+use dynamo::{Item, WriteOutcome, from_item, key, number, text};
 use kernel::{Currency, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::accounts::record::{AccountRecord, account_key, account_partition};
-use super::shards::SHARD_PREFIX;
+use super::account_status::is_account;
+use super::accounts::record::{AccountRecord, account_key};
+use super::shards::ShardRecord;
 use super::{Store, StoreError, item};
-use crate::domain::{AccountStatus, Finding, LedgerPosition, PaymentAccountId, ShardPosition};
+use crate::domain::{Day, Finding, FindingKind, LedgerPosition, PaymentAccountId, ShardPosition};
 
-/// The number of entries that one scan reads.
-const PER_SCAN: i32 = 100;
+/// The number of accounts that one scan of the index reads.
+const ACCOUNTS_PER_SCAN: i32 = 100;
+
+/// The number of items that one scan of the table reads.
+const ITEMS_PER_SCAN: i32 = 1_000;
+
+const ACCOUNT_PREFIX: &str = "ACCOUNT#";
 
 /// The maximum number of items of a batch read.
 const PER_BATCH: usize = 100;
 
-/// The maximum number of attempts to freeze an account while its shards are set.
-const MAX_FREEZE_ATTEMPTS: usize = 4;
+/// The maximum number of queries after the first until two return the same. An account that changes faster may seem to
+/// contradict itself, and is read again later.
+const MAX_SNAPSHOT_ATTEMPTS: usize = 50;
 
 /// The extent of a pass of the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,11 +46,21 @@ pub enum AuditScope {
 pub struct AuditPass {
     pub scope: AuditScope,
     pub started_at: Timestamp,
+    /// When the last full pass began.
+    pub full_since: Timestamp,
     pub completed_at: Option<Timestamp>,
+    /// Whether no account is frozen.
+    pub keep_active: bool,
     pub accounts: u64,
     pub transfers: u64,
     pub closings: u64,
     pub findings: u64,
+    /// The number of accounts that were frozen.
+    pub frozen: u64,
+    /// The accounts of the current page that were audited.
+    pub audited: BTreeSet<PaymentAccountId>,
+    /// Until which day those were compared with their closings that took longer than an invocation.
+    pub verified: BTreeMap<PaymentAccountId, Day>,
     /// The number of times that the progress was saved.
     version: u64,
     /// The entry after which the scan continues.
@@ -52,24 +69,33 @@ pub struct AuditPass {
 }
 
 impl AuditPass {
-    pub const fn new(scope: AuditScope, started_at: Timestamp) -> Self {
+    /// A pass that follows the last one.
+    pub fn new(last: Option<&Self>, scope: AuditScope, started_at: Timestamp) -> Self {
+        let full_since = last.map(|last| last.full_since).filter(|_| scope == AuditScope::Incremental);
         Self {
             scope,
             started_at,
+            full_since: full_since.unwrap_or(started_at),
             completed_at: None,
+            keep_active: false,
             accounts: 0,
             transfers: 0,
             closings: 0,
             findings: 0,
-            version: 0,
+            frozen: 0,
+            audited: BTreeSet::new(),
+            verified: BTreeMap::new(),
+            version: last.map_or(0, |last| last.version),
             position: None,
         }
     }
 
-    /// The pass that follows this one.
-    #[must_use]
-    pub fn followed_by(&self, scope: AuditScope, started_at: Timestamp) -> Self {
-        Self { version: self.version, ..Self::new(scope, started_at) }
+    /// Continues after a page, or completes the pass.
+    pub fn turn(&mut self, page: &AuditPage, now: Timestamp) {
+        self.audited.clear();
+        self.verified.clear();
+        self.position.clone_from(&page.next);
+        self.completed_at = page.next.is_none().then_some(now);
     }
 }
 
@@ -80,7 +106,16 @@ pub struct AuditPage {
     pub accounts: Vec<PaymentAccountId>,
     /// Accounts that users have.
     pub owned: Vec<PaymentAccountId>,
+    /// Accounts whose keys are malformed.
+    pub malformed: Vec<Finding>,
     next: Option<Item>,
+}
+
+impl AuditPage {
+    /// Whether there is nothing to audit.
+    pub const fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.owned.is_empty() && self.malformed.is_empty()
+    }
 }
 
 impl Store {
@@ -95,19 +130,15 @@ impl Store {
         Ok(Some(AuditPass { position, ..from_item(item)? }))
     }
 
-    /// Saves the progress after a page. Returns whether it was saved: it is not if another invocation has saved its own since
-    /// this one loaded it.
+    /// Saves the progress. Returns whether it was saved: it is not if another invocation has saved its own since this one
+    /// loaded it.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the request fails.
-    pub async fn save_audit_pass(&self, pass: &mut AuditPass, page: AuditPage) -> Result<bool, StoreError> {
+    pub async fn save_audit_pass(&self, pass: &mut AuditPass) -> Result<bool, StoreError> {
         let loaded = pass.version;
         pass.version += 1;
-        pass.position = page.next;
-        if pass.position.is_none() {
-            pass.completed_at = Some(self.now());
-        }
         let mut record = item(pass_key(), &*pass)?;
         if let Some(position) = &pass.position {
             record.insert("position".to_owned(), AttributeValue::M(position.clone()));
@@ -125,18 +156,30 @@ impl Store {
     ///
     /// [`StoreError`] if the request fails.
     pub async fn audit_page(&self, pass: &AuditPass) -> Result<AuditPage, StoreError> {
-        let scan = self.table.client().scan().table_name(self.table.name()).limit(PER_SCAN);
+        let scan = self.table.client().scan().table_name(self.table.name());
         let scan = match pass.scope {
-            AuditScope::Incremental => scan.index_name("byAccount").projection_expression("pk, sk"),
-            AuditScope::Full => scan.projection_expression("pk, sk, accountIds"),
+            AuditScope::Incremental => {
+                scan.index_name("byAccount").projection_expression("pk, sk").limit(ACCOUNTS_PER_SCAN)
+            }
+            AuditScope::Full => scan
+                .projection_expression("pk, sk, accountIds")
+                .filter_expression("sk = :account OR attribute_exists(accountIds)")
+                .expression_attribute_values(":account", text("ACCOUNT"))
+                .limit(ITEMS_PER_SCAN),
         };
         let response = scan.set_exclusive_start_key(pass.position.clone()).send().await?;
         let mut page = AuditPage { next: response.last_evaluated_key, ..AuditPage::default() };
         for item in response.items.unwrap_or_default() {
             let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
             if text("sk").is_some_and(|sk| sk == "ACCOUNT") {
-                let id = text("pk").and_then(|pk| account_of(pk));
-                page.accounts.push(id.ok_or_else(|| StoreError::internal("an account has a malformed key"))?);
+                let pk = text("pk").map_or("", String::as_str);
+                if let Some(account) = account_of(pk) {
+                    page.accounts.push(account);
+                } else {
+                    let id = pk.strip_prefix(ACCOUNT_PREFIX).unwrap_or(pk);
+                    let finding = Finding::new(FindingKind::ItemMalformed, &id, "the id of the account is malformed");
+                    page.malformed.push(finding);
+                }
             }
             let owned = item.get("accountIds").and_then(|ids| ids.as_ss().ok()).into_iter().flatten();
             page.owned.extend(owned.filter_map(|id| PaymentAccountId::parse(id).ok()));
@@ -154,33 +197,20 @@ impl Store {
         &self,
         id: &PaymentAccountId,
     ) -> Result<Option<Result<LedgerPosition, StoreError>>, StoreError> {
-        let items = self.account_items(id).await?;
-        // A query reads one item after the other. A single item needs no more.
-        let items = if items.len() > 1 { self.snapshot(&items).await? } else { items };
-        Ok((!items.is_empty()).then(|| position(id, items)))
-    }
-
-    /// The account and its shards, by a strongly consistent query.
-    async fn account_items(&self, id: &PaymentAccountId) -> Result<Vec<Item>, StoreError> {
-        let query = self.table.client().query().table_name(self.table.name());
-        let response = query
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(account_partition(id)))
-            .consistent_read(true)
-            .send()
-            .await?;
-        Ok(response.items.unwrap_or_default())
-    }
-
-    async fn snapshot(&self, items: &[Item]) -> Result<Vec<Item>, StoreError> {
-        let mut request = self.table.client().transact_get_items();
-        for item in items {
-            let get = Get::builder().table_name(self.table.name()).set_key(Some(key_of(item))).build();
-            let get = get.map_err(StoreError::internal)?;
-            request = request.transact_items(TransactGetItem::builder().get(get).build());
+        let mut items = self.account_items(id).await?;
+        // A query reads one item after the other, beginning with the account. If another one returns the same items, none of
+        // the shards has changed between its two reads, and between those is that of the account.
+        for _ in 0..MAX_SNAPSHOT_ATTEMPTS {
+            if items.len() <= 1 {
+                break;
+            }
+            let again = self.account_items(id).await?;
+            if again == items {
+                break;
+            }
+            items = again;
         }
-        let response = self.table.retry_on_conflict(|| request.clone().send()).await?;
-        Ok(response.responses.unwrap_or_default().into_iter().filter_map(|response| response.item).collect())
+        Ok((!items.is_empty()).then(|| position(id, items)))
     }
 
     /// The currencies of accounts; `None` for those that do not exist or can't be read. Strongly consistent.
@@ -195,85 +225,24 @@ impl Store {
         let mut currencies: HashMap<_, _> = ids.into_iter().map(|id| (id, None)).collect();
         let keys: Vec<_> = currencies.keys().map(account_key).collect();
         for keys in keys.chunks(PER_BATCH) {
-            let mut unread = KeysAndAttributes::builder()
-                .set_keys(Some(keys.to_vec()))
-                .consistent_read(true)
-                .projection_expression("pk, currency")
-                .build()
-                .map_err(StoreError::internal)?;
-            loop {
-                let request = self.table.client().batch_get_item().request_items(self.table.name(), unread);
-                let response = request.send().await?;
-                for item in
-                    response.responses.and_then(|mut tables| tables.remove(self.table.name())).unwrap_or_default()
+            for item in self.table.batch_get(keys.to_vec()).await? {
+                if let Ok(FoundAccount { pk, currency }) = from_item(item)
+                    && let Some(id) = account_of(&pk)
                 {
-                    if let Ok(FoundAccount { pk, currency }) = from_item(item)
-                        && let Some(id) = account_of(&pk)
-                    {
-                        currencies.insert(id, Some(currency));
-                    }
+                    currencies.insert(id, Some(currency));
                 }
-                let rest = response.unprocessed_keys.and_then(|mut tables| tables.remove(self.table.name()));
-                let Some(rest) = rest else { break };
-                unread = rest;
             }
         }
         Ok(currencies)
     }
 
-    /// Records a finding. If it is about the account itself, freezes the account and its shards in the same transaction.
+    /// Records a finding of a pass. Of the same kind and account there is one.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if a request fails, or other transactions keep using the account.
-    pub async fn record_finding(&self, finding: &Finding) -> Result<(), StoreError> {
-        for attempt in 1..=MAX_FREEZE_ATTEMPTS {
-            let items = if finding.kind.freezes() { self.account_items(&finding.account).await? } else { Vec::new() };
-            // A concurrent command could open a shard that is not frozen. An account whose shards keep changing, or can't be
-            // counted, is frozen without regard to that.
-            let shards = (attempt < MAX_FREEZE_ATTEMPTS).then(|| items.len().saturating_sub(1));
-            let build = |at| {
-                let mut transaction = Transaction::new().with((), self.table.put_new(finding_item(finding, at)?)?);
-                for item in &items {
-                    let is_account = item.get("sk") == Some(&text("ACCOUNT"));
-                    transaction.add((), self.freeze(key_of(item), shards.filter(|_| is_account))?);
-                }
-                Ok(transaction)
-            };
-            match self.table.commit_with_time(build).await?.0 {
-                TransactionOutcome::Committed => return Ok(()),
-                TransactionOutcome::ConditionFailed(_) => {}
-                TransactionOutcome::Conflict => {
-                    return Err(StoreError::Unavailable("the account is in use".to_owned()));
-                }
-            }
-        }
-        Err(StoreError::internal("a finding was not recorded"))
-    }
-
-    /// Freezes an account or a shard. `shards` is the number of shards that the account must have.
-    fn freeze(
-        &self,
-        key: Item,
-        shards: Option<usize>,
-    ) -> Result<aws_sdk_dynamodb::types::TransactWriteItem, StoreError> {
-        self.table.update(key, |update| {
-            let update = update
-                .update_expression("SET #status = :frozen")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":frozen", text(AccountStatus::Frozen));
-            match shards {
-                None => update.condition_expression("attribute_exists(pk)"),
-                Some(0) => update
-                    .condition_expression(
-                        "attribute_exists(pk) AND (attribute_not_exists(drawn) OR size(drawn) = :shards)",
-                    )
-                    .expression_attribute_values(":shards", number(0)),
-                Some(shards) => update
-                    .condition_expression("attribute_exists(pk) AND size(drawn) = :shards")
-                    .expression_attribute_values(":shards", number(shards)),
-            }
-        })
+    /// [`StoreError`] if the request fails.
+    pub async fn record_finding(&self, finding: &Finding, pass_started_at: Timestamp) -> Result<(), StoreError> {
+        self.table.put_item(finding_item(finding, pass_started_at, self.now())?, |put| put).await.map(drop)
     }
 
     #[cfg(test)]
@@ -291,21 +260,15 @@ struct FoundAccount {
     currency: Currency,
 }
 
-#[derive(Deserialize)]
-struct ShardRecord {
-    sk: String,
-    currency: Currency,
-    received: i64,
-    headroom: i64,
-}
-
 /// The account with this partition key.
 fn account_of(pk: &str) -> Option<PaymentAccountId> {
-    PaymentAccountId::parse(pk.strip_prefix("ACCOUNT#")?).ok()
+    let id = pk.strip_prefix(ACCOUNT_PREFIX)?;
+    // Ids are stored in lower case.
+    PaymentAccountId::parse(id).ok().filter(|parsed| parsed.as_str() == id)
 }
 
 fn position(id: &PaymentAccountId, items: Vec<Item>) -> Result<LedgerPosition, StoreError> {
-    let (own, shards): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.get("sk") == Some(&text("ACCOUNT")));
+    let (own, shards): (Vec<_>, Vec<_>) = items.into_iter().partition(is_account);
     let own = own.into_iter().next().ok_or_else(|| StoreError::internal("shards without an account"))?;
     let own: AccountRecord = from_item(own)?;
     if own.id != *id {
@@ -314,9 +277,7 @@ fn position(id: &PaymentAccountId, items: Vec<Item>) -> Result<LedgerPosition, S
     let mut shards = shards
         .into_iter()
         .map(|item| {
-            let ShardRecord { sk, currency, received, headroom } = from_item(item)?;
-            let number = sk.strip_prefix(SHARD_PREFIX).and_then(|number| number.parse().ok());
-            let number = number.ok_or_else(|| StoreError::internal("a shard has no number"))?;
+            let ShardRecord { number, currency, received, headroom } = ShardRecord::read(item)?;
             Ok(ShardPosition { number, currency, received, headroom })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
@@ -332,21 +293,14 @@ fn position(id: &PaymentAccountId, items: Vec<Item>) -> Result<LedgerPosition, S
     })
 }
 
-fn key_of(item: &Item) -> Item {
-    item.iter()
-        .filter(|(name, _)| matches!(name.as_str(), "pk" | "sk"))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
-}
-
-fn finding_item(finding: &Finding, at: Timestamp) -> Result<Item, StoreError> {
+fn finding_item(finding: &Finding, pass_started_at: Timestamp, at: Timestamp) -> Result<Item, StoreError> {
     #[derive(Serialize)]
     struct FindingRecord<'a> {
         #[serde(flatten)]
         finding: &'a Finding,
         at: Timestamp,
     }
-    let key = key(format_args!("FINDINGS#{}", finding.account), format_args!("{at}#{}", finding.kind));
+    let key = key(format_args!("FINDINGS#{}", finding.account), format_args!("{pass_started_at}#{}", finding.kind));
     item(key, FindingRecord { finding, at })
 }
 

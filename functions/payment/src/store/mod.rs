@@ -9,7 +9,7 @@
 //! | executed request | `IDEMPOTENCY#<operation>` | `IDEMPOTENCY` | [`accounts`] and [`payments`], if the request has an idempotency key |
 //! | payment | `PAYMENT#<reference>` | `PAYMENT` | [`payments`] |
 //! | provider's transaction | `PROVIDER_TRANSACTION#<provider>#<id>` | `PROVIDER_TRANSACTION` | [`payments`], which it settles |
-//! | operator's command | `COMMANDS#<user>` | `<time>#<account>` | [`accounts`], with the account that it opens; [`shards::setting`], with the number of shards |
+//! | operator's command | `COMMANDS#<user>` | `<time>#<account>` | [`accounts`], with the account that it opens; [`shards::setting`], with the number of shards; [`account_status`], with the status |
 //! | closing | `CLOSINGS#<account>` | `<day>` | [`closings`], by the audit of the ledger |
 //! | finding | `FINDINGS#<account>` | `<time>#<kind>` | [`ledger_audit`] |
 //! | progress of the audit | `LEDGER_AUDIT` | `LEDGER_AUDIT` | [`ledger_audit`] |
@@ -20,6 +20,7 @@
 //! An external account has no attribute and a FAILED transfer has no `order`, so neither is indexed. A payment is in
 //! `byOwner` under its owner, a webhook for reconciliation in `byReconciliation`, and an account in `byAccount`.
 
+pub mod account_status;
 pub mod accounts;
 pub mod closings;
 pub mod journal;
@@ -124,6 +125,12 @@ fn item(key: Item, record: impl Serialize) -> Result<Item, StoreError> {
     let mut item = dynamo::to_item(record)?;
     item.extend(key);
     Ok(item)
+}
+
+/// The key of an item.
+fn key_of(item: &Item) -> Item {
+    let is_key = |name: &str| matches!(name, "pk" | "sk");
+    item.iter().filter(|(name, _)| is_key(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Finds the item with this sort key in the response of a batch read.

@@ -28,7 +28,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{Attempt, Item, Transaction, TransactionOutcome, from_item, key, number, text};
 use kernel::{Amount, Balance, Currency, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::accounts::record::{AccountRecord, account_key, account_partition};
 use super::{Store, StoreError, item};
@@ -38,7 +38,7 @@ use crate::domain::{
 };
 
 /// The prefix of a shard's sort key, followed by its number.
-pub(super) const SHARD_PREFIX: &str = "INTAKE#";
+const SHARD_PREFIX: &str = "INTAKE#";
 
 /// The number of conflicts after which a payment gives its payee shards. If the account is in use for 40 % of the time, one
 /// in a hundred payments meets that many.
@@ -212,10 +212,26 @@ struct NewShardRecord {
     headroom: i64,
 }
 
+/// A shard as it is read.
 #[derive(Debug, Deserialize)]
-struct ShardRecord {
-    sk: String,
-    received: i64,
+pub(super) struct ShardRecord {
+    #[serde(rename = "sk", deserialize_with = "shard_number")]
+    pub(super) number: usize,
+    pub(super) currency: Currency,
+    pub(super) received: i64,
+    pub(super) headroom: i64,
+}
+
+impl ShardRecord {
+    pub(super) fn read(item: Item) -> Result<Self, StoreError> {
+        from_item(item)
+    }
+}
+
+fn shard_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let sk = String::deserialize(deserializer)?;
+    let number = sk.strip_prefix(SHARD_PREFIX).and_then(|number| number.parse().ok());
+    number.ok_or_else(|| serde::de::Error::custom("a shard has no number"))
 }
 
 impl Store {
@@ -424,37 +440,37 @@ impl Store {
         sharded.map(Some).ok_or_else(|| StoreError::internal("an account was not found beside its shards"))
     }
 
+    /// The items of an account and its shards, by one strongly consistent query. A query is no snapshot.
+    pub(super) async fn account_items(&self, id: impl std::fmt::Display) -> Result<Vec<Item>, StoreError> {
+        let query = self.table.client().query().table_name(self.table.name());
+        let response = query
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(account_partition(id)))
+            .consistent_read(true)
+            .send()
+            .await?;
+        Ok(response.items.unwrap_or_default())
+    }
+
     /// Reads an account and its shards with one strongly consistent query, if it exists.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the request fails.
     pub async fn account_with_shards(&self, id: &PaymentAccountId) -> Result<Option<ShardedAccount>, StoreError> {
-        let response = self
-            .table
-            .client()
-            .query()
-            .table_name(self.table.name())
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(account_partition(id)))
-            .consistent_read(true)
-            .send()
-            .await?;
         let is_shard =
             |item: &Item| item.get("sk").and_then(|sk| sk.as_s().ok()).is_some_and(|sk| sk.starts_with(SHARD_PREFIX));
-        let (shards, mut own): (Vec<_>, Vec<_>) = response.items.unwrap_or_default().into_iter().partition(is_shard);
+        let (shards, mut own): (Vec<_>, Vec<_>) = self.account_items(id).await?.into_iter().partition(is_shard);
         let Some(own) = own.pop() else { return Ok(None) };
         let own: AccountRecord = from_item(own)?;
         let drawn_before = own.drawn().unwrap_or_default();
         let mut drawn_after = drawn_before.to_vec();
         let mut amount: i64 = 0;
         for shard in shards {
-            let shard: ShardRecord = from_item(shard)?;
-            let number = shard.sk.trim_start_matches(SHARD_PREFIX).parse::<usize>().ok();
-            let number = number.ok_or_else(|| StoreError::internal("a shard has no number"))?;
+            let shard = ShardRecord::read(shard)?;
             // The shard may have been opened after the account was read: a query is not a snapshot. What it has received is
             // drained later.
-            let Some(drawn) = drawn_after.get_mut(number) else { continue };
+            let Some(drawn) = drawn_after.get_mut(shard.number) else { continue };
             // The shard may have been read before a drain that the account includes.
             let received = shard.received.max(*drawn);
             amount = amount.saturating_add(received.saturating_sub(*drawn));

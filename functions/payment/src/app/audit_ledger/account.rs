@@ -1,12 +1,14 @@
 //! The audit of one account.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use kernel::{Currency, Timestamp};
 
 use super::is_out_of_time;
-use crate::domain::{Closing, Day, Digest, EntriesDigest, Finding, FindingKind, PaymentAccountId, Transfer, explains};
+use crate::domain::{
+    Closing, Day, Digest, EntriesDigest, Finding, FindingKind, NewestIds, PaymentAccountId, Transfer, explains,
+};
 use crate::store::closings::StoredClosing;
 use crate::store::journal::JournalEntry;
 use crate::store::ledger_audit::AuditScope;
@@ -19,42 +21,42 @@ const CLOSING_DELAY: Duration = Duration::from_hours(1);
 /// The maximum difference between two clocks.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
-/// The time before the audit of an account whose transfers are read again to confirm a difference: the index may have been
+/// The time before the audit of an account whose transfers are read again to explain a difference: the index may have been
 /// this late.
 const REREAD: Duration = Duration::from_mins(2);
-
-/// The maximum number of transfers that a finding names.
-const MAX_NAMED: usize = 100;
 
 /// The number of accounts and currencies that are checked by one read.
 const PER_CHECK: usize = 100;
 
-/// What an account's audit has found so far.
+const NO_TRANSFERS: [&str; 0] = [];
+
+/// What the audit of an account has found.
 #[derive(Debug, Default)]
 pub(super) struct AccountResult {
     pub(super) findings: Vec<Finding>,
-    pub(super) suspect: Option<Suspect>,
+    difference: Option<Difference>,
     pub(super) transfers: u64,
     pub(super) closings: u64,
     /// Whether the time ran out before all transfers were read.
     pub(super) is_out_of_time: bool,
+    /// The last day that was compared with its closing.
+    pub(super) verified: Option<Day>,
 }
 
-/// An account whose balance differs from the sum of the transfers that were read before it.
+/// A balance that differs from the sum of the transfers that were read before it.
 ///
-/// A transfer that was posted in between, or that the index did not have yet, explains a difference. So the newest
-/// transfers are read again after a pause. Those that were not read before may or may not be included in the balance, unless
-/// they were created after it was read. The difference is a finding if no combination of them explains it.
+/// A transfer that was posted in between, or that the index did not have yet, explains a difference. Those that are found
+/// later may or may not be included in the balance, unless they were created after it was read.
 #[derive(Debug)]
-pub(super) struct Suspect {
+struct Difference {
     account: PaymentAccountId,
-    difference: i128,
+    minor: i128,
     /// When the balance was read.
     read_at: Timestamp,
     since: Timestamp,
     /// The orders of the transfers since then that were read before.
     read: HashSet<String>,
-    named: VecDeque<String>,
+    named: NewestIds,
 }
 
 pub(super) struct AccountAudit<'a> {
@@ -62,93 +64,165 @@ pub(super) struct AccountAudit<'a> {
     account: &'a PaymentAccountId,
     scope: AuditScope,
     started_at: Timestamp,
+    /// The last day that an earlier invocation of the pass has compared with its closing.
+    verified: Option<Day>,
     /// The sum of the transfers, in minor units.
     balance: i128,
-    day: Option<OpenDay>,
+    day: Option<(Day, OpenDay)>,
     /// The newest closing before the audit.
     latest: Option<Day>,
     previous: Option<(Day, Digest)>,
     /// Whether closings follow from what was read.
     can_close: bool,
+    /// The closings of days that have none yet.
+    new_closings: Vec<StoredClosing>,
     /// The accounts and currencies to check, each with a transfer that names it.
     unchecked: HashMap<(PaymentAccountId, Currency), String>,
     read: HashSet<String>,
-    named: VecDeque<String>,
+    named: NewestIds,
     result: AccountResult,
 }
 
+/// Where the audit of an account begins.
+enum Start {
+    /// With the transfers since a time, or with the first one.
+    Transfers(Option<Timestamp>),
+    /// The balance before the next transfers is unknown.
+    Unknown,
+}
+
 /// A day whose transfers are being read.
+#[derive(Default)]
 struct OpenDay {
-    day: Day,
     opening_balance: i128,
     transfers: u64,
     entries: EntriesDigest,
-    named: VecDeque<String>,
+    named: NewestIds,
+}
+
+impl AccountResult {
+    /// The audit of an account failed.
+    pub(super) fn failed(account: &PaymentAccountId, error: &StoreError) -> Self {
+        let finding = Finding::new(FindingKind::NotAudited, account, &error.to_string());
+        Self { findings: vec![finding], ..Self::default() }
+    }
+
+    /// Whether the account seems to contradict its journal.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.difference.is_some() || self.findings.iter().any(|finding| finding.kind.freezes())
+    }
+
+    /// Reads the newest transfers again, and adds the finding if they do not explain the difference.
+    pub(super) async fn confirm(mut self, store: &Store) -> Result<Self, StoreError> {
+        if let Some(difference) = self.difference.take() {
+            self.findings.extend(difference.confirm(store).await?);
+        }
+        Ok(self)
+    }
 }
 
 impl<'a> AccountAudit<'a> {
-    pub(super) fn new(store: &'a Store, account: &'a PaymentAccountId, scope: AuditScope) -> Self {
+    pub(super) fn new(
+        store: &'a Store,
+        account: &'a PaymentAccountId,
+        scope: AuditScope,
+        verified: Option<Day>,
+    ) -> Self {
         Self {
             store,
             account,
             scope,
             started_at: store.now(),
+            verified,
             balance: 0,
             day: None,
             latest: None,
             previous: None,
             can_close: true,
+            new_closings: Vec::new(),
             unchecked: HashMap::new(),
             read: HashSet::new(),
-            named: VecDeque::new(),
+            named: NewestIds::default(),
             result: AccountResult::default(),
         }
     }
 
     pub(super) async fn run(mut self) -> Result<AccountResult, StoreError> {
-        let since = self.begin().await?;
+        let since = match self.begin().await? {
+            Start::Transfers(since) => since,
+            Start::Unknown => {
+                self.compare().await?;
+                return Ok(self.result);
+            }
+        };
         let mut journal = self.store.journal(self.account, since);
         while let Some(entry) = journal.next().await? {
             if is_out_of_time() {
-                return Ok(AccountResult { is_out_of_time: true, ..self.result });
+                return self.interrupt().await;
             }
             self.add(&entry).await?;
+        }
+        if is_out_of_time() {
+            return self.interrupt().await;
         }
         self.close_day().await?;
         self.check_named_accounts().await?;
         let last_closed = self.previous.as_ref().map(|(day, _)| day);
         if self.can_close && self.latest.as_ref() > last_closed {
-            self.find(FindingKind::ClosingChanged, "a closed day has no transfers", []);
+            self.find(FindingKind::ClosingChanged, "a closed day has no transfers", NO_TRANSFERS);
         }
         self.compare().await?;
+        // A day is closed when the account agrees with it, so that a repair does not contradict a closing.
+        if !self.result.is_suspect() {
+            self.write_closings().await?;
+        }
         Ok(self.result)
     }
 
-    /// Takes the balance of the newest closing, if the audit continues from it. Returns the creation time of the first
-    /// transfer to read.
-    async fn begin(&mut self) -> Result<Option<Timestamp>, StoreError> {
+    /// Ends the audit of an account that takes longer than an invocation. What was read is closed, although the balance was
+    /// not compared: without that, no later invocation would come further.
+    async fn interrupt(mut self) -> Result<AccountResult, StoreError> {
+        if self.result.findings.iter().all(|finding| !finding.kind.freezes()) {
+            self.write_closings().await?;
+        }
+        let verified = self.previous.map(|(day, _)| day);
+        Ok(AccountResult { is_out_of_time: true, verified, difference: None, ..self.result })
+    }
+
+    /// Takes the balance of the closing from which the audit continues.
+    async fn begin(&mut self) -> Result<Start, StoreError> {
         let latest = match self.store.latest_closing(self.account).await? {
-            None => return Ok(None),
-            Some(Ok(latest)) if latest.is_intact(self.account) => latest,
-            Some(_) => {
+            (None, None) => return Ok(Start::Transfers(None)),
+            (Some(until), Some(Ok(latest))) if latest.is_intact(self.account) && until.is_last(&latest) => latest,
+            _ => {
                 self.can_close = false;
-                self.find(FindingKind::ClosingChanged, "the newest closing is not as it was written", []);
-                return Ok(None);
+                self.find(
+                    FindingKind::ClosingChanged,
+                    "the newest closing is not the one that was written",
+                    NO_TRANSFERS,
+                );
+                let is_full = self.scope == AuditScope::Full;
+                return Ok(if is_full { Start::Transfers(None) } else { Start::Unknown });
             }
         };
         self.latest = Some(latest.closing.day.clone());
-        if self.scope == AuditScope::Full {
-            return Ok(None);
-        }
-        self.balance = latest.closing.closing_balance.into();
-        let end = latest.closing.day.end().map_err(StoreError::internal)?;
-        self.previous = Some((latest.closing.day, latest.digest));
-        Ok(Some(end))
+        let base = match (self.scope, &self.verified) {
+            (AuditScope::Incremental, _) => latest,
+            (AuditScope::Full, None) => return Ok(Start::Transfers(None)),
+            (AuditScope::Full, Some(day)) => match self.store.closing(self.account, day).await? {
+                Some(Ok(verified)) if verified.is_intact(self.account) => verified,
+                _ => return Ok(Start::Transfers(None)),
+            },
+        };
+        self.balance = base.closing.closing_balance.into();
+        let end = base.closing.day.end().map_err(StoreError::internal)?;
+        self.previous = Some((base.closing.day, base.digest));
+        Ok(Start::Transfers(Some(end)))
     }
 
     async fn add(&mut self, entry: &JournalEntry) -> Result<(), StoreError> {
         self.result.transfers += 1;
-        name(&mut self.named, entry.id());
+        self.named.add(entry.id());
         if entry.order() >= self.reread_since().to_string().as_str() {
             self.read.insert(entry.order().to_owned());
         }
@@ -156,25 +230,19 @@ impl<'a> AccountAudit<'a> {
             Ok(transfer) => transfer,
             Err(error) => {
                 self.can_close = false;
-                self.find(FindingKind::ItemMalformed, &format!("a transfer: {error}"), [entry.id().to_owned()]);
+                self.find(FindingKind::ItemMalformed, &format!("a transfer: {error}"), Some(entry.id()));
                 return Ok(());
             }
         };
         let day = Day::of(transfer.created_at);
-        if self.day.as_ref().is_none_or(|open| open.day != day) {
+        if self.day.as_ref().is_none_or(|(open, _)| *open != day) {
             self.close_day().await?;
         }
         let opening_balance = self.balance;
-        let open = self.day.get_or_insert_with(|| OpenDay {
-            day,
-            opening_balance,
-            transfers: 0,
-            entries: EntriesDigest::default(),
-            named: VecDeque::new(),
-        });
+        let (_, open) = self.day.get_or_insert_with(|| (day, OpenDay { opening_balance, ..OpenDay::default() }));
         open.transfers += 1;
         open.entries.add(&entry.encoding());
-        name(&mut open.named, entry.id());
+        open.named.add(entry.id());
         self.balance += i128::from(signed_amount(&transfer, self.account));
         let currency = transfer.currency;
         for party in [transfer.posting.from(), transfer.posting.to()].into_iter().flatten() {
@@ -183,39 +251,50 @@ impl<'a> AccountAudit<'a> {
         if self.unchecked.len() >= PER_CHECK { self.check_named_accounts().await } else { Ok(()) }
     }
 
-    /// Writes the closing of the day whose transfers were read, or compares it with the one that was written.
+    /// Compares the day whose transfers were read with its closing, or makes the closing if it has none yet.
     async fn close_day(&mut self) -> Result<(), StoreError> {
-        let Some(open) = self.day.take() else { return Ok(()) };
-        let is_over = open.day.end().is_ok_and(|end| end.plus(CLOSING_DELAY) <= self.started_at);
-        let balances = i64::try_from(open.opening_balance).ok().zip(i64::try_from(self.balance).ok());
-        let Some((opening_balance, closing_balance)) = balances.filter(|_| is_over && self.can_close) else {
+        let Some((day, open)) = self.day.take() else { return Ok(()) };
+        let is_over = day.end().is_ok_and(|end| end.plus(CLOSING_DELAY) <= self.started_at);
+        if !is_over || !self.can_close {
             return Ok(());
-        };
+        }
+        let balance = |minor: i128| i64::try_from(minor).map_err(StoreError::internal);
         let closing = Closing {
-            day: open.day.clone(),
-            opening_balance,
-            closing_balance,
+            day: day.clone(),
+            opening_balance: balance(open.opening_balance)?,
+            closing_balance: balance(self.balance)?,
             transfers: open.transfers,
             entries_digest: open.entries.finish(),
             previous_digest: self.previous.take().map(|(_, digest)| digest),
         };
         let closing = StoredClosing::new(closing, self.account);
-        let is_expected = self.latest.as_ref().is_some_and(|latest| open.day <= *latest);
-        let written = if is_expected {
-            self.store.closing(self.account, &open.day).await?
-        } else {
-            self.store.put_closing(self.account, &closing).await?
-        };
-        match written {
-            None if !is_expected => self.result.closings += 1,
-            Some(Ok(written)) if written == closing => {}
-            _ => {
-                self.can_close = false;
-                let detail = format!("the closing of {} is not that of its transfers", open.day);
-                self.find(FindingKind::ClosingChanged, &detail, open.named);
+        self.previous = Some((day.clone(), closing.digest.clone()));
+        if self.latest.as_ref().is_none_or(|latest| day > *latest) {
+            self.new_closings.push(closing);
+            return Ok(());
+        }
+        let written = self.store.closing(self.account, &day).await?;
+        if !matches!(written, Some(Ok(written)) if written == closing) {
+            self.can_close = false;
+            let detail = format!("the closing of {day} is not that of its transfers");
+            self.find(FindingKind::ClosingChanged, &detail, open.named);
+        }
+        Ok(())
+    }
+
+    async fn write_closings(&mut self) -> Result<(), StoreError> {
+        for closing in std::mem::take(&mut self.new_closings) {
+            match self.store.put_closing(self.account, &closing).await? {
+                None => self.result.closings += 1,
+                // Another invocation has audited the account too.
+                Some(Ok(written)) if written == closing => {}
+                Some(_) => {
+                    let detail = format!("{} has another closing than that of its transfers", closing.closing.day);
+                    self.find(FindingKind::ClosingChanged, &detail, NO_TRANSFERS);
+                    return Ok(());
+                }
             }
         }
-        self.previous = Some((open.day, closing.digest));
         Ok(())
     }
 
@@ -224,16 +303,16 @@ impl<'a> AccountAudit<'a> {
         let named = std::mem::take(&mut self.unchecked);
         let found = self.store.account_currencies(named.keys().map(|(account, _)| account.clone())).await?;
         for ((account, currency), transfer) in named {
-            if found.get(&account).copied().flatten() == Some(currency) {
+            let is_of = found.get(&account).copied().flatten();
+            if is_of == Some(currency) {
                 continue;
             }
-            // Its own item is read later.
-            let is_missing = found.get(&account).copied().flatten().is_none();
             if account != *self.account {
                 let detail = format!("{account} does not exist, or has another currency than the transfer");
-                self.find(FindingKind::CounterpartyMissing, &detail, [transfer]);
-            } else if !is_missing {
-                self.find(FindingKind::ItemMalformed, "a transfer has another currency than the account", [transfer]);
+                self.find(FindingKind::CounterpartyMissing, &detail, Some(&transfer));
+            } else if is_of.is_some() {
+                let detail = "a transfer has another currency than the account";
+                self.find(FindingKind::ItemMalformed, detail, Some(&transfer));
             }
         }
         Ok(())
@@ -243,11 +322,11 @@ impl<'a> AccountAudit<'a> {
     async fn compare(&mut self) -> Result<(), StoreError> {
         let position = match self.store.ledger_position(self.account).await? {
             None => {
-                self.find(FindingKind::AccountMissing, "the account does not exist", self.named.clone());
+                self.find(FindingKind::AccountMissing, "the account does not exist", NO_TRANSFERS);
                 return Ok(());
             }
             Some(Err(error)) => {
-                self.find(FindingKind::ItemMalformed, &error.to_string(), []);
+                self.find(FindingKind::ItemMalformed, &error.to_string(), NO_TRANSFERS);
                 return Ok(());
             }
             Some(Ok(position)) => position,
@@ -255,12 +334,16 @@ impl<'a> AccountAudit<'a> {
         if let Some(rule) = position.violation() {
             self.find(FindingKind::PositionInvalid, rule, self.named.clone());
         }
-        let difference = position.total_balance() - self.balance;
-        let is_unreadable = self.result.findings.iter().any(|finding| finding.kind == FindingKind::ItemMalformed);
-        if difference != 0 && !is_unreadable {
-            self.result.suspect = Some(Suspect {
+        // Without an intact closing, or a malformed transfer, the sum is unknown.
+        let is_sum_unknown = self.result.findings.iter().any(|finding| {
+            let is_of_journal = finding.kind == FindingKind::ClosingChanged && self.scope == AuditScope::Incremental;
+            finding.kind == FindingKind::ItemMalformed || is_of_journal
+        });
+        let minor = position.total_balance() - self.balance;
+        if minor != 0 && !is_sum_unknown {
+            self.result.difference = Some(Difference {
                 account: self.account.clone(),
-                difference,
+                minor,
                 read_at: self.store.now(),
                 since: self.reread_since(),
                 read: std::mem::take(&mut self.read),
@@ -274,33 +357,39 @@ impl<'a> AccountAudit<'a> {
         self.started_at.minus(REREAD)
     }
 
-    fn find(&mut self, kind: FindingKind, detail: &str, transfers: impl IntoIterator<Item = String>) {
-        let (account, detail) = (self.account.clone(), detail.to_owned());
-        self.result.findings.push(Finding { kind, account, detail, transfers: transfers.into_iter().collect() });
+    /// Adds a finding. Of each kind the first is kept, with the transfers of all of them.
+    fn find(&mut self, kind: FindingKind, detail: &str, transfers: impl IntoIterator<Item = impl ToString>) {
+        let findings = &mut self.result.findings;
+        let known = findings.iter().position(|finding| finding.kind == kind);
+        let index = known.unwrap_or_else(|| {
+            findings.push(Finding::new(kind, self.account, detail));
+            findings.len() - 1
+        });
+        if let Some(finding) = findings.get_mut(index) {
+            let left = NewestIds::CAPACITY.saturating_sub(finding.transfers.len());
+            finding.transfers.extend(transfers.into_iter().take(left).map(|id| id.to_string()));
+        }
     }
 }
 
-impl Suspect {
+impl Difference {
     /// Reads the newest transfers again. Returns the finding, if they do not explain the difference.
-    pub(super) async fn confirm(mut self, store: &Store) -> Result<Option<Finding>, StoreError> {
+    async fn confirm(mut self, store: &Store) -> Result<Option<Finding>, StoreError> {
         let mut amounts = Vec::new();
         let mut journal = store.journal(&self.account, Some(self.since));
         while let Some(entry) = journal.next().await? {
             let Ok(transfer) = entry.transfer(&self.account) else { continue };
             if !self.read.contains(entry.order()) && transfer.created_at <= self.read_at.plus(CLOCK_SKEW) {
                 amounts.push(signed_amount(&transfer, &self.account));
-                name(&mut self.named, entry.id());
+                self.named.add(entry.id());
             }
         }
-        if explains(self.difference, &amounts) {
+        if explains(self.minor, &amounts) {
             return Ok(None);
         }
-        Ok(Some(Finding {
-            kind: FindingKind::BalanceMismatch,
-            detail: format!("the balance is the sum of its transfers plus {} minor units", self.difference),
-            transfers: self.named.into(),
-            account: self.account,
-        }))
+        let detail = format!("the balance is the sum of its transfers plus {} minor units", self.minor);
+        let finding = Finding::new(FindingKind::BalanceMismatch, &self.account, &detail);
+        Ok(Some(Finding { transfers: self.named.into(), ..finding }))
     }
 }
 
@@ -308,12 +397,4 @@ impl Suspect {
 fn signed_amount(transfer: &Transfer, account: &PaymentAccountId) -> i64 {
     let amount = |party: Option<&PaymentAccountId>| if party == Some(account) { transfer.amount.minor() } else { 0 };
     amount(transfer.posting.to()) - amount(transfer.posting.from())
-}
-
-/// Adds the id of a transfer, and forgets the oldest if there are too many.
-fn name(named: &mut VecDeque<String>, id: &str) {
-    if named.len() == MAX_NAMED {
-        named.pop_front();
-    }
-    named.push_back(id.to_owned());
 }

@@ -51,13 +51,12 @@ impl Ledger {
     }
 
     async fn audit(&self, scope: AuditScope) -> AuditReport {
-        audit_ledger(&self.app.store, AuditRequest { scope, restart: true }, Duration::ZERO).await.unwrap()
+        audit_ledger(&self.app.store, restart(scope), Duration::ZERO).await.unwrap()
     }
 
     async fn findings(&self, scope: AuditScope) -> Vec<(FindingKind, String)> {
         let findings = self.audit(scope).await.findings;
-        let mut found: Vec<_> =
-            findings.into_iter().map(|finding| (finding.kind, finding.account.to_string())).collect();
+        let mut found: Vec<_> = findings.into_iter().map(|finding| (finding.kind, finding.account)).collect();
         found.sort_by_key(|(kind, account)| (kind.to_string(), account.clone()));
         found
     }
@@ -106,13 +105,17 @@ impl Ledger {
     async fn closings(&self, id: &str) -> Vec<Closing> {
         let mut closings = Vec::new();
         for item in self.app.items().await {
-            if item["pk"] == text(format_args!("CLOSINGS#{id}")) {
+            if item["pk"] == text(format_args!("CLOSINGS#{id}")) && item["sk"] != text("UNTIL") {
                 closings.push(dynamo::from_item::<Closing>(item).unwrap());
             }
         }
         closings.sort_by(|one, other| one.day.cmp(&other.day));
         closings
     }
+}
+
+const fn restart(scope: AuditScope) -> AuditRequest {
+    AuditRequest { restart: Some(scope), keep_active: false }
 }
 
 fn key_of(item: &Item) -> Item {
@@ -314,11 +317,10 @@ async fn account_is_audited_by_five_requests() {
     let app = TestApp::new().await;
     app.open_debit(app.user().await, "ada", 5).await;
     app.engine.round_trips();
-    let request = AuditRequest { scope: AuditScope::Incremental, restart: false };
-    audit_ledger(&app.store, request, Duration::ZERO).await.unwrap();
-    // The progress and a page of accounts; the last closing, the transfers of both directions, the accounts that they name,
-    // and the account; the progress.
-    let expected = ["GetItem", "Scan", "Query", "Query", "Query", "BatchGetItem", "Query", "PutItem"];
+    audit_ledger(&app.store, restart(AuditScope::Incremental), Duration::ZERO).await.unwrap();
+    // The progress, which is claimed, and a page of accounts; the last closing, the transfers of both directions, the accounts
+    // that they name, and the account; the progress.
+    let expected = ["GetItem", "PutItem", "Scan", "Query", "Query", "Query", "BatchGetItem", "Query", "PutItem"];
     assert_eq!(app.engine.round_trips(), expected);
 }
 
@@ -350,7 +352,7 @@ async fn finding_is_recorded_and_names_the_transfers() {
     ledger.add(&transfer, "amount", 1).await;
     let report = ledger.audit(AuditScope::Incremental).await;
     let id = transfer["id"].as_s().unwrap();
-    let bo = report.findings.iter().find(|finding| finding.account == account("bo")).unwrap();
+    let bo = report.findings.iter().find(|finding| finding.account == "bo").unwrap();
     assert_eq!(bo.detail, "the balance is the sum of its transfers plus -1 minor units");
     assert!(bo.transfers.contains(id) && bo.transfers.len() == 6, "{bo:?}");
     let recorded = ledger.app.store.findings(&account("bo")).await;
@@ -413,6 +415,7 @@ async fn change_of_a_closed_day_is_found() {
             ),
             false,
         ),
+        (("the deleted last closing", Box::pin(async { ledger.delete(&last).await }), found(closed, &["ada"])), true),
         (("a deleted old closing", Box::pin(async { ledger.delete(&first).await }), found(closed, &["ada"])), false),
         (
             (
@@ -461,12 +464,11 @@ async fn transfers_during_the_audit_are_no_finding() {
     let ledger = Ledger::new().await;
     let (store, bo) = (ledger.app.store.clone(), ledger.bo);
     let command = ledger.app.unkeyed(bo, send("bo", "shop"), 9);
-    // After its transfers were read, and before its balance is.
-    ledger.app.engine.before_next("TransactGetItems", async move {
+    // After the transfers of the first accounts were read, and before a balance is.
+    ledger.app.engine.before_next("BatchGetItem", async move {
         crate::app::post_transfer::execute(&store, command).await.unwrap();
     });
-    let report = ledger.audit(AuditScope::Incremental).await;
-    assert_eq!((report.pass.transfers, report.findings), (19, vec![]));
+    assert_eq!(ledger.audit(AuditScope::Incremental).await.findings, []);
     assert_eq!(ledger.audit(AuditScope::Incremental).await.pass.transfers, 21);
 }
 
@@ -487,7 +489,7 @@ async fn account_is_frozen_with_the_shards_that_it_gets_meanwhile() {
     ledger.add(&account_key("ada"), "available", 1).await;
     let (store, ada) = (ledger.app.store.clone(), ledger.ada);
     let shards = WriteShards::new(2).ok();
-    ledger.app.engine.before_next("TransactWriteItems", async move {
+    ledger.app.engine.before_next("UpdateItem", async move {
         let (claims, id) = (ada.claims, account("ada"));
         crate::app::set_write_shards::set_write_shards(&store, ada.id, &claims, &id, shards).await.unwrap();
     });
@@ -507,8 +509,10 @@ async fn pass_is_continued_by_the_next_invocation() {
             app.open_debit(user, &id, 1).await;
         }
     }
-    let request = AuditRequest { scope: AuditScope::Incremental, restart: false };
-    let run = || with_time_left(Duration::from_mins(1), audit_ledger(&app.store, request, Duration::ZERO));
+    let request = AuditRequest::default();
+    let run = || Box::pin(with_time_left(Duration::from_secs(90), audit_ledger(&app.store, request, Duration::ZERO)));
+    audit_ledger(&app.store, restart(AuditScope::Full), Duration::ZERO).await.unwrap();
+    app.clock.advance(DAY);
     // The time runs out in the second page.
     app.engine.before_next("Scan", async {});
     app.engine.before_next("Scan", async {
@@ -527,27 +531,186 @@ async fn pass_is_continued_by_the_next_invocation() {
 }
 
 #[tokio::test]
-async fn full_pass_is_not_replaced_by_an_incremental_one() {
+async fn full_pass_is_due_first_and_weekly() {
     let ledger = Ledger::new().await;
-    let run = async |scope| {
-        let request = AuditRequest { scope, restart: false };
-        let report = audit_ledger(&ledger.app.store, request, Duration::ZERO).await.unwrap();
+    let run = async || {
+        let report = audit_ledger(&ledger.app.store, AuditRequest::default(), Duration::ZERO).await.unwrap();
         (report.status, report.pass.scope)
     };
-    assert_eq!(run(AuditScope::Incremental).await, (AuditStatus::Completed, AuditScope::Incremental));
-    assert_eq!(run(AuditScope::Full).await, (AuditStatus::Completed, AuditScope::Full));
-    assert_eq!(run(AuditScope::Incremental).await, (AuditStatus::UpToDate, AuditScope::Full));
-    assert_eq!(run(AuditScope::Full).await, (AuditStatus::UpToDate, AuditScope::Full));
+    assert_eq!(run().await, (AuditStatus::Completed, AuditScope::Full));
+    assert_eq!(run().await, (AuditStatus::UpToDate, AuditScope::Full));
+    for _ in 1..7 {
+        ledger.app.clock.advance(DAY);
+        assert_eq!(run().await, (AuditStatus::Completed, AuditScope::Incremental));
+    }
+    ledger.app.clock.advance(DAY);
+    assert_eq!(run().await, (AuditStatus::Completed, AuditScope::Full));
 }
 
 #[tokio::test]
 async fn concurrent_invocations_do_not_set_the_progress_back() {
     let ledger = Ledger::new().await;
     let store = ledger.app.store.clone();
-    let request = AuditRequest { scope: AuditScope::Incremental, restart: true };
+    let request = restart(AuditScope::Incremental);
     ledger.app.engine.before_next("PutItem", async move {
         let report = audit_ledger(&store, request, Duration::ZERO).await.unwrap();
         assert_eq!(report.status, AuditStatus::Completed);
     });
     assert_eq!(ledger.audit(AuditScope::Incremental).await.status, AuditStatus::Superseded);
+}
+
+#[tokio::test]
+async fn transfers_of_several_pages_are_merged_in_order() {
+    let app = TestApp::new().await;
+    let (ada, bo) = (app.user().await, app.user().await);
+    app.open_debit(ada, "ada", 10_000).await;
+    app.open_debit(bo, "bo", 10_000).await;
+    for number in 0..1_020 {
+        let (by, posting) = if number % 2 == 0 { (ada, send("ada", "bo")) } else { (bo, send("bo", "ada")) };
+        app.move_money(by, posting, 1 + number % 3).await.unwrap();
+    }
+    app.clock.advance(DAY);
+    for scope in [AuditScope::Full, AuditScope::Full] {
+        let report = audit_ledger(&app.store, restart(scope), Duration::ZERO).await.unwrap();
+        assert_eq!((report.pass.transfers, report.findings), (2_042, vec![]));
+    }
+}
+
+#[tokio::test]
+async fn full_audit_of_an_account_is_continued_from_its_last_verified_day() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 1).await;
+    for _ in 0..4 {
+        app.clock.advance(DAY);
+        app.move_money(ada, deposit("ada"), 1).await.unwrap();
+    }
+    app.clock.advance(2 * DAY);
+    audit_ledger(&app.store, restart(AuditScope::Full), Duration::ZERO).await.unwrap();
+    // The time runs out after the third of five days.
+    for _ in 0..2 {
+        app.engine.before_next("GetItem", async {});
+    }
+    app.engine.before_next("GetItem", async {});
+    app.engine.before_next("GetItem", async {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(40)).await;
+        tokio::time::resume();
+    });
+    let run =
+        |request| Box::pin(with_time_left(Duration::from_secs(90), audit_ledger(&app.store, request, Duration::ZERO)));
+    let report = run(restart(AuditScope::Full)).await.unwrap();
+    assert_eq!((report.status, report.pass.transfers), (AuditStatus::InProgress, 4));
+    let report = run(AuditRequest::default()).await.unwrap();
+    assert_eq!((report.status, report.pass.accounts, report.findings), (AuditStatus::Completed, 1, vec![]));
+    // The transfers of the third day, which was compared before, are not read again.
+    assert_eq!(report.pass.transfers, 4 + 2);
+}
+
+#[tokio::test]
+async fn repaired_account_has_no_findings() {
+    let ledger = Ledger::new().await;
+    let transfer = ledger.transfer(30).await;
+    ledger.delete(&transfer).await;
+    ledger.app.clock.advance(DAY);
+    for _ in 0..2 {
+        let expected = found(FindingKind::BalanceMismatch, &["ada", "bo"]);
+        assert_eq!(ledger.findings(AuditScope::Incremental).await, expected);
+    }
+    assert_eq!((ledger.closings("ada").await, ledger.closings("card").await.len()), (vec![], 1));
+    ledger.put(transfer).await;
+    assert_eq!(ledger.findings(AuditScope::Incremental).await, []);
+    assert_eq!(ledger.closings("ada").await.len(), 1);
+}
+
+#[tokio::test]
+async fn account_that_cannot_be_audited_does_not_end_the_pass() {
+    let ledger = Ledger::new().await;
+    ledger.app.engine.reject("BatchGetItem", 1, "ValidationException");
+    let report = ledger.audit(AuditScope::Incremental).await;
+    assert_eq!((report.status, report.pass.accounts), (AuditStatus::Completed, 5));
+    let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
+    assert_eq!(finding.kind, FindingKind::NotAudited);
+    assert_eq!(ledger.frozen().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn failure_of_every_account_fails_the_invocation() {
+    let ledger = Ledger::new().await;
+    ledger.app.engine.reject("BatchGetItem", 5, "ValidationException");
+    let outcome = audit_ledger(&ledger.app.store, restart(AuditScope::Incremental), Duration::ZERO).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+    let continued = audit_ledger(&ledger.app.store, AuditRequest::default(), Duration::ZERO).await.unwrap();
+    assert_eq!((continued.status, continued.findings), (AuditStatus::Completed, vec![]));
+}
+
+#[tokio::test]
+async fn pass_freezes_a_few_accounts_only() {
+    let app = TestApp::new().await;
+    for user in 0..4 {
+        let owner = app.user().await;
+        for account in 0..3 {
+            let id = format!("account-{user}-{account}");
+            app.open_debit(owner, &id, 5).await;
+            app.set(account_key(&id), "available", number(6)).await;
+        }
+    }
+    let keep = AuditRequest { keep_active: true, ..restart(AuditScope::Incremental) };
+    let report = audit_ledger(&app.store, keep, Duration::ZERO).await.unwrap();
+    assert_eq!((report.findings.len(), report.pass.frozen), (12, 0));
+    let report = audit_ledger(&app.store, restart(AuditScope::Incremental), Duration::ZERO).await.unwrap();
+    assert_eq!((report.findings.len(), report.pass.frozen), (12, MAX_FROZEN));
+}
+
+#[tokio::test]
+async fn many_malformed_transfers_are_one_finding() {
+    let app = TestApp::new().await;
+    let ada = app.user().await;
+    app.open_debit(ada, "ada", 1).await;
+    for _ in 0..120 {
+        app.move_money(ada, deposit("ada"), 1).await.unwrap();
+    }
+    for item in app.items().await {
+        if item["sk"] == text("TRANSFER") {
+            app.set(key_of(&item), "extra", AttributeValue::Bool(true)).await;
+        }
+    }
+    let report = audit_ledger(&app.store, restart(AuditScope::Incremental), Duration::ZERO).await.unwrap();
+    let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
+    assert_eq!((finding.kind, finding.transfers.len()), (FindingKind::ItemMalformed, 100));
+}
+
+#[tokio::test]
+async fn account_with_a_malformed_key_is_found() {
+    let ledger = Ledger::new().await;
+    let mut copy = ledger.app.item(account_key("ada")).await.unwrap();
+    copy.extend(key("ACCOUNT#Ada", "ACCOUNT"));
+    ledger.put(copy).await;
+    assert_eq!(ledger.findings(AuditScope::Full).await, found(FindingKind::ItemMalformed, &["Ada"]));
+    assert_eq!(ledger.frozen().await, ["ACCOUNT#Ada ACCOUNT"]);
+}
+
+#[tokio::test]
+async fn transfer_explains_a_difference_unless_it_is_younger_than_the_balance() {
+    for (age, expected) in [(0, None), (6, Some(FindingKind::BalanceMismatch))] {
+        let app = TestApp::new().await;
+        let ada = app.user().await;
+        app.open_debit(ada, "ada", 1).await;
+        for (name, by) in [("balance", 9), ("available", 9), ("headroom", -9)] {
+            let item = app.item(account_key("ada")).await.unwrap();
+            let value: i64 = item[name].as_n().unwrap().parse().unwrap();
+            app.set(account_key("ada"), name, number(value + by)).await;
+        }
+        let (store, clock, command) = (app.store.clone(), app.clock.clone(), app.unkeyed(ada, deposit("ada"), 9));
+        // The account is audited twice by four queries, before its transfers are read again.
+        for _ in 0..8 {
+            app.engine.before_next("Query", async {});
+        }
+        app.engine.before_next("Query", async move {
+            clock.advance(Duration::from_secs(age));
+            crate::app::post_transfer::execute(&store, command).await.unwrap();
+        });
+        let audit = audit_ledger(&app.store, restart(AuditScope::Incremental), Duration::ZERO).await.unwrap();
+        assert_eq!(audit.findings.first().map(|finding| finding.kind), expected, "{age} seconds");
+    }
 }
