@@ -56,7 +56,7 @@ impl Choice {
         // Some runs have no faults: they show what concurrency alone does.
         let fault_percent = world.dice.weighted(&[(1, 0), (3, 3), (3, 10), (2, 25)]);
         // Payments to a busy account conflict, also without other faults.
-        let conflict_percent = world.dice.weighted(&[(1, 0), (1, 10), (1, 40)]);
+        let conflict_percent = world.dice.weighted(&[(1, 0), (1, 20), (2, 50)]);
         Self { fault_percent, conflict_percent, outage_until_ms: 0, repeatable: VecDeque::new(), competitor: None }
     }
 
@@ -154,7 +154,7 @@ impl Choice {
             (_, Some(by)) => draw(world, *by),
             (user, None) => Command::SignIn { user: user.unwrap_or_default(), wrong_password: false },
         };
-        if dice.chance(40) {
+        if dice.chance(60) {
             self.competitor = competitor(dice, &command);
         }
         if command.key().is_some() || matches!(command, Command::Webhook { .. }) {
@@ -167,18 +167,19 @@ impl Choice {
     }
 }
 
-/// A command for the same refresh token, as another tab sends it, or for the same money or a part of it.
+/// The same webhook, or a command for the same refresh token, as another tab sends it, that reverses a suspension, or for the same money or a part of it.
 fn competitor(dice: &Dice, command: &Command) -> Option<Command> {
     let part =
         |amount: i64| if dice.chance(50) { amount } else { dice.between(1, amount.cast_unsigned()).cast_signed() };
     match command {
-        Command::Refresh { used: false, .. } => Some(command.clone()),
+        Command::Refresh { used: false, .. } | Command::Webhook { .. } => Some(command.clone()),
         Command::Withdraw { by, account, amount, .. } => {
             Some(Command::Withdraw { by: *by, account: account.clone(), amount: part(*amount), key: None })
         }
         Command::Send { by, from, to, amount, .. } => {
             Some(Command::Send { by: *by, from: from.clone(), to: to.clone(), amount: part(*amount), key: None })
         }
+        Command::SetStatus { user, status: "SUSPENDED" } => Some(Command::SetStatus { user: *user, status: "ACTIVE" }),
         _ => None,
     }
 }
@@ -239,8 +240,8 @@ fn draw(world: &World, by: Caller) -> Command {
     };
     if opened.is_empty() && dice.chance(50) {
         // The account that most payments go to.
-        let shards = if by.user == 0 { 3 } else { dice.weighted(&[(2, 0), (1, 3)]) };
-        let opening = Opening::Debit { deposit: 500, shards };
+        let (deposit, shards) = if by.user == 0 { (0, 3) } else { (500, dice.weighted(&[(2, 0), (1, 3)])) };
+        let opening = Opening::Debit { deposit, shards };
         let account = format!("u{}-0", by.user);
         return Command::Open { by, account, opening, currency: "USD", key: key() };
     }
@@ -281,7 +282,7 @@ fn draw(world: &World, by: Caller) -> Command {
         (50, "list accounts"),
         (20, "get payment"),
         (60, "follow"),
-        (6, "set status"),
+        (10, "set status"),
         (10, "freeze"),
         (5, "rotate keys"),
         (8, "audit"),

@@ -18,7 +18,7 @@ usage: simulate run SEED STEPS [BUG]    one run; BUG is planted
        simulate bugs STEPS              plants each bug, and searches a seed that finds it";
 
 /// The number of seeds that are tried for a bug.
-const MAX_SEEDS: u64 = 40;
+const MAX_SEEDS: u64 = 100;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
