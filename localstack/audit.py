@@ -43,13 +43,13 @@ def script() -> None:
     functions = session().client("lambda", endpoint_url=endpoint, config=patient)
     result, findings = audit(functions, name, "FULL" if os.environ.get("FULL") else "INCREMENTAL")
     echo(
-        f"checked {result['accounts']} accounts and {result['transfers']} entries of transfers,"
-        f" closed {result['closings']} days"
+        f"checked {result['accounts']} accounts against {result['transfers']} entries of their histories,"
+        f" and closed {result['closings']} days"
     )
     for finding in findings:
         echo(json.dumps(finding, indent=2))
     if findings:
-        raise Failure(f"{len(findings)} findings")
+        raise Failure(f"findings: {len(findings)}")
 
 
 if __name__ == "__main__":
