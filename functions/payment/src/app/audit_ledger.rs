@@ -1,8 +1,8 @@
 //! The audit of the ledger: it compares every account with the journal of its transfers, and closes days.
 //!
-//! A pass visits all accounts. It ends with its invocation, and the next one continues it. The accounts stay in use meanwhile:
-//! an account that seems to contradict its journal is audited once more after a pause, and the transfers that may explain the
-//! difference are read again after another one, before it is a finding.
+//! A pass visits all accounts. It ends with its invocation, and the next one continues it. The accounts stay in use
+//! meanwhile: an account that seems to contradict its journal is audited once more after a pause, and the transfers that may
+//! explain the difference are read again after another one, before it is a finding.
 
 mod account;
 

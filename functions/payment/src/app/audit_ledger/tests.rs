@@ -318,8 +318,8 @@ async fn account_is_audited_by_five_requests() {
     app.open_debit(app.user().await, "ada", 5).await;
     app.engine.round_trips();
     audit_ledger(&app.store, restart(AuditScope::Incremental), Duration::ZERO).await.unwrap();
-    // The progress, which is claimed, and a page of accounts; the last closing, the transfers of both directions, the accounts
-    // that they name, and the account; the progress.
+    // The progress, which is claimed, and a page of accounts; the last closing, the transfers of both directions, the
+    // accounts that they name, and the account; the progress.
     let expected = ["GetItem", "PutItem", "Scan", "Query", "Query", "Query", "BatchGetItem", "Query", "PutItem"];
     assert_eq!(app.engine.round_trips(), expected);
 }
