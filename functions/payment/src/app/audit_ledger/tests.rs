@@ -460,6 +460,21 @@ async fn change_of_a_closed_day_is_found() {
 }
 
 #[tokio::test]
+async fn removed_closings_are_made_again() {
+    let ledger = Ledger::new().await;
+    ledger.app.clock.advance(DAY);
+    ledger.audit(AuditScope::Incremental).await;
+    let closings = ledger.closings("ada").await;
+    for sk in ["2026-01-31", "UNTIL"] {
+        ledger.delete(&closing_key("ada", sk)).await;
+    }
+    assert_eq!(ledger.findings(AuditScope::Incremental).await, []);
+    assert_eq!(ledger.closings("ada").await, closings);
+    ledger.delete(&closing_key("ada", "UNTIL")).await;
+    assert_eq!(ledger.findings(AuditScope::Incremental).await, found(FindingKind::ClosingChanged, &["ada"]));
+}
+
+#[tokio::test]
 async fn transfers_during_the_audit_are_no_finding() {
     let ledger = Ledger::new().await;
     let (store, bo) = (ledger.app.store.clone(), ledger.bo);
