@@ -149,10 +149,10 @@ impl Choice {
         }
         let signed_out = (0..USERS).find(|user| callers.iter().all(|by| by.user != *user));
         let command = match (signed_out, dice.pick(&callers)) {
-            (Some(user), _) if dice.chance(30) => Command::SignIn { user, wrong_password: false },
+            (Some(user), _) if dice.chance(30) => sign_in_or_up(world, user),
             (_, Some(by)) if is_expired(world, *by) && dice.chance(80) => Command::Refresh { by: *by, used: false },
             (_, Some(by)) => draw(world, *by),
-            (user, None) => Command::SignIn { user: user.unwrap_or_default(), wrong_password: false },
+            (user, None) => sign_in_or_up(world, user.unwrap_or_default()),
         };
         if dice.chance(60) {
             self.competitor = competitor(dice, &command);
@@ -167,12 +167,14 @@ impl Choice {
     }
 }
 
-/// The same webhook, or a command for the same refresh token, as another tab sends it, that reverses a suspension, or for the same money or a part of it.
+/// The same sign-up or webhook, or a command for the same refresh token, as another tab sends it, that reverses a suspension, or for the same money or a part of it.
 fn competitor(dice: &Dice, command: &Command) -> Option<Command> {
     let part =
         |amount: i64| if dice.chance(50) { amount } else { dice.between(1, amount.cast_unsigned()).cast_signed() };
     match command {
-        Command::Refresh { used: false, .. } | Command::Webhook { .. } => Some(command.clone()),
+        Command::SignUp { .. } | Command::Refresh { used: false, .. } | Command::Webhook { .. } => {
+            Some(command.clone())
+        }
         Command::Withdraw { by, account, amount, .. } => {
             Some(Command::Withdraw { by: *by, account: account.clone(), amount: part(*amount), key: None })
         }
@@ -182,6 +184,11 @@ fn competitor(dice: &Dice, command: &Command) -> Option<Command> {
         Command::SetStatus { user, status: "SUSPENDED" } => Some(Command::SetStatus { user: *user, status: "ACTIVE" }),
         _ => None,
     }
+}
+
+fn sign_in_or_up(world: &World, user: usize) -> Command {
+    let is_signed_up = world.people.users.get(user).is_some_and(|user| world.checks.is_signed_up(&user.email));
+    if is_signed_up { Command::SignIn { user, wrong_password: false } } else { Command::SignUp { user } }
 }
 
 fn suspended(world: &World) -> Option<usize> {

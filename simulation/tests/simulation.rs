@@ -65,18 +65,18 @@ fn same_seed_has_the_same_run() {
 fn planted_bug_violates_its_invariant() {
     for (bug, seed, check) in [
         (Bug::MissingFundsCondition, 1, "available is not negative"),
-        (Bug::CreditOutsideTransaction, 1, "transfer without an account"),
+        (Bug::CreditOutsideTransaction, 1, "balance is the sum of transfers"),
         (Bug::LostTransferDedupe, 1, "transfer changed"),
-        (Bug::LostWebhookDedupe, 6, "webhook applied twice"),
-        (Bug::SwallowedBatchFailure, 6, "a revoked token is rejected"),
+        (Bug::LostWebhookDedupe, 13, "webhook applied twice"),
+        (Bug::SwallowedBatchFailure, 23, "the replica converges"),
         (Bug::UnfencedDebit, 1, "revoked token changed something"),
-        (Bug::IgnoredFingerprint, 1, "an answer is true"),
+        (Bug::IgnoredFingerprint, 1, "a key has one payload"),
         (Bug::ShardDrawnTwice, 2, "balance is the sum of transfers"),
-        (Bug::UnstoredFailure, 2, "a key has one payload"),
-        (Bug::StaleEventApplied, 3, "the replica converges"),
+        (Bug::UnstoredFailure, 1, "a key has one payload"),
+        (Bug::StaleEventApplied, 9, "the replica converges"),
         (Bug::EarlyTime, 1, "a reader misses nothing"),
         (Bug::SkippedStreamRecord, 1, "every event is published"),
-        (Bug::RefreshTokenUsedTwice, 1, "a refresh token has one successor"),
+        (Bug::RefreshTokenUsedTwice, 2, "a refresh token has one successor"),
     ] {
         let failure = run(Scenario { seed, steps: STEPS + STEPS / 2, bug: Some(bug) }).failure;
         assert_eq!(failure.map(|failure| failure.violation.check), Some(check), "{bug}");

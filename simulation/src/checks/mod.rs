@@ -79,6 +79,8 @@ pub(crate) struct Checks {
     sessions: sessions::Sessions,
     readers: events::Readers,
     answers: u64,
+    /// Per address, the task that signed up with it.
+    signed_up: BTreeMap<String, TaskId>,
     /// The commands that were rejected. A request of theirs may still be on its way.
     rejected: BTreeMap<TaskId, String>,
 }
@@ -108,6 +110,11 @@ impl Checks {
             Command::Webhook { id, .. } => Some(id.as_str()),
             _ => None,
         });
+        for change in changes.iter().filter(|change| change.key.sk == "PROFILE" && change.old.is_none()) {
+            let email = change.new.as_ref().map_or("", |user| text(user, "email"));
+            let other = self.signed_up.insert(email.to_owned(), task);
+            ensure(other.is_none(), "an address has one user", || email.to_owned())?;
+        }
         self.ledger.committed(task, webhook, changes)?;
         if let Some(rejected) = self.rejected.get(&task) {
             let posts = changes.iter().any(|change| {
@@ -119,6 +126,27 @@ impl Checks {
             self.revocation.committed(running, changes)?;
         }
         Ok(())
+    }
+
+    /// Whether someone has signed up with an address.
+    pub(crate) fn is_signed_up(&self, email: &str) -> bool {
+        self.signed_up_by(email).is_some()
+    }
+
+    fn signed_up_by(&self, email: &str) -> Option<TaskId> {
+        self.signed_up.get(email).copied()
+    }
+
+    /// A sign-up succeeds if it is the one that was stored, and is rejected if another one was.
+    fn check_sign_up(&self, task: TaskId, user: usize, answer: &Answer, context: &Context<'_>) -> Checked {
+        let email = context.people.users.get(user).map_or("", |user| user.email.as_str());
+        let by = self.signed_up_by(email);
+        let is_true = match (answer.status, answer.code) {
+            (201, _) => by == Some(task),
+            (_, Some("identifier_taken")) => by.is_some_and(|by| by != task),
+            _ => true,
+        };
+        ensure(is_true, "a sign-up has its own result", || format!("{email}: {}, stored by {by:?}", answer.summary()))
     }
 
     /// The number of answers so far.
@@ -144,6 +172,9 @@ impl Checks {
             self.rejected.insert(task, format!("{}: {}", running.command, answer.summary()));
         }
         requests::check_status(&running, answer, context)?;
+        if let Command::SignUp { user } = running.command {
+            self.check_sign_up(task, user, answer, context)?;
+        }
         requests::check_effect(task, &running, answer, &self.ledger)?;
         requests::check_answer(&running, answer, &self.ledger, context)?;
         self.requests.check_idempotency(&running, answer, self.answers)?;
