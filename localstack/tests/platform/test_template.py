@@ -256,7 +256,7 @@ def test_key_rotation_runs_daily_and_alarms_on_failure():
     assert alarms_of(KEY_ROTATION) == {"Errors": "notBreaching", "Invocations": "breaching"}
 
 
-def test_ledger_audit_is_continued_and_alarms_on_failure_and_silence():
+def test_ledger_audit_is_continued_and_alarmed():
     (event,) = FUNCTIONS[LEDGER_AUDIT]["Events"].values()
     schedule = event["Properties"]
     assert (schedule["ScheduleExpression"], json.loads(schedule["Input"])) == ("rate(15 minutes)", {})

@@ -24,6 +24,9 @@ const WORKSPACE_TARGETS: [&str; 10] = [
     "simulator::",
 ];
 
+/// The `tracing` target of lines that an alarm counts. They are written at every `LOG_LEVEL`.
+pub const COUNTED: &str = "counted";
+
 /// Starts logging at the level in `LOG_LEVEL` (default `info`). Dependencies never log below `info`: at `debug` the SDK
 /// logs whole requests and responses, including passwords, tokens and keys.
 pub fn init(env: &Env) {
@@ -42,6 +45,7 @@ fn targets(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::INFO))
         .with_targets(WORKSPACE_TARGETS.map(|target| (target, level)))
+        .with_target(COUNTED, LevelFilter::INFO)
 }
 
 #[cfg(test)]
@@ -49,6 +53,14 @@ mod tests {
     use tracing_subscriber::filter::LevelFilter;
 
     use super::*;
+
+    #[test]
+    fn lines_that_alarms_count_are_written_at_every_level() {
+        for level in [LevelFilter::DEBUG, LevelFilter::INFO, LevelFilter::WARN, LevelFilter::ERROR] {
+            assert!(targets(level).would_enable(COUNTED, &tracing::Level::INFO), "{level}");
+        }
+        assert!(!targets(LevelFilter::ERROR).would_enable("payment::ops", &tracing::Level::INFO));
+    }
 
     #[test]
     fn debug_level_applies_to_workspace_crates_only() {

@@ -29,6 +29,9 @@ const CONCURRENT_ACCOUNTS: usize = 8;
 /// The maximum number of accounts that a pass freezes. More of them have a common cause, which a person has to find first.
 const MAX_FROZEN: u64 = 10;
 
+/// The maximum number of findings that an invocation returns. All of them are recorded.
+const MAX_REPORTED: usize = 100;
+
 /// No account is begun with less time than this: two pauses, and the second audits of the accounts that need them.
 const TIME_RESERVE: Duration = Duration::from_mins(1);
 
@@ -50,7 +53,7 @@ pub enum AuditStatus {
     /// The time ran out. The next invocation continues the pass.
     InProgress,
     Completed,
-    /// Another invocation has saved its progress in the meantime, and goes on.
+    /// Another invocation has saved its progress in the meantime, and continues the audit.
     Superseded,
 }
 
@@ -59,7 +62,7 @@ pub enum AuditStatus {
 pub struct AuditReport {
     pub status: AuditStatus,
     pub pass: AuditPass,
-    /// The findings of this invocation.
+    /// The first findings of this invocation.
     pub findings: Vec<Finding>,
 }
 
@@ -90,43 +93,32 @@ pub async fn audit_ledger(
             break AuditStatus::InProgress;
         }
         let page = store.audit_page(&pass).await?;
-        let is_page_complete = audit_page(store, &page, &mut pass, index_delay, &mut findings).await?;
-        if is_page_complete {
+        if audit_page(store, &page, &mut pass, index_delay, &mut findings).await? {
             pass.turn(&page, store.now());
-            if page.is_empty() && pass.completed_at.is_none() {
-                continue;
-            }
-        }
-        if !store.save_audit_pass(&mut pass).await? {
-            return Ok(AuditReport { status: AuditStatus::Superseded, pass, findings });
         }
         if pass.completed_at.is_some() {
-            tracing::info!(audit = "COMPLETED", accounts = pass.accounts, findings = pass.findings, "ledger audited");
-            return Ok(AuditReport { status: AuditStatus::Completed, pass, findings });
+            break AuditStatus::Completed;
+        }
+        // In a full pass, most pages have no accounts.
+        if !page.is_empty() && !store.save_audit_pass(&mut pass).await? {
+            return Ok(AuditReport { status: AuditStatus::Superseded, pass, findings });
         }
     };
-    if !store.save_audit_pass(&mut pass).await? {
-        return Ok(AuditReport { status: AuditStatus::Superseded, pass, findings });
-    }
-    Ok(AuditReport { status, pass, findings })
+    let is_saved = store.save_audit_pass(&mut pass).await?;
+    Ok(AuditReport { status: if is_saved { status } else { AuditStatus::Superseded }, pass, findings })
 }
 
 /// The pass to run, and whether it is a new one. It is the last one, if that is not complete, or if none is due.
 fn next_pass(last: Option<&AuditPass>, request: AuditRequest, now: Timestamp) -> (AuditPass, bool) {
-    let is_full_due = |last: &AuditPass| last.full_since.plus(FULL_PASS_INTERVAL) <= now;
     let scope = match (last, request.restart) {
         (_, Some(scope)) => scope,
-        (None, None) => AuditScope::Full,
         (Some(last), None) if last.completed_at.is_none() || Day::of(last.started_at) == Day::of(now) => {
             return (last.clone(), false);
         }
-        (Some(last), None) => {
-            if is_full_due(last) {
-                AuditScope::Full
-            } else {
-                AuditScope::Incremental
-            }
+        (Some(last), None) if last.last_full().is_some_and(|at| now < at.plus(FULL_PASS_INTERVAL)) => {
+            AuditScope::Incremental
         }
+        (_, None) => AuditScope::Full,
     };
     let mut pass = AuditPass::new(last, scope, now);
     pass.keep_active = request.keep_active;
@@ -164,20 +156,23 @@ async fn audit_page(
     }
     for (account, result) in audited {
         let result = result.unwrap_or_else(|error| AccountResult::failed(&account, &error));
-        found.extend(result.findings);
         pass.transfers += result.transfers;
         pass.closings += result.closings;
-        if !result.is_out_of_time {
+        // An interrupted audit that has found something is not continued: the account is frozen.
+        if !result.is_out_of_time || result.is_suspect() {
             pass.accounts += 1;
             pass.verified.remove(&account);
             pass.audited.insert(account);
-        } else if let Some(day) = result.verified {
+        } else if let Some(day) = result.verified.clone() {
             pass.verified.insert(account, day);
         }
+        found.extend(result.findings);
     }
     for finding in found {
         report(store, pass, &finding).await?;
-        findings.push(finding);
+        if findings.len() < MAX_REPORTED {
+            findings.push(finding);
+        }
     }
     Ok(page.accounts.iter().all(|account| pass.audited.contains(account)))
 }

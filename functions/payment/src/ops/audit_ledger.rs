@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use config::{ConfigError, Env};
 use kernel::{SystemClock, SystemRandom, Timestamp};
+use lambda::telemetry;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,9 +13,6 @@ use crate::app::audit_ledger::{AuditReport, AuditRequest, AuditStatus, INDEX_DEL
 use crate::domain::Finding;
 use crate::store::ledger_audit::AuditScope;
 use crate::store::{Store, StoreError};
-
-/// The maximum number of findings in a result.
-const MAX_FINDINGS: usize = 100;
 
 /// The state of the function.
 pub struct AuditLedger {
@@ -47,9 +45,10 @@ pub struct AuditResult {
     accounts: u64,
     transfers: u64,
     closings: u64,
-    /// At most 100.
+    /// Those of this invocation, at most 100.
     pub findings: Vec<Finding>,
-    finding_count: usize,
+    /// The number of those of the pass.
+    finding_count: u64,
 }
 
 /// The audit failed. The next invocation continues it.
@@ -85,9 +84,16 @@ pub async fn audit_ledger(state: &AuditLedger, event: Value, _request_id: String
     }
     let request = AuditRequest { restart: request.restart, keep_active: request.keep_active };
     let report = crate::app::audit_ledger::audit_ledger(&state.store, request, state.index_delay).await?;
-    let AuditReport { status, pass, mut findings } = report;
-    let finding_count = findings.len();
-    findings.truncate(MAX_FINDINGS);
+    let AuditReport { status, pass, findings } = report;
+    if status == AuditStatus::Completed {
+        tracing::info!(
+            target: telemetry::COUNTED,
+            audit = "COMPLETED",
+            accounts = pass.accounts,
+            findings = pass.findings,
+            "the audit of the ledger is complete"
+        );
+    }
     Ok(AuditResult {
         status,
         scope: pass.scope,
@@ -97,7 +103,7 @@ pub async fn audit_ledger(state: &AuditLedger, event: Value, _request_id: String
         transfers: pass.transfers,
         closings: pass.closings,
         findings,
-        finding_count,
+        finding_count: pass.findings,
     })
 }
 

@@ -181,7 +181,7 @@ mod tests {
         let scene = Scene::new().await;
         for (field, value, expected) in [
             ("paymentAccountId", json!("a b"), "the event must be"),
-            ("paymentAccountId", json!("nobody"), "account_not_found"),
+            ("paymentAccountId", json!("unknown"), "account_not_found"),
             ("status", json!("SLEEPING"), "the event must be"),
             ("status", json!(1), "the event must be"),
             ("reason", json!(" "), "reason: must have"),

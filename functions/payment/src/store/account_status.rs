@@ -62,11 +62,11 @@ impl Store {
     ///
     /// [`StoreError`] if a request fails.
     pub async fn freeze_account(&self, id: &str) -> Result<bool, StoreError> {
-        let (own, _): (Vec<_>, Vec<_>) = self.account_items(id).await?.into_iter().partition(is_account);
+        // A frozen account gets no further shards, so those that are read after it was frozen are all.
+        let own: Vec<Item> = self.table.get(account_key(id)).await?.into_iter().collect();
         let was_active = self.set_statuses(&own, AccountStatus::Frozen).await?;
-        // A frozen account gets no further shards.
-        let shards = self.account_items(id).await?;
-        Ok(self.set_statuses(&shards, AccountStatus::Frozen).await? || was_active)
+        let items = self.account_items(id).await?;
+        Ok(self.set_statuses(&items, AccountStatus::Frozen).await? || was_active)
     }
 
     /// Sets the status of items that have another. Returns whether there were any. One by one, because the items of a busy

@@ -46,8 +46,8 @@ pub enum AuditScope {
 pub struct AuditPass {
     pub scope: AuditScope,
     pub started_at: Timestamp,
-    /// When the last full pass began.
-    pub full_since: Timestamp,
+    /// When the last full pass began that was completed before this pass.
+    previous_full: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
     /// Whether no account is frozen.
     pub keep_active: bool,
@@ -71,11 +71,10 @@ pub struct AuditPass {
 impl AuditPass {
     /// A pass that follows the last one.
     pub fn new(last: Option<&Self>, scope: AuditScope, started_at: Timestamp) -> Self {
-        let full_since = last.map(|last| last.full_since).filter(|_| scope == AuditScope::Incremental);
         Self {
             scope,
             started_at,
-            full_since: full_since.unwrap_or(started_at),
+            previous_full: last.and_then(Self::last_full),
             completed_at: None,
             keep_active: false,
             accounts: 0,
@@ -88,6 +87,12 @@ impl AuditPass {
             version: last.map_or(0, |last| last.version),
             position: None,
         }
+    }
+
+    /// When the last full pass began that is complete.
+    pub fn last_full(&self) -> Option<Timestamp> {
+        let is_full = self.scope == AuditScope::Full && self.completed_at.is_some();
+        if is_full { Some(self.started_at) } else { self.previous_full }
     }
 
     /// Continues after a page, or completes the pass.

@@ -64,6 +64,8 @@ pub(super) struct AccountAudit<'a> {
     account: &'a PaymentAccountId,
     scope: AuditScope,
     started_at: Timestamp,
+    /// The first order of the transfers that are read again to explain a difference.
+    reread_from: String,
     /// The last day that an earlier invocation of the pass has compared with its closing.
     verified: Option<Day>,
     /// The sum of the transfers, in minor units.
@@ -128,11 +130,13 @@ impl<'a> AccountAudit<'a> {
         scope: AuditScope,
         verified: Option<Day>,
     ) -> Self {
+        let started_at = store.now();
         Self {
             store,
             account,
             scope,
-            started_at: store.now(),
+            started_at,
+            reread_from: started_at.minus(REREAD).to_string(),
             verified,
             balance: 0,
             day: None,
@@ -223,7 +227,7 @@ impl<'a> AccountAudit<'a> {
     async fn add(&mut self, entry: &JournalEntry) -> Result<(), StoreError> {
         self.result.transfers += 1;
         self.named.add(entry.id());
-        if entry.order() >= self.reread_since().to_string().as_str() {
+        if entry.order() >= self.reread_from.as_str() {
             self.read.insert(entry.order().to_owned());
         }
         let transfer = match entry.transfer(self.account) {
@@ -345,16 +349,12 @@ impl<'a> AccountAudit<'a> {
                 account: self.account.clone(),
                 minor,
                 read_at: self.store.now(),
-                since: self.reread_since(),
+                since: self.started_at.minus(REREAD),
                 read: std::mem::take(&mut self.read),
                 named: std::mem::take(&mut self.named),
             });
         }
         Ok(())
-    }
-
-    fn reread_since(&self) -> Timestamp {
-        self.started_at.minus(REREAD)
     }
 
     /// Adds a finding. Of each kind the first is kept, with the transfers of all of them.
