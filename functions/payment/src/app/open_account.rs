@@ -6,7 +6,8 @@ use super::config::{Limits, SelfCredit, SelfDeposit};
 use super::{OperationContext, PaymentError};
 use crate::domain::{Account, Idempotent, NewAccount, PaymentAccountId, Rejection, Transfer, TransferStatus};
 use crate::store::Store;
-use crate::store::accounts::{OpenAccount, OpenOutcome, OperatorCommand};
+use crate::store::accounts::{OpenAccount, OpenOutcome};
+use crate::store::commands::OperatorCommand;
 
 /// The maximum number of attempts while sessions of the owner end.
 const MAX_ATTEMPTS: usize = 3;

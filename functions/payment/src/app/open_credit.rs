@@ -7,7 +7,7 @@ use super::open_account::{NewAccountParams, open_account};
 use super::{OperationContext, PaymentError};
 use crate::domain::{Account, Idempotent, IdempotentRequest, TokenClaims};
 use crate::store::Store;
-use crate::store::accounts::OperatorCommand;
+use crate::store::commands::OperatorCommand;
 
 /// Opens the account for a user, at most once per request, and records the command in the same transaction.
 ///

@@ -7,7 +7,7 @@ use crate::domain::{
     Account, AccountStatus, AccountType, FailureReason, Party, PaymentAccountId, TokenClaims, TokenRevoked, WriteShards,
 };
 use crate::store::Store;
-use crate::store::accounts::OperatorCommand;
+use crate::store::commands::OperatorCommand;
 use crate::store::shards::ShardedAccount;
 use crate::store::shards::setting::{SetBy, SetShardsOutcome, SetWriteShards};
 

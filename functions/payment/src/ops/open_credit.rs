@@ -12,7 +12,7 @@ use crate::app::config::Limits;
 use crate::app::open_account::NewAccountParams;
 use crate::domain::{Account, AccountType, IdempotentRequest, NewAccount, PaymentAccountId};
 use crate::store::Store;
-use crate::store::accounts::OperatorCommand;
+use crate::store::commands::OperatorCommand;
 
 const MAX_KEY_CHARACTERS: usize = 255;
 

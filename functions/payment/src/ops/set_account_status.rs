@@ -11,7 +11,7 @@ use crate::app::PaymentError;
 use crate::domain::{AccountStatus, FailureReason, Party, PaymentAccountId};
 use crate::store::Store;
 use crate::store::account_status::SetStatusOutcome;
-use crate::store::accounts::OperatorCommand;
+use crate::store::commands::OperatorCommand;
 
 /// The state of the function.
 pub struct SetAccountStatus {

@@ -11,7 +11,7 @@ use crate::app::PaymentError;
 use crate::app::set_write_shards::set_write_shards_by_operator;
 use crate::domain::{PaymentAccountId, WriteShards};
 use crate::store::Store;
-use crate::store::accounts::OperatorCommand;
+use crate::store::commands::OperatorCommand;
 
 /// The state of the function.
 pub struct SetShards {

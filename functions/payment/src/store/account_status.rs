@@ -1,12 +1,11 @@
 //! The status of an account, which each of its write shards has too.
 
 use dynamo::{Item, Transaction, TransactionOutcome, text};
-use kernel::{Timestamp, UserId};
 use serde::Serialize;
 
 use super::accounts::record::{AccountRecord, account_key};
-use super::accounts::{OperatorCommand, command_key};
-use super::{Store, StoreError, item, key_of};
+use super::commands::{OperatorCommand, command_item};
+use super::{Store, StoreError, key_of};
 use crate::domain::{Account, AccountState, AccountStatus, PaymentAccountId};
 
 /// The result of setting a status. Unless it is set, nothing was written.
@@ -36,7 +35,13 @@ impl Store {
         let AccountState { account, .. } = AccountRecord::state(&own)?;
         if account.status != status {
             let build = |at| {
-                let command = self.table.put_new(command_item(&account, status, operator, at)?)?;
+                let command = self.table.put_new(command_item(
+                    "ACCOUNT_STATUS_SET",
+                    &account,
+                    operator,
+                    at,
+                    StatusSet { status },
+                )?)?;
                 let update = self.table.update(account_key(id), |update| {
                     update
                         .update_expression("SET #status = :status")
@@ -91,32 +96,8 @@ pub(super) fn is_account(item: &Item) -> bool {
     item.get("sk") == Some(&text("ACCOUNT"))
 }
 
-/// The record of an operator's command. Nothing updates or deletes it.
-fn command_item(
-    account: &Account,
+/// The status that an operator's command has set.
+#[derive(Serialize)]
+struct StatusSet {
     status: AccountStatus,
-    operator: &OperatorCommand,
-    at: Timestamp,
-) -> Result<Item, StoreError> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct CommandRecord<'a> {
-        kind: &'static str,
-        user_id: UserId,
-        payment_account_id: &'a PaymentAccountId,
-        status: AccountStatus,
-        reason: &'a str,
-        request_id: &'a str,
-        at: Timestamp,
-    }
-    let record = CommandRecord {
-        kind: "ACCOUNT_STATUS_SET",
-        user_id: account.owner,
-        payment_account_id: &account.id,
-        status,
-        reason: &operator.reason,
-        request_id: &operator.request_id,
-        at,
-    };
-    item(command_key(account, at), record)
 }

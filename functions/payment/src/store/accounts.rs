@@ -5,17 +5,18 @@ pub(super) mod record;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use dynamo::{FailedConditions, Item, Transaction, TransactionOutcome, from_item, key, number, text};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use kernel::{Amount, Currency, Timestamp, UserId};
+use kernel::{Amount, Currency, Timestamp};
 use record::{AccountRecord, account_key};
 use serde::Serialize;
 
+use super::commands::{OperatorCommand, command_item};
 use super::shards::{CreditLeg, nothing_drawn};
 use super::transfers::{CreditCondition, transfer_item};
 use super::users::record::{UserRecord, user_key};
 use super::{MAX_CONCURRENT_QUERIES, Store, StoreError, ensure_conclusive, item};
 use crate::domain::{
-    Account, AccountState, AccountType, EndedSessions, IdempotentRequest, PaymentAccountId, Replica, Stored,
-    TokenClaims, Transfer, UserStatus,
+    Account, AccountState, AccountType, EndedSessions, IdempotentRequest, Replica, Stored, TokenClaims, Transfer,
+    UserStatus,
 };
 
 /// The command to open an account.
@@ -34,14 +35,6 @@ pub struct OpenAccount {
     pub credit: Option<(Amount, Amount)>,
     /// The command of an operator, if the owner did not request the account.
     pub operator: Option<OperatorCommand>,
-}
-
-/// The command of an operator, as it is recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorCommand {
-    /// Lambda's id of the invocation, by which `CloudTrail` names the operator.
-    pub request_id: String,
-    pub reason: String,
 }
 
 /// The result of [`OpenAccount`]. Unless the account is opened, nothing was written.
@@ -64,6 +57,15 @@ pub enum OpenOutcome {
     PayeeRejected(Option<AccountState>),
     /// Other transactions kept using the items.
     Conflict,
+}
+
+/// What an operator's command has opened.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CreditOpened {
+    payment_account_type: AccountType,
+    amount: Amount,
+    currency: Currency,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +140,8 @@ impl Store {
             }
         }
         if let (Some(operator), Some((amount, _))) = (&command.operator, command.credit) {
-            let item = command_item(account, amount, operator)?;
+            let opened = CreditOpened { payment_account_type: account.kind, amount, currency: account.currency };
+            let item = command_item("CREDIT_OPENED", account, operator, account.created_at, opened)?;
             transaction.add(Part::Command, self.table.put_new(item)?);
         }
         Ok(transaction)
@@ -216,40 +219,6 @@ impl Store {
 /// The attribute of a user with their credit in a currency.
 fn credit_attribute(currency: Currency) -> String {
     format!("credit#{currency}")
-}
-
-/// The record of an operator's command. Nothing updates or deletes it.
-fn command_item(account: &Account, amount: Amount, operator: &OperatorCommand) -> Result<Item, StoreError> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct CommandRecord<'a> {
-        kind: &'static str,
-        user_id: UserId,
-        payment_account_id: &'a PaymentAccountId,
-        payment_account_type: AccountType,
-        amount: Amount,
-        currency: Currency,
-        reason: &'a str,
-        request_id: &'a str,
-        at: Timestamp,
-    }
-    let record = CommandRecord {
-        kind: "CREDIT_OPENED",
-        user_id: account.owner,
-        payment_account_id: &account.id,
-        payment_account_type: account.kind,
-        amount,
-        currency: account.currency,
-        reason: &operator.reason,
-        request_id: &operator.request_id,
-        at: account.created_at,
-    };
-    item(command_key(account, account.created_at), record)
-}
-
-/// The key of an operator's command on an account.
-pub(super) fn command_key(account: &Account, at: Timestamp) -> Item {
-    key(format_args!("COMMANDS#{}", account.owner), format_args!("{at}#{}", account.id))
 }
 
 fn rejected(

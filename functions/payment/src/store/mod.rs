@@ -9,7 +9,7 @@
 //! | executed request | `IDEMPOTENCY#<operation>` | `IDEMPOTENCY` | [`accounts`] and [`payments`], if the request has an idempotency key |
 //! | payment | `PAYMENT#<reference>` | `PAYMENT` | [`payments`] |
 //! | provider's transaction | `PROVIDER_TRANSACTION#<provider>#<id>` | `PROVIDER_TRANSACTION` | [`payments`], which it settles |
-//! | operator's command | `COMMANDS#<user>` | `<time>#<account>` | [`accounts`], with the account that it opens; [`shards::setting`], with the number of shards; [`account_status`], with the status |
+//! | operator's command | `COMMANDS#<user>` | `<time>#<account>` | [`commands`], with its effect |
 //! | closing | `CLOSINGS#<account>` | `<day>` | [`closings`], by the audit of the ledger |
 //! | finding | `FINDINGS#<account>` | `<time>#<kind>` | [`ledger_audit`] |
 //! | progress of the audit | `LEDGER_AUDIT` | `LEDGER_AUDIT` | [`ledger_audit`] |
@@ -23,6 +23,7 @@
 pub mod account_status;
 pub mod accounts;
 pub mod closings;
+pub mod commands;
 pub mod journal;
 pub mod ledger_audit;
 pub mod payments;

@@ -6,16 +6,16 @@
 //! whose number was never set has no `drawn`.
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use dynamo::{Item, Transaction, TransactionOutcome, number, text};
-use kernel::{Timestamp, UserId};
+use dynamo::{Transaction, TransactionOutcome, number, text};
+use kernel::UserId;
 use serde::Serialize;
 
 use super::numbers;
-use crate::domain::{Account, AccountStatus, AccountType, PaymentAccountId, TokenClaims, WriteShards};
+use crate::domain::{Account, AccountStatus, AccountType, TokenClaims, WriteShards};
 use crate::store::accounts::record::account_key;
-use crate::store::accounts::{OperatorCommand, command_key};
+use crate::store::commands::{OperatorCommand, command_item};
 use crate::store::revocations::{NOT_REVOKED, with_revocation_check};
-use crate::store::{Store, StoreError, item};
+use crate::store::{Store, StoreError};
 
 /// The command to set the number of shards that receive credits.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,9 @@ impl Store {
                 transaction.add((), shard);
             }
             if let SetBy::Operator(operator) = by {
-                transaction.add((), self.table.put_new(command_item(account, shards, operator, at)?)?);
+                let set = ShardsSet { write_shards: shards.map_or(0, WriteShards::count) };
+                let item = command_item("WRITE_SHARDS_SET", account, operator, at, set)?;
+                transaction.add((), self.table.put_new(item)?);
             }
             Ok(transaction)
         };
@@ -107,35 +109,11 @@ impl Store {
     }
 }
 
-/// The record of an operator's command. Nothing updates or deletes it.
-fn command_item(
-    account: &Account,
-    shards: Option<WriteShards>,
-    operator: &OperatorCommand,
-    at: Timestamp,
-) -> Result<Item, StoreError> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct CommandRecord<'a> {
-        kind: &'static str,
-        user_id: UserId,
-        payment_account_id: &'a PaymentAccountId,
-        #[serde(rename = "intakeShards")]
-        write_shards: u8,
-        reason: &'a str,
-        request_id: &'a str,
-        at: Timestamp,
-    }
-    let record = CommandRecord {
-        kind: "WRITE_SHARDS_SET",
-        user_id: account.owner,
-        payment_account_id: &account.id,
-        write_shards: shards.map_or(0, WriteShards::count),
-        reason: &operator.reason,
-        request_id: &operator.request_id,
-        at,
-    };
-    item(command_key(account, at), record)
+/// The number of shards that an operator's command has set.
+#[derive(Serialize)]
+struct ShardsSet {
+    #[serde(rename = "intakeShards")]
+    write_shards: u8,
 }
 
 #[cfg(test)]
