@@ -167,7 +167,8 @@ impl Choice {
     }
 }
 
-/// The same sign-up or webhook, or a command for the same refresh token, as another tab sends it, that reverses a suspension, or for the same money or a part of it.
+/// A command that competes with another one: the same again, as another tab or a repeated delivery sends it; a debit of the
+/// same money or a part of it; the reversal of a suspension.
 fn competitor(dice: &Dice, command: &Command) -> Option<Command> {
     let part =
         |amount: i64| if dice.chance(50) { amount } else { dice.between(1, amount.cast_unsigned()).cast_signed() };
