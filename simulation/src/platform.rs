@@ -12,8 +12,10 @@ use http_api::{Problem, Request, Response};
 use kernel::Clock;
 use lambda_http::RequestExt;
 use payment::domain::WriteShards;
-use platform_tests::functions::{AccountFunctions, NoDelivery, PaymentFunctions, Services, Settings, webhook_secret};
-use serde_json::{Value, json};
+use platform_tests::functions::{
+    AccountFunctions, NoDelivery, PaymentFunctions, Services, Settings, gateway_request, webhook_secret,
+};
+use serde_json::Value;
 
 use crate::clock::SkewedClock;
 use crate::network::Network;
@@ -68,18 +70,7 @@ impl Ask {
 
     /// The request as API Gateway sends it.
     pub(crate) fn request(&self) -> Request {
-        let body = self.body.as_ref().map(Value::to_string);
-        let event = json!({
-            "version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "",
-            "headers": {"content-type": "application/json", "user-agent": "simulation"},
-            "requestContext": {
-                "accountId": "123456789012",
-                "http": {"method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
-                "requestId": "JKJaXmPLvHcESHA=", "stage": "$default", "timeEpoch": 1_769_860_800_000_i64,
-            },
-            "body": body, "isBase64Encoded": false,
-        });
-        let mut request = lambda_http::request::from_str(&event.to_string()).expect("a valid event");
+        let mut request = gateway_request("simulation", self.body.as_ref());
         let mut insert = |name: &'static str, value: &str| {
             request.headers_mut().insert(name, value.parse().expect("a valid header"));
         };

@@ -38,6 +38,7 @@ use payment::ops::open_credit::OpenCredit;
 use payment::ops::set_account_status::SetAccountStatus;
 use payment::ops::set_write_shards::SetShards;
 use payment::store::Store;
+use serde_json::{Value, json};
 use webhook::WebhookSecret;
 
 pub const ACCOUNT_TABLE: &str = "AccountTable";
@@ -245,6 +246,25 @@ impl<D: SendCode + Send + Sync + 'static> AccountFunctions<D> {
             other => panic!("no route {other}"),
         }
     }
+}
+
+/// A request as API Gateway sends it. What the route is taken from, and its parameters, are up to the caller.
+///
+/// # Panics
+///
+/// Never: the event is valid.
+pub fn gateway_request(user_agent: &str, body: Option<&Value>) -> Request {
+    let event = json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "",
+        "headers": {"content-type": "application/json", "user-agent": user_agent},
+        "requestContext": {
+            "accountId": "123456789012",
+            "http": {"method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
+            "requestId": "JKJaXmPLvHcESHA=", "stage": "$default", "timeEpoch": 1_769_860_800_000_i64,
+        },
+        "body": body.map(Value::to_string), "isBase64Encoded": false,
+    });
+    lambda_http::request::from_str(&event.to_string()).expect("a valid event")
 }
 
 /// Sends no codes.

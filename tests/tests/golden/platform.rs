@@ -18,7 +18,9 @@ use kernel::{Clock, Timestamp};
 use lambda_http::RequestExt;
 use payment::ops::open_credit::open_credit;
 use payment::ops::set_write_shards::set_write_shards;
-use platform_tests::functions::{AccountFunctions, PaymentFunctions, Services, Settings, TABLES, webhook_secret};
+use platform_tests::functions::{
+    AccountFunctions, PaymentFunctions, Services, Settings, TABLES, gateway_request, webhook_secret,
+};
 use serde_json::{Map, Value, json};
 use testkit::Engine;
 
@@ -223,17 +225,7 @@ fn as_json(value: &AttributeValue) -> Value {
 
 /// A request as API Gateway sends it.
 pub(crate) fn request(body: &Value) -> Request {
-    let event = json!({
-        "version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "",
-        "headers": {"content-type": "application/json", "user-agent": "golden/1.0"},
-        "requestContext": {
-            "accountId": "123456789012",
-            "http": {"method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
-            "requestId": "JKJaXmPLvHcESHA=", "stage": "$default", "timeEpoch": 1_769_860_800_000_i64,
-        },
-        "body": body.to_string(), "isBase64Encoded": false,
-    });
-    lambda_http::request::from_str(&event.to_string()).unwrap()
+    gateway_request("golden/1.0", Some(body))
 }
 
 /// A request with an idempotency key.
