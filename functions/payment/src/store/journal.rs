@@ -33,12 +33,13 @@ struct Direction {
     next: Next,
 }
 
+/// The page of an index to read next.
 #[derive(Default)]
 enum Next {
     #[default]
     First,
     After(Item),
-    None,
+    End,
 }
 
 /// A transfer, as it is stored.
@@ -53,8 +54,7 @@ pub struct JournalEntry {
 
 impl Store {
     pub fn journal<'a>(&'a self, account: &'a PaymentAccountId, since: Option<Timestamp>) -> Journal<'a> {
-        let direction = || Direction { read: VecDeque::new(), next: Next::First };
-        Journal { store: self, account, since, payer: direction(), payee: direction() }
+        Journal { store: self, account, since, payer: Direction::default(), payee: Direction::default() }
     }
 }
 
@@ -99,10 +99,10 @@ impl Direction {
             Party::Payee => ("byTo", "to"),
         };
         while self.read.is_empty() {
-            let start = match std::mem::replace(&mut self.next, Next::None) {
+            let start = match std::mem::replace(&mut self.next, Next::End) {
                 Next::First => None,
                 Next::After(start) => Some(start),
-                Next::None => return Ok(()),
+                Next::End => return Ok(()),
             };
             let query = store.table.client().query().table_name(store.table.name()).index_name(index);
             let response = query
