@@ -249,14 +249,6 @@ impl Store {
     pub async fn record_finding(&self, finding: &Finding, pass_started_at: Timestamp) -> Result<(), StoreError> {
         self.table.put_item(finding_item(finding, pass_started_at, self.now())?, |put| put).await.map(drop)
     }
-
-    #[cfg(test)]
-    pub(crate) async fn findings(&self, account: &PaymentAccountId) -> Vec<Item> {
-        let query = self.table.client().query().table_name(self.table.name());
-        let query = query.key_condition_expression("pk = :pk");
-        let response = query.expression_attribute_values(":pk", text(format_args!("FINDINGS#{account}"))).send().await;
-        response.unwrap().items.unwrap_or_default()
-    }
 }
 
 #[derive(Deserialize)]
