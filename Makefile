@@ -80,13 +80,13 @@ test-sam: $(TOOLS) ## Run the sample events and the end-to-end tests in containe
 	@$(LOCAL)/sam_tests.py $(if $(T),-k "$(T)") $(PYTEST_ARGS)
 
 simulate: ## Simulate the platform under faults from one seed (SEED=1 STEPS=2000; BUG=LostTransferDedupe: with a planted bug)
-	@cargo run --quiet --package simulation -- run $(or $(SEED),1) $(or $(STEPS),2000) $(BUG)
+	@cargo run --quiet --package simulation --features cli -- run $(or $(SEED),1) $(or $(STEPS),2000) $(BUG)
 
 soak: ## Simulate from fresh seeds until Ctrl-C, optimized (STEPS=2000 each; RUNS=500: that many)
-	@cargo run --quiet --profile soak --package simulation -- soak $(or $(STEPS),2000) $(RUNS)
+	@cargo run --quiet --profile soak --package simulation --features cli -- soak $(or $(STEPS),2000) $(RUNS)
 
 planted-bugs: ## Plant each known bug in the simulation, and search a seed that finds it
-	@cargo run --quiet --package simulation -- bugs $(or $(STEPS),2000)
+	@cargo run --quiet --package simulation --features cli -- bugs $(or $(STEPS),2000)
 
 endpoint-example: $(TOOLS) ## Apply docs/adding-an-endpoint.md to a scratch copy and check it (E2E=1: with its end-to-end test)
 	@$(LOCAL)/endpoint_example.py

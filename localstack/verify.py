@@ -32,7 +32,8 @@ def check() -> None:
     step("Python format", TOOLS / "ruff", "format", "--check", "--quiet")
     step("Python lints", TOOLS / "ruff", "check", "--quiet")
     step("Template", TOOLS / "sam", "validate", "--lint", SAM_CLI_TELEMETRY="0", AWS_DEFAULT_REGION=REGION)
-    step("Lints", "cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings")
+    features = ("--features", "simulation/cli")
+    step("Lints", "cargo", "clippy", "--workspace", "--all-targets", *features, "--", "-D", "warnings")
 
 
 def rust_tests(*selection: str) -> int:
