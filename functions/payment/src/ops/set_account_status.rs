@@ -177,6 +177,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn concurrent_commands_leave_account_and_shards_with_one_status() {
+        let scene = Scene::new().await;
+        let commands = (0..20).map(|command| scene.set("shop", if command % 2 == 0 { "FROZEN" } else { "ACTIVE" }));
+        for set in futures_util::future::join_all(commands).await {
+            set.unwrap();
+        }
+        let mut statuses = scene.statuses("shop").await;
+        statuses.dedup();
+        assert_eq!(statuses.len(), 1, "{statuses:?}");
+    }
+
+    #[tokio::test]
+    async fn shard_that_another_command_sets_last_is_corrected() {
+        let scene = Scene::new().await;
+        let (store, operator) =
+            (scene.app.store.clone(), OperatorCommand { request_id: "request-2".to_owned(), reason: "x".to_owned() });
+        // After this command has frozen the account, and before it freezes the first shard.
+        scene.app.engine.before_next("UpdateItem", async move {
+            store.set_account_status(&account("shop"), AccountStatus::Active, &operator).await.unwrap();
+        });
+        scene.set("shop", "FROZEN").await.unwrap();
+        assert_eq!(scene.statuses("shop").await, vec!["ACTIVE"; 9]);
+    }
+
+    #[tokio::test]
     async fn invalid_command_sets_nothing_and_quotes_nothing() {
         let scene = Scene::new().await;
         for (field, value, expected) in [
